@@ -18,7 +18,7 @@ import pandas as pd
 from namespaces import INTERFACE, Hosts, hosts
 
 from fdabench.accounting.costs import EvalPoint
-from fdabench.accounting.network_time import demand_at
+from fdabench.accounting.network_time import volume_at
 from fdabench.results.cell_record import CellRecord
 from fdabench.results.folder import ResultsFolder
 
@@ -74,7 +74,7 @@ def _row(rate: str, store: ResultsFolder, record: CellRecord) -> dict[str, Any]:
     apart, paid = seen[seen["kind"] == "evaluation"], seen[seen["kind"] != "evaluation"]
     models = paid[paid["kind"] == "model"]
     last = evals.iloc[-1]
-    demand = demand_at(ledger, EvalPoint(int(last["step"]), True), workers, CONVENTION)
+    volume = volume_at(ledger, EvalPoint(int(last["step"]), True), workers, CONVENTION)
     hit = evals[evals["test_accuracy"] > TARGET].head(1)
     before = apart[apart["step"] <= (hit["step"].iloc[0] if len(hit) else 0)]["seconds"].sum()
     return {
@@ -83,7 +83,7 @@ def _row(rate: str, store: ResultsFolder, record: CellRecord) -> dict[str, Any]:
         "bits_per_s": RATES[rate],
         "steps": int(last["step"]),
         "syncs": len(models),
-        "ledger_bytes": demand.wire_bytes,
+        "ledger_bytes": volume.wire_bytes,
         "model_predicted_bytes": int(models["predicted_bytes"].sum()),
         "model_received_bytes": int(models["received_bytes"].sum()),
         "state_predicted_bytes": int(paid[paid["kind"] == "state"]["predicted_bytes"].sum()),

@@ -191,7 +191,7 @@ def run_suite(
     )
     hashed = hash_plugin_data([cell.config.dataset for cell in suite.cells], root, suite.registry)
     statuses = cell_statuses(suite.cells, store, hashed.registry)
-    to_run = [each.cell for each in statuses if each.status not in ("done", "failed")]
+    to_run = [status.cell for status in statuses if status.status not in ("done", "failed")]
     context = make_context(to_run, store, hashed, root, ExecutionOptions(device, jobs=jobs))
     store.write_lock(suite.to_lock())
     rotate(store.root)

@@ -114,9 +114,9 @@ class ComponentInfo:
 
     def as_table(self) -> dict[str, object]:
         """The fields that are not at their defaults, as TOML holds them."""
-        found = {field.name: getattr(self, field.name) for field in fields(self)}
-        found = {key: value for key, value in found.items() if value != getattr(_DEFAULT, key)}
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
+        table = {field.name: getattr(self, field.name) for field in fields(self)}
+        table = {key: value for key, value in table.items() if value != getattr(_DEFAULT, key)}
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in table.items()}
 
     @classmethod
     def from_table(cls, table: Mapping[str, object]) -> "ComponentInfo":
@@ -126,10 +126,10 @@ class ComponentInfo:
             TypeError: `table` has a key that is no field.
             ValueError: a value is not allowed.
         """
-        found: dict[str, Any] = {
+        values: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
         }
-        return cls(**found)
+        return cls(**values)
 
 
 _DEFAULT: ComponentInfo = ComponentInfo()
@@ -143,5 +143,5 @@ def info_of(component: object) -> ComponentInfo:
 
     A class does not inherit it: a subclass is another method, with another name and other references.
     """
-    found = vars(component).get("info") if hasattr(component, "__dict__") else None
-    return found if isinstance(found, ComponentInfo) else _DEFAULT
+    info = vars(component).get("info") if hasattr(component, "__dict__") else None
+    return info if isinstance(info, ComponentInfo) else _DEFAULT

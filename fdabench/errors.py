@@ -87,7 +87,7 @@ class SuiteNotFoundError(SuiteError):
         self.args = (f"{source}: no such file",)
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     """A hint for a misspelled name, as the end of a sentence; empty if no known name is similar.
 
     The name is quoted as TOML quotes it. Case is ignored. A name that begins with `word` is similar as well, if `word`
@@ -98,8 +98,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     >>> did_you_mean("x", ["theta", "period"])
     ''
     """
-    names = {name.casefold(): name for name in known}
-    wanted = word.casefold()
-    with_prefix = [name for name in names if len(wanted) >= 3 and name.startswith(wanted)]
-    similar = get_close_matches(wanted, list(names), n=1) or with_prefix[:1]
+    names = {name.casefold(): name for name in allowed}
+    folded = word.casefold()
+    with_prefix = [name for name in names if len(folded) >= 3 and name.startswith(folded)]
+    similar = get_close_matches(folded, list(names), n=1) or with_prefix[:1]
     return f"; did you mean {json.dumps(names[similar[0]], ensure_ascii=False)}?" if similar else ""

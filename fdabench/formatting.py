@@ -127,8 +127,8 @@ def join_first(items: Sequence[str], most: int = 6) -> str:
     >>> join_first(["a", "b", "c", "d"], 2)
     'a, b and 2 more'
     """
-    shown = ", ".join(items[:most])
-    return shown if len(items) <= most else f"{shown} and {len(items) - most} more"
+    text = ", ".join(items[:most])
+    return text if len(items) <= most else f"{text} and {len(items) - most} more"
 
 
 def format_parameter(value: object) -> str:
@@ -140,12 +140,12 @@ def format_parameter(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def format_component(table: Mapping[str, object], without: Collection[str] = ()) -> str:
+def format_component(table: Mapping[str, object], exclude: Collection[str] = ()) -> str:
     """Format the table of a component in one line.
 
     Args:
         table: settings by key; `kind` is the name of the component, and nested tables are components as well.
-        without: keys that are left out.
+        exclude: keys that are left out.
 
     >>> format_component({"kind": "fda", "theta": 1.0, "monitor": {"kind": "sketch", "depth": 5}})
     'fda(theta=1, monitor=sketch(depth=5))'
@@ -153,7 +153,7 @@ def format_component(table: Mapping[str, object], without: Collection[str] = ())
     parts = [
         f"{key}={format_component(value) if isinstance(value, Mapping) else format_parameter(value)}"
         for key, value in table.items()
-        if key != "kind" and key not in without
+        if key != "kind" and key not in exclude
     ]
     inner = ", ".join(parts)
     if "kind" not in table:

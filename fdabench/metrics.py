@@ -80,8 +80,8 @@ class Metric:
             comparison: ">=" counts a value that is equal to the target, ">" only better ones. Both read in the
                 direction of the metric: for a loss they mean <= and <.
         """
-        scores, needed = self.score(values), self.score(target)
-        return scores > needed if comparison == ">" else scores >= needed
+        scores, threshold = self.score(values), self.score(target)
+        return scores > threshold if comparison == ">" else scores >= threshold
 
     def best(self, values: Iterable[float], default: float = math.nan) -> float:
         """Return the best value, of targets the hardest one; `default` if there is none."""

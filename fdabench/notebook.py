@@ -123,11 +123,11 @@ class ResultsView:
         """
         results = self.results
         cells = {locked.id: Cell.from_lock(locked) for locked in results.lock.cell}
-        found = find_cell(cells, words.split(), self._place)
-        run = results.runs[results.runs["cell_id"] == found].iloc[0]
+        match = find_cell(cells, words.split(), self._place)
+        run = results.runs[results.runs["cell_id"] == match].iloc[0]
         names = ("hits", "evals", "ledger", "rounds", "trace", "partition")
-        hits, evals, ledger, rounds, trace, partition = (_rows_of(getattr(results, name), found) for name in names)
-        return CellView(cells[found], results.records.get(found), run, hits, evals, ledger, rounds, trace, partition)
+        hits, evals, ledger, rounds, trace, partition = (_rows_of(getattr(results, name), match) for name in names)
+        return CellView(cells[match], results.records.get(match), run, hits, evals, ledger, rounds, trace, partition)
 
     def plot(self, name: str) -> Figure:
         """Draw a figure of the report.
@@ -148,8 +148,8 @@ class ResultsView:
         with house_style():
             figure = specs[name].draw(self._data)
         if figure is None:
-            why = specs[name].absence(self._data) or "the results have nothing that it could show"
-            raise ResultError(f"{self._place}: {name} is not drawn: {why}")
+            reason = specs[name].absence(self._data) or "the results have nothing that it could show"
+            raise ResultError(f"{self._place}: {name} is not drawn: {reason}")
         return figure
 
     def ratio(self, strategy: str, to: str | None = None, cost: Literal["bytes", "steps"] = "bytes") -> Ratio:
@@ -176,15 +176,15 @@ class ResultsView:
         outcomes = self._data.at_suite_target
         if outcomes.empty:
             raise ResultError(f"{self._place}: no strategy reached a target, so no costs are compared")
-        bottom = order_strategies(outcomes).labels[0] if to is None else self._known(to)
-        top = self._known(strategy)
+        bottom = order_strategies(outcomes).labels[0] if to is None else self._check_label(to)
+        top = self._check_label(strategy)
         return paired_ratio(outcomes[outcomes["label"] == top], outcomes[outcomes["label"] == bottom], f"cost_{cost}")
 
-    def _known(self, label: str) -> str:
+    def _check_label(self, label: str) -> str:
         labels = self._data.labels
         if label not in labels:
-            known = ", ".join(labels)
-            raise UsageError(f"{label!r} is no strategy of {self._place}; it has: {known}{did_you_mean(label, labels)}")
+            text = ", ".join(labels)
+            raise UsageError(f"{label!r} is no strategy of {self._place}; it has: {text}{did_you_mean(label, labels)}")
         return label
 
     def __repr__(self) -> str:

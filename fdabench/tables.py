@@ -71,17 +71,17 @@ class Table:
     @property
     def titles(self) -> tuple[str, ...]:
         """The headings of the columns."""
-        return tuple(each.title for each in self.columns)
+        return tuple(column.title for column in self.columns)
 
     @cached_property
     def rows(self) -> tuple[tuple[str, ...], ...]:
         """The text of each cell, by row."""
-        return tuple(tuple(each.format(record) for each in self.columns) for record in self.records)
+        return tuple(tuple(column.format(record) for column in self.columns) for record in self.records)
 
     @cached_property
     def sort_values(self) -> tuple[tuple[float | None, ...], ...]:
         """The number by which each cell is sorted, by row; None for cells that are sorted by their text."""
-        return tuple(tuple(_number(record.get(each.key)) for each in self.columns) for record in self.records)
+        return tuple(tuple(_number(record.get(column.key)) for column in self.columns) for record in self.records)
 
     @property
     def machine(self) -> list[dict[str, object]]:
@@ -95,7 +95,7 @@ class Table:
         Args:
             escape: escapes the text of a cell or heading.
         """
-        rule = "|".join("---:" if each.alignment == "right" else "---" for each in self.columns)
+        rule = "|".join("---:" if column.alignment == "right" else "---" for column in self.columns)
         titles, *rows = ("| " + " | ".join(map(escape, line)) + " |" for line in (self.titles, *self.rows))
         return [titles, f"|{rule}|", *rows]
 
@@ -123,5 +123,5 @@ def _field(value: object) -> object:
 
 
 def _number(value: object) -> float | None:
-    found = json_value(value)
-    return found if isinstance(found, int | float) and not isinstance(found, bool) else None
+    number = json_value(value)
+    return number if isinstance(number, int | float) and not isinstance(number, bool) else None

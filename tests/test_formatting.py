@@ -28,7 +28,7 @@ def test_a_list_ends_in_the_number_of_items_that_are_not_named() -> None:
 def test_components_within_a_component_are_written_alike() -> None:
     table = {"kind": "fda", "theta": 1.0, "monitor": {"kind": "sketch", "depth": 5}, "server": {"kind": "average"}}
     assert format_component(table) == "fda(theta=1, monitor=sketch(depth=5), server=average)"
-    assert format_component(table, without=("server", "theta")) == "fda(monitor=sketch(depth=5))"
+    assert format_component(table, exclude=("server", "theta")) == "fda(monitor=sketch(depth=5))"
     assert format_component({"per_parameter": 0.5}) == "per_parameter=0.5"
 
 

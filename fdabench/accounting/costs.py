@@ -32,8 +32,8 @@ class Message(NamedTuple):
     """One of the operations in `core.ledger`."""
 
 
-Cost = Callable[[Message, int], int]
-Convention = Mapping[str, Cost]
+CostFunction = Callable[[Message, int], int]
+Convention = Mapping[str, CostFunction]
 
 
 def _up(message: Message, K: int) -> int:

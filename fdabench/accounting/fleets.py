@@ -145,13 +145,13 @@ class _Schedule(NamedTuple):
 
     def edges(self) -> list[int]:
         """The steps after which workers do anything but go on, in order; the last step is one of them."""
-        due = {step for begun in self.overlapping.values() for _, step in begun}
+        due = {step for start in self.overlapping.values() for _, step in start}
         every = {*self.barriers, *self.overlapping, *due, self.last_step}
         return sorted(step for step in every if 0 < step <= self.last_step)
 
     @property
     def communication(self) -> float:
-        overlapping = (seconds for begun in self.overlapping.values() for seconds, _ in begun)
+        overlapping = (seconds for start in self.overlapping.values() for seconds, _ in start)
         return math.fsum(self.barriers.values()) + math.fsum(overlapping)
 
 
@@ -174,10 +174,13 @@ def _schedule(ledger: pd.DataFrame, instant: EvalPoint, workers: int, convention
 def _collective_seconds(ledger: pd.DataFrame, workers: int, convention: str, fleet: Fleet) -> list[float]:
     """The seconds of one collective of each row of the ledger."""
     seconds = [0.0] * len(ledger)
-    for links, joined in fleet.tiers(workers):
-        messages = sequential_messages(convention, joined)
-        costs = collective_costs(ledger, joined, convention)
-        seconds = [before + links.seconds(cost, messages, joined) for before, cost in zip(seconds, costs, strict=True)]
+    for links, num_participants in fleet.tiers(workers):
+        messages = sequential_messages(convention, num_participants)
+        costs = collective_costs(ledger, num_participants, convention)
+        seconds = [
+            before + links.seconds(cost, messages, num_participants)
+            for before, cost in zip(seconds, costs, strict=True)
+        ]
     return seconds
 
 

@@ -50,7 +50,7 @@ NETWORKS: Mapping[str, Network] = {
 }
 
 
-class CommunicationDemand(NamedTuple):
+class CommunicationVolume(NamedTuple):
     """The computation and communication of a run up to an evaluation."""
 
     steps: int
@@ -68,7 +68,7 @@ class CommunicationDemand(NamedTuple):
             latency: seconds for one way.
             step_s: seconds of computation of one local step.
 
-        >>> CommunicationDemand(100, 10, 4_000_000, 4).seconds(8e6, 0.1, 0.02)
+        >>> CommunicationVolume(100, 10, 4_000_000, 4).seconds(8e6, 0.1, 0.02)
         4.0
         """
         return self.steps * step_s + self.sequential_messages * latency + 8 * self.wire_bytes / self.workers / bandwidth
@@ -77,8 +77,8 @@ class CommunicationDemand(NamedTuple):
         return float(self.seconds(network.per_worker(self.workers), network.latency, step_s))
 
 
-def demand_at(ledger: pd.DataFrame, instant: EvalPoint, workers: int, convention: str) -> CommunicationDemand:
-    """Return the demand of a cell up to an evaluation.
+def volume_at(ledger: pd.DataFrame, instant: EvalPoint, workers: int, convention: str) -> CommunicationVolume:
+    """Return the computation and communication of a cell up to an evaluation.
 
     Args:
         ledger: the cell's ledger.
@@ -86,13 +86,15 @@ def demand_at(ledger: pd.DataFrame, instant: EvalPoint, workers: int, convention
         workers: the number of workers.
         convention: a key of `accounting.costs.CONVENTIONS`.
     """
-    spent = bytes_at(ledger, instant, workers, convention)
-    return demand(instant.step, collectives_at(ledger, instant), spent.total, workers, convention)
+    costs = bytes_at(ledger, instant, workers, convention)
+    return communication_volume(instant.step, collectives_at(ledger, instant), costs.total, workers, convention)
 
 
-def demand(steps: int, collectives: int, wire_bytes: int, workers: int, convention: str) -> CommunicationDemand:
-    """Return the demand of a given number of steps and collectives, with `wire_bytes` over all workers."""
-    return CommunicationDemand(steps, collectives * sequential_messages(convention, workers), wire_bytes, workers)
+def communication_volume(
+    steps: int, collectives: int, wire_bytes: int, workers: int, convention: str
+) -> CommunicationVolume:
+    """Return the volume of a run of `steps` with this number of collectives and of bytes over all workers."""
+    return CommunicationVolume(steps, collectives * sequential_messages(convention, workers), wire_bytes, workers)
 
 
 def sequential_messages(convention: str, workers: int) -> int:

@@ -101,16 +101,16 @@ class Trace:
 
     def draw(self, rng: np.random.Generator, steps: int, speed_K: Floats, step_s: float) -> Floats:
         u_TK = rng.random((steps, len(speed_K)))
-        drawn = [self._column(u_TK[:, k], k) for k in range(len(speed_K))]
-        return np.stack(drawn, axis=1) / speed_K
+        columns = [self._column(u_TK[:, k], k) for k in range(len(speed_K))]
+        return np.stack(columns, axis=1) / speed_K
 
     def _column(self, u_T: Floats, worker: int) -> Floats:
         measured = np.asarray(self.seconds[worker % len(self.seconds)])
-        found: Floats = measured[(u_T * len(measured)).astype(np.int64)]
-        return found
+        seconds: Floats = measured[(u_T * len(measured)).astype(np.int64)]
+        return seconds
 
 
 def worker_speeds(speeds: Sequence[float], workers: int) -> Floats:
     """Return the speed of each worker, shape [K]: worker k has `speeds[k % len(speeds)]`, or 1 if there are none."""
-    given = np.asarray(speeds or (1.0,), dtype=np.float64)
-    return given[np.arange(workers) % len(given)]
+    factors = np.asarray(speeds or (1.0,), dtype=np.float64)
+    return factors[np.arange(workers) % len(factors)]

@@ -19,7 +19,7 @@ import pandas as pd
 
 from fdabench.accounting.costs import EvalPoint
 from fdabench.accounting.fleets import Fleet
-from fdabench.accounting.network_time import demand_at
+from fdabench.accounting.network_time import volume_at
 from fdabench.analysis.outcomes import priced_evals, with_costs
 from fdabench.analysis.target import Headline, headline_of
 from fdabench.cell_config import CellConfig
@@ -31,7 +31,7 @@ from fdabench.results.load import Results
 from fdabench.results.names import strategy_family
 from fdabench.results.suite_lock import SuiteLock
 from fdabench.results.workloads import workloads_of
-from fdabench.style.looks import Paint, PlotStyle, assign_styles, paint_of
+from fdabench.style.plot_style import ColorMarker, PlotStyle, assign_styles, color_marker_of
 
 WORKLOAD = ["suite", "workload"]
 """Columns that group the cells that may be compared. A title of a workload is unique within a suite."""
@@ -55,7 +55,8 @@ AXES = [
 class ReportData:
     """The data of tables and figures.
 
-    `locks` and `headlines` are keyed by suite, `records` and `configs` by cell, `looks` by label, `paints` by family.
+    `locks` and `headlines` are keyed by suite, `records` and `configs` by cell, `styles` by label,
+    `color_markers` by family.
     """
 
     locks: Mapping[str, SuiteLock]
@@ -70,8 +71,8 @@ class ReportData:
     trace: pd.DataFrame
     partition: pd.DataFrame
     wire: pd.DataFrame
-    looks: Mapping[str, PlotStyle]
-    paints: Mapping[str, Paint]
+    styles: Mapping[str, PlotStyle]
+    color_markers: Mapping[str, ColorMarker]
     """The colors and markers that strategies declare."""
     fleets: Mapping[str, Mapping[str, Fleet]]
     """The fleets of each suite by name: those that it defines, then those that the user asked for."""
@@ -101,22 +102,22 @@ class ReportData:
         """
         return self.outcomes[self.outcomes["shown"]]
 
-    def apart(self, suite: str, workload: str) -> str:
+    def target_note(self, suite: str, workload: str) -> str:
         """Return a note for the title of a panel whose target is not its suite's headline target; "" otherwise."""
-        mine = self.at_workload_target[
+        rows = self.at_workload_target[
             (self.at_workload_target["suite"] == suite) & (self.at_workload_target["workload"] == workload)
         ]
         headline = self.headlines[suite].target
-        if mine.empty or math.isnan(headline) or float(mine["target"].iloc[0]) == headline:
+        if rows.empty or math.isnan(headline) or float(rows["target"].iloc[0]) == headline:
             return ""
-        named = self.metric.format_target
-        return f"to {named(float(mine['target'].iloc[0]))}: no strategy reached {named(headline)}"
+        format_target = self.metric.format_target
+        return f"to {format_target(float(rows['target'].iloc[0]))}: no strategy reached {format_target(headline)}"
 
     @cached_property
-    def demands(self) -> pd.DataFrame:
-        """The rows of `at_workload_target` that reached the target, with `demand`, `step_s` and `after_sync`.
+    def volumes(self) -> pd.DataFrame:
+        """The rows of `at_workload_target` that reached the target, with `volume`, `step_s` and `after_sync`.
 
-        `demand` is the communication and computation up to the evaluation that reached it, whose time is `step` and
+        `volume` is the communication and computation up to the evaluation that reached it, whose time is `step` and
         `after_sync`. `step_s` is the seconds of a local step on this machine: the median over the workload's cells of
         the simulation's time for the step of one worker, including evaluations. The frame is cached, because several
         tables and figures use it.
@@ -124,23 +125,23 @@ class ReportData:
         hits = self.at_workload_target[self.at_workload_target["reached"].astype(bool)]
         rates = self.finished.groupby(WORKLOAD)["worker_steps_per_s"].median()
         of_hits = rates.reindex(pd.MultiIndex.from_frame(hits[WORKLOAD])).to_numpy(float)
-        timed = hits.assign(step_s=1 / of_hits, after_sync=False, demand=None)
+        timed = hits.assign(step_s=1 / of_hits, after_sync=False, volume=None)
         if hits.empty:
             # empty columns have the type object, which cannot be merged with whole numbers
             return timed
         moments = self.evals[["cell_id", "step", "after_sync"]]
         timed["after_sync"] = hits[["cell_id", "step"]].merge(moments, how="left")["after_sync"].to_numpy()
-        timed["demand"] = self._demands(timed)
+        timed["volume"] = self._volumes(timed)
         return timed
 
-    def _demands(self, hits: pd.DataFrame) -> "pd.Series":
-        ledgers = {str(cell): mine for cell, mine in self.ledger.groupby("cell_id")}
-        asked = hits[["cell_id", "step", "workers", "suite", "after_sync"]]
-        found = [
-            demand_at(ledgers[cell], EvalPoint(int(step), bool(after)), int(workers), self.locks[suite].convention)
-            for cell, step, workers, suite, after in asked.itertuples(index=False)
+    def _volumes(self, hits: pd.DataFrame) -> "pd.Series":
+        ledgers = {str(cell): of_cell for cell, of_cell in self.ledger.groupby("cell_id")}
+        points = hits[["cell_id", "step", "workers", "suite", "after_sync"]]
+        volumes = [
+            volume_at(ledgers[cell], EvalPoint(int(step), bool(after)), int(workers), self.locks[suite].convention)
+            for cell, step, workers, suite, after in points.itertuples(index=False)
         ]
-        return pd.Series(found, index=hits.index, dtype=object)
+        return pd.Series(volumes, index=hits.index, dtype=object)
 
     @property
     def conventions(self) -> str:
@@ -158,8 +159,8 @@ class ReportData:
         The first contains data set, model, workers and batch size, the second the other settings.
         """
         columns = ("suite", "workload", "workload_head", "workload_rest")
-        found = zip(*(self.runs[name] for name in columns), strict=True)
-        return {(suite, workload): (head, rest) for suite, workload, head, rest in found}
+        rows = zip(*(self.runs[name] for name in columns), strict=True)
+        return {(suite, workload): (head, rest) for suite, workload, head, rest in rows}
 
     def workload_title(self, suite: object, workload: object) -> str:
         """Return the title of the workload, with its suite in front if there are several suites."""
@@ -183,7 +184,9 @@ def combine_results(results: Sequence[Results], fleets: Mapping[str, Fleet] = {}
     metric = _metric_of(pairs)
     runs = pd.concat([_runs(name, result, metric) for name, result in pairs], ignore_index=True)
     families = dict(zip(runs["label"], runs["family"], strict=True))
-    paints = {family: paint for result in reversed(results) for family, paint in _paints(result).items()}
+    color_markers = {
+        family: color_marker for result in reversed(results) for family, color_marker in _color_markers(result).items()
+    }
     stack = partial(_stack, pairs, runs)
     hits = {name: _hits(name, result, runs) for name, result in pairs}
     headlines = {name: headline_of(result.lock, hits[name]) for name, result in pairs}
@@ -200,8 +203,8 @@ def combine_results(results: Sequence[Results], fleets: Mapping[str, Fleet] = {}
         trace=_keyed(pairs, [result.trace for result in results]),
         partition=stack([result.partition.rename(columns={"label": "class_index"}) for result in results]),
         wire=stack([result.wire for result in results]),
-        looks=assign_styles(families, paints),
-        paints=paints,
+        styles=assign_styles(families, color_markers),
+        color_markers=color_markers,
         fleets={name: {**_fleets(result), **fleets} for name, result in pairs},
     )
 
@@ -209,8 +212,8 @@ def combine_results(results: Sequence[Results], fleets: Mapping[str, Fleet] = {}
 def _metric_of(pairs: Sequence[tuple[str, Results]]) -> Metric:
     names = {result.lock.metric for _, result in pairs}
     if len(names) > 1:
-        each = ", ".join(f"{name}: {result.lock.metric}" for name, result in pairs)
-        raise UsageError(f"these results have different metrics ({each}): give those of one metric at a time")
+        metrics = ", ".join(f"{name}: {result.lock.metric}" for name, result in pairs)
+        raise UsageError(f"these results have different metrics ({metrics}): give those of one metric at a time")
     return METRICS[names.pop()]
 
 
@@ -220,11 +223,11 @@ def _fleets(result: Results) -> dict[str, Fleet]:
 
 
 def _suite_names(names: Sequence[str]) -> list[str]:
-    seen: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     unique = []
     for name in names:
-        seen[name] += 1
-        unique.append(name if seen[name] == 1 else f"{name} #{seen[name]}")
+        counts[name] += 1
+        unique.append(name if counts[name] == 1 else f"{name} #{counts[name]}")
     return unique
 
 
@@ -233,8 +236,8 @@ def _key(suite: str, cell_id: str) -> str:
 
 
 def _runs(name: str, result: Results, metric: Metric) -> pd.DataFrame:
-    runs, found = result.runs.copy(), workloads_of(result.lock.cell)
-    workloads = [found[cell_id] for cell_id in runs["cell_id"]]
+    runs, workload_by_id = result.runs.copy(), workloads_of(result.lock.cell)
+    workloads = [workload_by_id[cell_id] for cell_id in runs["cell_id"]]
     configs = {cell.id: cell.config for cell in result.lock.cell}
     info = result.lock.info
     return runs.assign(
@@ -265,12 +268,14 @@ def series_of(config: CellConfig) -> str:
     return json.dumps([strategy, config.optimizer.to_table()], sort_keys=True)
 
 
-def _paints(result: Results) -> dict[str, Paint]:
+def _color_markers(result: Results) -> dict[str, ColorMarker]:
     """The colors and markers that strategies declare, by family."""
     info = result.lock.info
     strategies = [cell.config.strategy for cell in result.lock.cell]
-    found = [(strategy, paint_of(strategy, info)) for strategy in strategies]
-    return {strategy_family(strategy, info): paint for strategy, paint in found if paint is not None}
+    declared = [(strategy, color_marker_of(strategy, info)) for strategy in strategies]
+    return {
+        strategy_family(strategy, info): color_marker for strategy, color_marker in declared if color_marker is not None
+    }
 
 
 def _stack(pairs: Sequence[tuple[str, Results]], runs: pd.DataFrame, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -314,4 +319,4 @@ def for_suite(data: ReportData, suite: str) -> ReportData:
 
 def headline_targets(data: ReportData) -> dict[str, float]:
     """Return the headline target of each suite in which a strategy reached one."""
-    return {suite: found.target for suite, found in data.headlines.items() if not math.isnan(found.target)}
+    return {suite: headline.target for suite, headline in data.headlines.items() if not math.isnan(headline.target)}

@@ -60,15 +60,15 @@ def margins_under_one_evaluation(data: ReportData) -> Iterator[str]:
             continue
         hits = outcomes[outcomes["reached"].astype(bool)]
         best, *others = order.leading
-        found = []
+        notes = []
         for label in others:
-            both = hits[hits["label"] == best].merge(hits[hits["label"] == label], on=PAIR, suffixes=("", "_other"))
-            overlap = both["cost_bytes_before"] < both["cost_bytes_other"]
-            overlap &= both["cost_bytes_before_other"] < both["cost_bytes"]
-            if 2 * int(overlap.sum()) > len(both):
-                found.append(f"{label} {int(overlap.sum())} of {len(both)}")
-        if found:
+            pairs = hits[hits["label"] == best].merge(hits[hits["label"] == label], on=PAIR, suffixes=("", "_other"))
+            overlap = pairs["cost_bytes_before"] < pairs["cost_bytes_other"]
+            overlap &= pairs["cost_bytes_before_other"] < pairs["cost_bytes"]
+            if 2 * int(overlap.sum()) > len(pairs):
+                notes.append(f"{label} {int(overlap.sum())} of {len(pairs)}")
+        if notes:
             yield (
                 f"Margins under one evaluation: in most runs {best} and these strategies reached the target within one "
-                f"evaluation interval of each other's bytes, so either may need fewer ({join_first(found, 16)})."
+                f"evaluation interval of each other's bytes, so either may need fewer ({join_first(notes, 16)})."
             )

@@ -20,36 +20,39 @@ def headline_frame(data: ReportData, outcomes: pd.DataFrame) -> pd.DataFrame:
         outcomes: the rows of `data.outcomes` at the targets to show.
     """
     targets = outcomes.groupby(WORKLOAD)["target"].unique().to_dict()
-    found = dict(list(outcomes.groupby([*WORKLOAD, "target", "label"])))
+    by_label = dict(list(outcomes.groupby([*WORKLOAD, "target", "label"])))
     pairs = dict(list(_with_reference(outcomes).groupby([*WORKLOAD, "target", "label"])))
     rows = []
     for (suite, workload), runs in data.runs.groupby(WORKLOAD, sort=False):
         of_label = dict(list(runs.groupby("label", sort=False)))
         for target in data.metric.easiest_first(targets.get((suite, workload), ())) or [math.nan]:
-            for label, mine in of_label.items():
+            for label, label_runs in of_label.items():
                 axes = {"suite": suite, "workload": workload, "strategy": label, "target": target}
                 key = (suite, workload, target, label)
                 ratio = ratio_of(pairs[key], "cost_bytes") if key in pairs else NO_RATIO
                 rows.append(
-                    axes | _cost(found.get(key, outcomes.head(0))) | _state(mine, data.metric.name) | _columns(ratio)
+                    axes
+                    | _cost(by_label.get(key, outcomes.head(0)))
+                    | _state(label_runs, data.metric.name)
+                    | _columns(ratio)
                 )
     return pd.DataFrame(rows)
 
 
 def _with_reference(outcomes: pd.DataFrame) -> pd.DataFrame:
     """The outcomes of all other strategies, each joined with the reference's of the same workload, target and seed."""
-    same, reference = [*PAIR, "target"], outcomes["reference"].astype(bool)
-    columns = [*same, *columns_of("cost_bytes")]
+    keys, reference = [*PAIR, "target"], outcomes["reference"].astype(bool)
+    columns = [*keys, *columns_of("cost_bytes")]
     return outcomes.loc[reference, columns].merge(
-        outcomes.loc[~reference, [*columns, "label"]], on=same, suffixes=("_t", "_b")
+        outcomes.loc[~reference, [*columns, "label"]], on=keys, suffixes=("_t", "_b")
     )
 
 
-def _cost(mine: pd.DataFrame) -> dict[str, float]:
-    hits = mine[mine["reached"].astype(bool)]
+def _cost(outcomes: pd.DataFrame) -> dict[str, float]:
+    hits = outcomes[outcomes["reached"].astype(bool)]
     return {
         "reached": len(hits),
-        "missed": len(mine) - len(hits),
+        "missed": len(outcomes) - len(hits),
         "bytes": geometric_mean(hits["bytes_total"]),
         "bytes_state": float(hits["bytes_state"].mean()) if len(hits) else math.nan,
         "steps": geometric_mean(hits["step"]),

@@ -65,10 +65,10 @@ def order_strategies(outcomes: pd.DataFrame) -> Order:
     reached = rows.pivot_table(index=PAIR, columns="label", values="reached", sort=False)[labels].to_numpy(float)
     hits = dict(zip(labels, np.nansum(reached, axis=0), strict=True))
     worse = dict(zip(labels, _clearly_worse(reached), strict=True))
-    some = [label for label in labels if hits[label] > 0]
+    reaching = [label for label in labels if hits[label] > 0]
     costs = _log_bytes(rows)
-    leading = _by_bytes([label for label in some if not worse[label]], costs)
-    less_often = _by_bytes([label for label in some if worse[label]], costs)
+    leading = _by_bytes([label for label in reaching if not worse[label]], costs)
+    less_often = _by_bytes([label for label in reaching if worse[label]], costs)
     return Order(
         leading=tuple(label for rank in leading for label in rank),
         level=len(leading[0]) if leading else 0,
@@ -83,13 +83,13 @@ def _clearly_worse(reached: Counts) -> npt.NDArray[np.bool_]:
     Args:
         reached: a row for each workload and seed, a column for each strategy; NaN without a result.
     """
-    known = np.isfinite(reached).astype(float)
+    has_result = np.isfinite(reached).astype(float)
     hit = np.nan_to_num(reached)
-    common, mine = known.T @ known, hit.T @ known
-    more = mine.T - mine  # [this, other]: by how many cells the other reached it more often
-    half = mine <= common / 2
-    many = (more >= 2) & (more > MAX_MISSES * common)
-    worse: npt.NDArray[np.bool_] = ((more > 0) & (half | many)).any(axis=1)
+    common, hits = has_result.T @ has_result, hit.T @ has_result
+    more = hits.T - hits  # [this, other]: by how many cells the other reached it more often
+    half = hits <= common / 2
+    by_margin = (more >= 2) & (more > MAX_MISSES * common)
+    worse: npt.NDArray[np.bool_] = ((more > 0) & (half | by_margin)).any(axis=1)
     return worse
 
 
@@ -108,10 +108,10 @@ def _by_bytes(labels: Sequence[str], costs: pd.DataFrame) -> list[list[str]]:
     """
     if not labels:
         return []
-    mine = costs[list(labels)]
-    hits = mine.count()
-    common = mine[list(hits.index[hits == hits.max()])].dropna().mean(axis=1)
-    scores = (mine.loc[common.index].sub(common, axis=0)).mean() if len(common) else mine.mean()
+    own_costs = costs[list(labels)]
+    hits = own_costs.count()
+    common = own_costs[list(hits.index[hits == hits.max()])].dropna().mean(axis=1)
+    scores = (own_costs.loc[common.index].sub(common, axis=0)).mean() if len(common) else own_costs.mean()
     ordered = sorted(labels, key=lambda label: (float(scores.fillna(np.inf)[label]), label))
     ranks: list[list[str]] = []
     for label in ordered:

@@ -16,8 +16,8 @@ def priced_evals(result: Results) -> pd.DataFrame:
     workers = dict(zip(result.runs["cell_id"], result.runs["workers"], strict=True))
     ledgers = dict(list(result.ledger.groupby("cell_id")))
     priced = [
-        add_byte_columns(mine, ledgers[cell_id], int(workers[cell_id]), convention)
-        for cell_id, mine in result.evals.groupby("cell_id", sort=False)
+        add_byte_columns(of_cell, ledgers[cell_id], int(workers[cell_id]), convention)
+        for cell_id, of_cell in result.evals.groupby("cell_id", sort=False)
     ]
     return pd.concat(priced)
 

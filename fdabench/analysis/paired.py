@@ -57,8 +57,10 @@ class LogCosts:
     @property
     def middle_n(self) -> Floats:
         """The mean of the log costs at the two evaluations; the cost at the hit if the one before cost nothing."""
-        known = np.isfinite(self.before_n)
-        return np.where(self.reached_n & known, (np.where(known, self.before_n, 0) + self.hit_n) / 2, self.most_n)
+        is_finite = np.isfinite(self.before_n)
+        return np.where(
+            self.reached_n & is_finite, (np.where(is_finite, self.before_n, 0) + self.hit_n) / 2, self.most_n
+        )
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,8 @@ class Differences:
     @property
     def bends(self) -> Floats:
         """The values of d at which the censoring of a pair begins or ends."""
-        known = np.isfinite(self.center_n)
-        center, below, above = self.center_n[known], self.below_n[known], self.above_n[known]
+        is_finite = np.isfinite(self.center_n)
+        center, below, above = self.center_n[is_finite], self.below_n[is_finite], self.above_n[is_finite]
         ends: Floats = np.concatenate([center - above, center + below])
         finite: Floats = ends[np.isfinite(ends)]
         return finite
@@ -189,12 +191,12 @@ def estimate(top: LogCosts, bottom: LogCosts, design: Design) -> PairedEstimate:
         design: the weights, workloads and seeds of the pairs.
     """
     span, grid = cost_range(top, bottom), _grid_bounds(top, bottom, design)
-    missed = not (top.reached_n.all() and bottom.reached_n.all())
-    mean = _zero(span.measured, design) if missed else float(span.measured.center_n @ design.weight_n)
+    has_misses = not (top.reached_n.all() and bottom.reached_n.all())
+    mean = _zero(span.measured, design) if has_misses else float(span.measured.center_n @ design.weight_n)
     if not design.has_chance:
         return PairedEstimate(mean, math.nan, math.nan, *grid)
     return PairedEstimate(
-        mean, *(_cut_interval(span, design) if missed else _uncut_interval(span, design, grid)), *grid
+        mean, *(_cut_interval(span, design) if has_misses else _uncut_interval(span, design, grid)), *grid
     )
 
 
@@ -251,28 +253,28 @@ def _cut_interval(span: CostRange, design: Design) -> tuple[float, float]:
     inner = bends if len(bends) <= _MOST_BENDS else np.quantile(bends, np.linspace(0, 1, _MOST_BENDS))
     zero = _zero(span.middle, design)
     shifts = np.unique([bends[0] - 1, *inner, *([zero] if math.isfinite(zero) else []), bends[-1] + 1])
-    (held,) = np.nonzero(_held(span, design, shifts))
-    if not len(held):
+    (accepted,) = np.nonzero(_accepted_shifts(span, design, shifts))
+    if not len(accepted):
         return -math.inf, math.inf
-    first, last = int(held[0]), int(held[-1])
+    first, last = int(accepted[0]), int(accepted[-1])
     low = _edge(span, design, shifts[first - 1], shifts[first]) if first else -math.inf
     high = _edge(span, design, shifts[last + 1], shifts[last]) if last < len(shifts) - 1 else math.inf
     return low, high
 
 
-def _held(span: CostRange, design: Design, shifts_g: Floats) -> Flags:
+def _accepted_shifts(span: CostRange, design: Design, shifts_g: Floats) -> Flags:
     """Which d are not rejected, by the t test or because the costs at the two evaluations allow them: [g]."""
     least, most = span.least.at(shifts_g) @ design.weight_n, span.most.at(shifts_g) @ design.weight_n
     values_gn = span.middle.at(shifts_g)
     by_chance = np.abs(values_gn @ design.weight_n) <= half_widths(values_gn, design) + 1e-12
-    held: Flags = by_chance | ((least <= 0) & (most >= 0))
-    return held
+    is_accepted: Flags = by_chance | ((least <= 0) & (most >= 0))
+    return is_accepted
 
 
 def _edge(span: CostRange, design: Design, outside: float, inside: float) -> float:
     """The end of the interval between a d that is rejected and one that is not, rounded towards the rejected one."""
     for _ in range(_ROUNDS):
         shifts = np.linspace(outside, inside, _POINTS)
-        first = int(np.argmax(_held(span, design, shifts)))
+        first = int(np.argmax(_accepted_shifts(span, design, shifts)))
         outside, inside = float(shifts[first - 1]), float(shifts[first])
     return outside

@@ -24,27 +24,27 @@ def ratios_to_best(outcomes: pd.DataFrame, cost: str) -> pd.DataFrame:
         outcomes: rows at one target for each workload.
         cost: the name of the column with the cost.
     """
-    known = outcomes.assign(paid=outcomes[cost].astype(float).where(outcomes["reached"].astype(bool), math.inf))
-    same = known.groupby(PAIR)
-    best, company = same["paid"].transform("min"), same["label"].transform("nunique")
-    compared = known[np.isfinite(best) & (best > 0) & (company > 1)]
-    found: pd.DataFrame = compared.assign(ratio=compared["paid"] / best[compared.index]).drop(columns="paid")
-    return found
+    priced = outcomes.assign(paid=outcomes[cost].astype(float).where(outcomes["reached"].astype(bool), math.inf))
+    by_pair = priced.groupby(PAIR)
+    best, company = by_pair["paid"].transform("min"), by_pair["label"].transform("nunique")
+    compared = priced[np.isfinite(best) & (best > 0) & (company > 1)]
+    ratios: pd.DataFrame = compared.assign(ratio=compared["paid"] / best[compared.index]).drop(columns="paid")
+    return ratios
 
 
-def workload_weights(mine: pd.DataFrame) -> Floats:
+def workload_weights(rows: pd.DataFrame) -> Floats:
     """Return weights of the rows. Workloads have equal weights, and so have the seeds of a workload; the sum is 1."""
-    of_workload = mine.groupby(["suite", "workload"])["ratio"].transform("size").to_numpy(float)
-    return 1 / of_workload / mine.groupby(["suite", "workload"]).ngroups
+    of_workload = rows.groupby(["suite", "workload"])["ratio"].transform("size").to_numpy(float)
+    return 1 / of_workload / rows.groupby(["suite", "workload"]).ngroups
 
 
-def profile(mine: pd.DataFrame) -> tuple[Floats, Floats]:
+def profile(rows: pd.DataFrame) -> tuple[Floats, Floats]:
     """Return the profile of one strategy.
 
     Returns:
         Factors in rising order, and for each the weighted fraction of workloads and seeds with at most that ratio.
     """
-    ratios, weights = mine["ratio"].to_numpy(float), workload_weights(mine)
+    ratios, weights = rows["ratio"].to_numpy(float), workload_weights(rows)
     factors = np.unique(ratios[np.isfinite(ratios)])
     return factors, np.array([weights[ratios <= factor].sum() for factor in factors])
 
@@ -55,10 +55,10 @@ def log2_range(ratios: pd.DataFrame) -> float:
     return (math.log2(float(finite.max())) if len(finite) else 0.0) or 1.0
 
 
-def profile_area(mine: pd.DataFrame, doublings: float) -> float:
+def profile_area(rows: pd.DataFrame, doublings: float) -> float:
     """Return the mean height of a strategy's profile over log2 of the factor, from 0 to `doublings`.
 
     It is 1 if the strategy always has the lowest cost.
     """
-    under = np.clip(1 - np.log2(mine["ratio"].to_numpy(float)) / doublings, 0, None)
-    return float((under * workload_weights(mine)).sum())
+    under = np.clip(1 - np.log2(rows["ratio"].to_numpy(float)) / doublings, 0, None)
+    return float((under * workload_weights(rows)).sum())

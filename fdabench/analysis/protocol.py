@@ -80,25 +80,25 @@ def protocol_differences(config: CellConfig, label: str) -> str:
     of_strategy = _OF.get(name, {})
     local = {} if "optimizer.kind" in of_strategy else _LOCAL.get(config.model, {})
     expected = {**_COMMON, "optimizer.state_on_sync": "keep", **local, **of_strategy}
-    found = [
+    differences = [
         _format_difference(key, flat[key]) for key, value in expected.items() if key in flat and flat[key] != value
     ]
-    found += [
+    differences += [
         _format_difference(key, flat[key])
         for key in ("strategy.local_steps",)
         if key in flat and name in ("FedAdam", "FedAvgM")
     ]
-    found += [
+    differences += [
         _format_difference(key, value)
         for key, value in flat.items()
         if key.startswith("eval.every_") and (key, value) != ("eval.every_epochs", 1.0)
     ]
     partition, published = config.partition.kind, iid_partition(config.model, name)
-    found += (
+    differences += (
         [f"partition = {partition} (published: {published})"] if partition in IID and partition != published else []
     )
-    found += [_IMAGES[config.dataset]] if config.dataset in _IMAGES else []
-    return ", ".join(found)
+    differences += [_IMAGES[config.dataset]] if config.dataset in _IMAGES else []
+    return ", ".join(differences)
 
 
 def _format_difference(key: str, value: Scalar) -> str:

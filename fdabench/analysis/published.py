@@ -25,7 +25,7 @@ from fdabench.published.results import (
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PublishedComparison:
     """The result of `compare_with_published`.
 
     Args:
@@ -43,7 +43,7 @@ class Comparison:
         return self.total - self.matched
 
 
-def compare_with_published(data: ReportData) -> Comparison:
+def compare_with_published(data: ReportData) -> PublishedComparison:
     """Return the published numbers with the median, the minimum and the maximum of the cells that measured the same.
 
     As in the paper, costs follow the `paper` convention, and a target is reached when the accuracy is strictly above
@@ -54,7 +54,7 @@ def compare_with_published(data: ReportData) -> Comparison:
     rows = [row for fact in facts for row in _rows(fact, cells, data)] if len(cells) else []
     matched = len({(row["axes"], row["quantity"]) for row in rows})
     frame = pd.DataFrame(rows)
-    return Comparison(frame.drop(columns="axes") if rows else frame, matched, len(facts))
+    return PublishedComparison(frame.drop(columns="axes") if rows else frame, matched, len(facts))
 
 
 def counterparts(data: ReportData) -> pd.DataFrame:
@@ -72,8 +72,8 @@ def counterparts(data: ReportData) -> pd.DataFrame:
     runs = runs.assign(published_as=names)
     runs = runs[runs["published_as"].isin({fact.axes.strategy for fact in published()})]
     longest = runs.sort_values("steps", ascending=False, kind="stable")
-    same = longest["cell_id"].map(lambda cell_id: _run_settings(data.configs[cell_id])).duplicated()
-    runs = runs[~same.reindex(runs.index)]
+    is_repeated = longest["cell_id"].map(lambda cell_id: _run_settings(data.configs[cell_id])).duplicated()
+    runs = runs[~is_repeated.reindex(runs.index)]
     keys = zip(runs["cell_id"], runs["label"], strict=True)
     return runs.assign(differs=[protocol_differences(data.configs[cell_id], label) for cell_id, label in keys])
 
@@ -95,27 +95,29 @@ def matching(axes: PublishedSetting, cells: pd.DataFrame) -> pd.DataFrame:
         cells: the rows of `counterparts`.
     """
     partitions = IID if axes.partition in IID else (axes.partition,)
-    found = cells[
+    candidates = cells[
         (cells["model"] == axes.model)
         & cells["partition"].isin(partitions)
         & (cells["published_as"] == axes.strategy)
         & cells["workers"].isin([axes.workers] if axes.workers else GRIDS[axes.model].workers)
     ]
-    known = [axes.theta] if axes.theta is not None else () if axes.workers else GRIDS[axes.model].thetas
-    of_theta = np.array([not math.isfinite(theta) or _close(theta, known) for theta in found["theta"]], dtype=bool)
-    return found[of_theta]
+    thetas = [axes.theta] if axes.theta is not None else () if axes.workers else GRIDS[axes.model].thetas
+    of_theta = np.array(
+        [not math.isfinite(theta) or _close(theta, thetas) for theta in candidates["theta"]], dtype=bool
+    )
+    return candidates[of_theta]
 
 
-def _close(theta: float, known: Sequence[float]) -> bool:
-    return any(math.isclose(theta, other, rel_tol=1e-9) for other in known)
+def _close(theta: float, thetas: Sequence[float]) -> bool:
+    return any(math.isclose(theta, other, rel_tol=1e-9) for other in thetas)
 
 
 def _rows(fact: PublishedResult, cells: pd.DataFrame, data: ReportData) -> Iterator[dict[str, object]]:
     for differs, group in matching(fact.axes, cells).groupby("differs", sort=False):
         values = [measure_cell(fact.axes, cell, data) for cell in group.to_dict("records")]
-        shown = [value for value in values if value is not None]
-        if shown:
-            yield _row(fact, group, str(differs), np.array([value[fact.quantity] for value in shown]))
+        with_result = [value for value in values if value is not None]
+        if with_result:
+            yield _row(fact, group, str(differs), np.array([value[fact.quantity] for value in with_result]))
 
 
 def measure_cell(axes: PublishedSetting, cell: Mapping[Hashable, object], data: ReportData) -> dict[str, float] | None:
@@ -132,31 +134,34 @@ def measure_cell(axes: PublishedSetting, cell: Mapping[Hashable, object], data: 
     """
     evals = data.evals[data.evals["cell_id"] == cell["cell_id"]]
     if axes.epoch is not None:
-        there = at_epoch(evals, axes.epoch)
-        if there.empty or cell["state"] == "diverged":
+        at_that_epoch = at_epoch(evals, axes.epoch)
+        if at_that_epoch.empty or cell["state"] == "diverged":
             return None
-        return {"accuracy": float(there["test_accuracy"].iloc[0]), "rounds": float(there["round"].iloc[0])}
+        return {
+            "accuracy": float(at_that_epoch["test_accuracy"].iloc[0]),
+            "rounds": float(at_that_epoch["round"].iloc[0]),
+        }
     hits = evals[evals["test_accuracy"] > axes.target]
     if hits.empty:
         return {"bytes": math.nan, "steps": math.nan, "rounds": math.nan}
     hit = hits.iloc[0]
     instant = EvalPoint(int(hit["step"]), bool(hit["after_sync"]))
     ledger = data.ledger[data.ledger["cell_id"] == cell["cell_id"]]
-    spent = bytes_at(ledger, instant, data.configs[str(cell["cell_id"])].workers, "paper").total
-    return {"bytes": float(spent), "steps": float(instant.step), "rounds": float(hit["round"])}
+    num_bytes = bytes_at(ledger, instant, data.configs[str(cell["cell_id"])].workers, "paper").total
+    return {"bytes": float(num_bytes), "steps": float(instant.step), "rounds": float(hit["round"])}
 
 
 def _row(fact: PublishedResult, cells: pd.DataFrame, differs: str, values: NDArray[np.float64]) -> dict[str, object]:
-    axes, known = fact.axes, values[np.isfinite(values)]
-    middle, low, high = (float(f(known)) if len(known) else math.nan for f in (np.median, np.min, np.max))
+    axes, finite = fact.axes, values[np.isfinite(values)]
+    middle, low, high = (float(f(finite)) if len(finite) else math.nan for f in (np.median, np.min, np.max))
     is_accuracy = fact.quantity == "accuracy"
     return {
         "axes": axes,
         "model": axes.model,
         "partition": axes.partition,
-        "workers": _listed(cells["workers"]),
+        "workers": _format_distinct(cells["workers"]),
         "strategy": axes.strategy,
-        "theta": _listed(cells["theta"]),
+        "theta": _format_distinct(cells["theta"]),
         "quantity": fact.quantity,
         "epoch": axes.epoch,
         "target": axes.target,
@@ -169,7 +174,7 @@ def _row(fact: PublishedResult, cells: pd.DataFrame, differs: str, values: NDArr
         "measured": middle,
         "measured_low": low,
         "measured_high": high,
-        "measured_reached": len(known),
+        "measured_reached": len(finite),
         "cells": len(values),
         "seeds": int(cells["seed"].nunique()),
         "ratio": math.nan if is_accuracy else middle / fact.value,
@@ -179,6 +184,6 @@ def _row(fact: PublishedResult, cells: pd.DataFrame, differs: str, values: NDArr
     }
 
 
-def _listed(values: "pd.Series[float]") -> str:
+def _format_distinct(values: "pd.Series[float]") -> str:
     """The different values, such as `5, 10`; empty if there are none, as for a strategy without theta."""
     return ", ".join(f"{value:g}" for value in sorted(set(values.dropna())))

@@ -28,8 +28,8 @@ def interquartile_mean(values: npt.ArrayLike) -> float:
     >>> interquartile_mean([1, 2, 4, math.inf])
     3.0
     """
-    known = np.asarray(values, dtype=float)
-    return float(stats.trim_mean(known, _CUT)) if known.size else math.nan
+    array = np.asarray(values, dtype=float)
+    return float(stats.trim_mean(array, _CUT)) if array.size else math.nan
 
 
 def bootstrap_interval(values_n: Floats, workloads_n: Labels, seeds_n: Labels) -> tuple[float, float]:
@@ -55,16 +55,16 @@ def bootstrap_interval(values_n: Floats, workloads_n: Labels, seeds_n: Labels) -
     table_WS = np.full((len(workloads), len(seeds)), np.nan)
     table_WS[row_n, column_n] = values_n
     random = np.random.default_rng(SEED)
-    alone = np.concatenate([_drawn(random, row_S[None, ~np.isnan(row_S)]) for row_S in table_WS], axis=1)
-    ends = [_quantiles(alone), _quantiles(_drawn(random, table_WS))]
+    alone = np.concatenate([_resample(random, row_S[None, ~np.isnan(row_S)]) for row_S in table_WS], axis=1)
+    ends = [_quantiles(alone), _quantiles(_resample(random, table_WS))]
     return min(low for low, _ in ends), max(high for _, high in ends)
 
 
-def _drawn(random: np.random.Generator, table_WS: Floats) -> Floats:
+def _resample(random: np.random.Generator, table_WS: Floats) -> Floats:
     """Samples of the columns with replacement, one column fewer than there are: [samples, values]."""
     seeds = table_WS.shape[1]
-    drawn: Floats = table_WS[:, random.integers(0, seeds, (RESAMPLES, seeds - 1))].swapaxes(0, 1)
-    return drawn.reshape(RESAMPLES, -1)
+    samples: Floats = table_WS[:, random.integers(0, seeds, (RESAMPLES, seeds - 1))].swapaxes(0, 1)
+    return samples.reshape(RESAMPLES, -1)
 
 
 def _quantiles(drawn_rn: Floats) -> tuple[float, float]:

@@ -63,12 +63,12 @@ NO_RATIO = Ratio(math.nan, math.nan, math.nan, 0)
 
 def geometric_mean(values: "pd.Series[float] | npt.NDArray[np.float64]") -> float:
     """Return the geometric mean of the values that are not NaN; NaN if there are none."""
-    known = pd.Series(values).dropna()
-    if known.empty:
+    present = pd.Series(values).dropna()
+    if present.empty:
         return math.nan
     # The same as scipy's gmean without its checks, which are slow: a report calls this ten thousand times.
     with np.errstate(divide="ignore", invalid="ignore"):
-        return float(np.exp(np.log(known.to_numpy(float)).mean()))
+        return float(np.exp(np.log(present.to_numpy(float)).mean()))
 
 
 def columns_of(cost: str) -> list[str]:
@@ -88,8 +88,8 @@ def paired_ratio(top: pd.DataFrame, bottom: pd.DataFrame, cost: str) -> Ratio:
             budget.
         cost: the name of the column with the cost.
     """
-    wanted = [*PAIR, *columns_of(cost)]
-    return ratio_of(top[wanted].merge(bottom[wanted], on=PAIR, suffixes=("_t", "_b")), cost)
+    columns = [*PAIR, *columns_of(cost)]
+    return ratio_of(top[columns].merge(bottom[columns], on=PAIR, suffixes=("_t", "_b")), cost)
 
 
 def ratio_of(pairs: pd.DataFrame, cost: str) -> Ratio:
@@ -103,49 +103,58 @@ def ratio_of(pairs: pd.DataFrame, cost: str) -> Ratio:
     # There is no ratio to a cost of 0, as of one worker in a ring. NaN means that a run never reaches the target.
     priced = ~((pairs[f"{cost}_t"].to_numpy(float) <= 0) | (pairs[f"{cost}_b"].to_numpy(float) <= 0))
     numbers: dict[tuple[object, object], int] = {}  # groupby would take 0.5 ms, and a report has thousands of ratios
-    named = zip(pairs["suite"], pairs["workload"], strict=True)
-    places = np.array([numbers.setdefault(name, len(numbers)) for name in named], dtype=int)
+    workloads = zip(pairs["suite"], pairs["workload"], strict=True)
+    places = np.array([numbers.setdefault(name, len(numbers)) for name in workloads], dtype=int)
     # If a workload has an informative pair, its pairs in which both sides missed the target count as well.
-    kept = priced & np.isin(places, places[priced & reached])
+    is_usable = priced & np.isin(places, places[priced & reached])
     informative, neither = int((priced & reached).sum()), int((~reached).sum())
     if not informative:
         return NO_RATIO
-    usable = pairs if kept.all() else pairs[kept]
-    design = design_of(places[kept], usable["seed"].to_numpy())
+    usable = pairs if is_usable.all() else pairs[is_usable]
+    design = design_of(places[is_usable], usable["seed"].to_numpy())
     top, bottom = (_log_costs(usable, cost, side) for side in "tb")
-    found = estimate(top, bottom, design)
+    log_estimate = estimate(top, bottom, design)
     blank = Ratio(math.nan, math.nan, math.nan, informative, "", len(pairs) - informative, neither, design.between + 1)
-    return _ratio(_limited(found, top, bottom), blank)
+    return _ratio(_with_open_ends(log_estimate, top, bottom), blank)
 
 
-def _limited(found: PairedEstimate, top: LogCosts, bottom: LogCosts) -> PairedEstimate:
+def _with_open_ends(log_estimate: PairedEstimate, top: LogCosts, bottom: LogCosts) -> PairedEstimate:
     """The estimate, with an infinite end if only one side has misses, because a miss has no upper bound of its cost.
 
     A strategy that missed therefore gets "at least" and never "at most", which would read as an advantage. If both
     sides have misses, the ends are those of the estimate.
     """
     if not top.reached_n.all() and bottom.reached_n.all():
-        return replace(found, high=math.inf if math.isfinite(found.high) else found.high)
+        return replace(log_estimate, high=math.inf if math.isfinite(log_estimate.high) else log_estimate.high)
     if not bottom.reached_n.all() and top.reached_n.all():
-        return replace(found, low=-math.inf if math.isfinite(found.low) else found.low)
-    return found
+        return replace(log_estimate, low=-math.inf if math.isfinite(log_estimate.low) else log_estimate.low)
+    return log_estimate
 
 
-def _ratio(found: PairedEstimate, blank: Ratio) -> Ratio:
+def _ratio(log_estimate: PairedEstimate, blank: Ratio) -> Ratio:
     """The estimate converted from logarithms to ratios, with an interval, one bound, or no result."""
     grid_low, grid_high = (
-        math.exp(end) if math.isfinite(end) else math.nan for end in (found.grid_low, found.grid_high)
+        math.exp(end) if math.isfinite(end) else math.nan for end in (log_estimate.grid_low, log_estimate.grid_high)
     )
-    known = replace(blank, grid_low=grid_low, grid_high=grid_high)
-    least, most = (found.grid_low, found.grid_high) if math.isnan(found.low) else (found.low, found.high)
+    with_grid = replace(blank, grid_low=grid_low, grid_high=grid_high)
+    least, most = (
+        (log_estimate.grid_low, log_estimate.grid_high)
+        if math.isnan(log_estimate.low)
+        else (log_estimate.low, log_estimate.high)
+    )
     if math.isfinite(least) and math.isfinite(most):
-        if math.isnan(found.mean):  # too many runs never reach the target
+        if math.isnan(log_estimate.mean):  # too many runs never reach the target
             return NO_RATIO
-        return replace(known, mean=math.exp(found.mean), low=math.exp(found.low), high=math.exp(found.high))
+        return replace(
+            with_grid,
+            mean=math.exp(log_estimate.mean),
+            low=math.exp(log_estimate.low),
+            high=math.exp(log_estimate.high),
+        )
     if math.isfinite(least):
-        return replace(known, mean=math.exp(least), low=math.exp(least), bound="≥")
+        return replace(with_grid, mean=math.exp(least), low=math.exp(least), bound="≥")
     if math.isfinite(most):
-        return replace(known, mean=math.exp(most), high=math.exp(most), bound="≤")
+        return replace(with_grid, mean=math.exp(most), high=math.exp(most), bound="≤")
     return NO_RATIO
 
 

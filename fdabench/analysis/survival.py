@@ -34,8 +34,8 @@ def kaplan_meier(steps: npt.ArrayLike, reached: npt.ArrayLike) -> tuple[Floats, 
     if not hit.any():
         return np.array([]), np.array([])
     curve = stats.ecdf(stats.CensoredData(uncensored=made[hit], right=made[~hit])).cdf
-    known = np.isin(curve.quantiles, made[hit])
-    return curve.quantiles[known], curve.probabilities[known]
+    at_hits = np.isin(curve.quantiles, made[hit])
+    return curve.quantiles[at_hits], curve.probabilities[at_hits]
 
 
 def common_end(steps: npt.ArrayLike, reached: npt.ArrayLike) -> float:

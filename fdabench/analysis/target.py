@@ -67,13 +67,13 @@ def _choice(lock: SuiteLock, targets: list[float], outcomes: pd.DataFrame) -> tu
     rows = outcomes.assign(reached=outcomes["reached"].astype(float))
     names = list(dict.fromkeys(cell.label for cell in lock.cell if cell.reference))
     if names:
-        mine = rows[rows["reference"].astype(bool)]
-        least = mine.groupby(["workload", "target"])["reached"].mean().groupby("target").min()
+        of_reference = rows[rows["reference"].astype(bool)]
+        least = of_reference.groupby(["workload", "target"])["reached"].mean().groupby("target").min()
         high = [float(target) for target in least.index[least >= NEARLY_ALL]]
         name = " and ".join(names)
         if high:
             return metric.best(high), f"the {highest} that {name} reached in 4 of 5 of its runs of each workload", False
-        if mine.empty:
+        if of_reference.empty:
             return targets[0], f"the {lowest}, as {name} has no result yet", False
         return targets[0], f"the {lowest}, as {name} reached none in 4 of 5 of its runs of each workload", False
     shares = rows.groupby(["label", "target"])["reached"].mean()

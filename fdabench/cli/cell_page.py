@@ -142,14 +142,14 @@ def _hits_columns(metric: Metric) -> tuple[Column, ...]:
 
 def _print_evaluations(results: CellResults) -> None:
     records = evaluation_records(results)
-    shown = thinned(records, MOST_EVALUATIONS)
+    selected = thinned(records, MOST_EVALUATIONS)
     extent = (
-        f"{len(shown)} of {len(records)}; --output-format json or csv prints all"
-        if len(shown) < len(records)
+        f"{len(selected)} of {len(records)}; --output-format json or csv prints all"
+        if len(selected) < len(records)
         else "all"
     )
     print_result(f"\nevaluations ({extent}):")
-    print_table(Table(shown, COLUMNS), "plain")
+    print_table(Table(selected, COLUMNS), "plain")
 
 
 def _print_ledger(results: CellResults) -> None:

@@ -96,8 +96,10 @@ def print_text(text: str) -> None:
 
 def _rich(table: Table) -> None:
     rich_table = RichTable(box=None, pad_edge=False, header_style="bold")
-    for each in table.columns:
-        rich_table.add_column(each.title, justify=each.alignment, overflow="fold")  # fold: a truncated number is wrong
+    for column in table.columns:
+        rich_table.add_column(
+            column.title, justify=column.alignment, overflow="fold"
+        )  # fold: a truncated number is wrong
     for row in table.rows:
         rich_table.add_row(*row)
     Console(highlight=False).print(rich_table)
@@ -108,7 +110,7 @@ def _plain(table: Table) -> None:
     widths = [max(len(line[i]) for line in lines) for i in range(len(table.columns))]
     for line in lines:
         cells = zip(line, widths, table.columns, strict=True)
-        print_result("  ".join(f"{cell:{_SIDES[each.alignment]}{width}}" for cell, width, each in cells).rstrip())
+        print_result("  ".join(f"{cell:{_SIDES[column.alignment]}{width}}" for cell, width, column in cells).rstrip())
 
 
 def _json(table: Table) -> None:
@@ -117,7 +119,7 @@ def _json(table: Table) -> None:
 
 def _csv(table: Table) -> None:
     records = table.machine
-    keys = list(records[0]) if records else [each.key for each in table.columns]
+    keys = list(records[0]) if records else [column.key for column in table.columns]
     sys.stdout.write(csv_text(records, keys, csv_cell))
 
 

@@ -5,7 +5,7 @@ No plug-in can add to these names, so this module needs neither a registry nor t
 
 from collections.abc import Callable, Mapping
 
-from fdabench.accounting.costs import CONVENTIONS, Cost, Message
+from fdabench.accounting.costs import CONVENTIONS, CostFunction, Message
 from fdabench.accounting.fleets import FLEETS
 from fdabench.accounting.network_time import NETWORKS
 from fdabench.formatting import format_count
@@ -62,7 +62,7 @@ CONSTANTS: Mapping[str, Callable[[], Table]] = {
 }
 
 
-def _formula(cost: Cost) -> str:
+def _formula(cost: CostFunction) -> str:
     """Derive the formula from two values of the cost, which is linear in the number of workers and in the bytes."""
     two, three = (cost(Message(1, 1), workers) for workers in (2, 3))
     per_worker = three - two

@@ -58,8 +58,8 @@ def format_running(title: str, progress: Progress | None, metric: Metric, width:
         parts.pop()
     numbers = f"   {'  '.join(parts)}" if parts else ""
     room = max(0, width - len(_RUN) - len(numbers))
-    shown = title if len(title) <= room else f"{title[: max(0, room - 1)]}…"
-    return f"{_RUN}{shown}{numbers}"
+    text = title if len(title) <= room else f"{title[: max(0, room - 1)]}…"
+    return f"{_RUN}{text}{numbers}"
 
 
 _RUN = " run  "

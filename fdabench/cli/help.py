@@ -38,7 +38,7 @@ class Command(TyperCommand):
         _write_lines(formatter, self.epilog or "")
 
 
-class Group(TyperGroup):
+class CommandGroup(TyperGroup):
     """A group of commands whose help lists the commands under their panels.
 
     Panels are in the order of their first commands.

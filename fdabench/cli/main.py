@@ -16,12 +16,12 @@ from fdabench.cli.commands.gate import baselines, check
 from fdabench.cli.commands.run_command import run
 from fdabench.cli.commands.setup import doctor, init, merge, plan
 from fdabench.cli.exit_codes import run_app, with_exit_codes
-from fdabench.cli.help import ABOUT, GATE, LOOK, RUN, Command, Group, example
+from fdabench.cli.help import ABOUT, GATE, LOOK, RUN, Command, CommandGroup, example
 from fdabench.cli.options import Chosen, Format, OutputFormat, ResultsDir, ResultsDirs, SuiteFile
 from fdabench.errors import did_you_mean
 
 app = typer.Typer(
-    cls=Group,
+    cls=CommandGroup,
     help="Compare when and how workers synchronize in distributed and federated deep learning.",
     epilog="First steps: fdabench run quickstart. Then: fdabench init. Help of a command: fdabench COMMAND -h",
     no_args_is_help=True,
@@ -64,7 +64,7 @@ class ExportedTo(StrEnum):
     csv = "csv"
 
 
-_NAMES = [each.value for each in Listed]
+_NAMES = [kind.value for kind in Listed]
 _ALL_LISTED = ", ".join(_NAMES)
 
 
@@ -364,7 +364,7 @@ app.command(
 app.add_typer(
     baselines,
     name="baseline",
-    cls=Group,
+    cls=CommandGroup,
     rich_help_panel=GATE,
     short_help="Save, accept or show the baseline of `check`.",
 )

@@ -32,14 +32,16 @@ def priced(statuses: Sequence[CellStatus], convention: str, registry: Registry) 
         convention: how bytes are counted, a name of `CONVENTIONS`.
         registry: the components that the cells name.
     """
-    return [Priced(each, forecast_bytes(ResolvedCell(each.cell.config, registry), convention)) for each in statuses]
+    return [
+        Priced(status, forecast_bytes(ResolvedCell(status.cell.config, registry), convention)) for status in statuses
+    ]
 
 
 def folded_table(cells: Sequence[Priced], convention: str) -> Table:
     """Return one row for each strategy and workload: number of seeds, their statuses, and the bytes of one seed."""
     groups: dict[str, list[Priced]] = {}
-    for each in cells:
-        groups.setdefault(_without_seed(each), []).append(each)
+    for cell in cells:
+        groups.setdefault(_without_seed(cell), []).append(cell)
     columns = (
         column("what"),
         column("seeds"),
@@ -74,23 +76,23 @@ def cell_records(cells: Sequence[Priced]) -> list[dict[str, object]]:
     """
     return [
         {
-            "cell": each.cell_status.cell.id,
-            "what": each.cell_status.cell.title,
-            "label": each.cell_status.cell.label,
-            "seed": each.cell_status.cell.config.seed,
-            "status": each.cell_status.status,
-            "why": each.cell_status.reason,
-            "bytes_least": None if each.bound is None else each.bound.low,
-            "bytes_most": None if each.bound is None else each.bound.high,
-            "changed": [change._asdict() for change in each.cell_status.changed],
+            "cell": cell.cell_status.cell.id,
+            "what": cell.cell_status.cell.title,
+            "label": cell.cell_status.cell.label,
+            "seed": cell.cell_status.cell.config.seed,
+            "status": cell.cell_status.status,
+            "why": cell.cell_status.reason,
+            "bytes_least": None if cell.bound is None else cell.bound.low,
+            "bytes_most": None if cell.bound is None else cell.bound.high,
+            "changed": [change._asdict() for change in cell.cell_status.changed],
         }
-        for each in cells
+        for cell in cells
     ]
 
 
 def total(cells: Sequence[Priced]) -> str:
     """Format the bytes of these cells together. Cells whose bytes cannot be forecast are counted separately."""
-    bounds = [each.bound for each in cells if each.bound is not None]
+    bounds = [cell.bound for cell in cells if cell.bound is not None]
     if not bounds:
         return UNKNOWN
     text = span(ByteRange(sum(bound.low for bound in bounds), sum(bound.high for bound in bounds)))
@@ -105,18 +107,18 @@ def span(bound: ByteRange | None) -> str:
     return " to ".join(dict.fromkeys((format_bytes(bound.low), format_bytes(bound.high))))
 
 
-def _without_seed(each: Priced) -> str:
-    cell = each.cell_status.cell
+def _without_seed(priced_cell: Priced) -> str:
+    cell = priced_cell.cell_status.cell
     return json.dumps([cell.label, cell.config.model_dump(exclude={"seed"})], sort_keys=True)
 
 
 def _group_row(group: Sequence[Priced]) -> dict[str, str]:
     """Return the row of one strategy and workload as texts."""
     cell = group[0].cell_status.cell
-    counts = Counter(each.cell_status.status for each in group)
+    counts = Counter(priced_cell.cell_status.status for priced_cell in group)
     status = ", ".join(f"{counts[name]} {name}" for name in STATUSES if counts[name])
-    bounds = dict.fromkeys(span(each.bound) for each in group)
-    reasons = dict.fromkeys(each.cell_status.reason for each in group if each.cell_status.reason)
+    bounds = dict.fromkeys(span(priced_cell.bound) for priced_cell in group)
+    reasons = dict.fromkeys(priced_cell.cell_status.reason for priced_cell in group if priced_cell.cell_status.reason)
     title = cell.title.removesuffix(f" s{cell.config.seed}")
     return {
         "what": title,

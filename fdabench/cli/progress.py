@@ -254,8 +254,8 @@ class ProgressNotes:
             return
         self._next_write[event.cell.id] = monotonic() + NOTE_INTERVAL_S
         progress = event.progress
-        shown = {"accuracy": progress.accuracy, "loss": progress.loss if math.isfinite(progress.loss) else None}
-        note = {"step": progress.step, "budget": progress.budget, **shown, "at": _now()}
+        values = {"accuracy": progress.accuracy, "loss": progress.loss if math.isfinite(progress.loss) else None}
+        note = {"step": progress.step, "budget": progress.budget, **values, "at": _now()}
         with suppress(ResultError):
             write_json(note_path(self._store, event.cell.id), note)
 

@@ -57,5 +57,5 @@ def describe_cause(record: CellRecord) -> str:
     """
     last = record.error.strip().splitlines()[-1:] or [""]
     text = "".join(character if character.isprintable() else " " for character in last[0])
-    shown = text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}..."
-    return f"{record.plugin}: {shown}" if record.plugin else shown
+    excerpt = text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}..."
+    return f"{record.plugin}: {excerpt}" if record.plugin else excerpt

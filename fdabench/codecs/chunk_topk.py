@@ -76,6 +76,6 @@ class ChunkTopK:
         return zeros_KCT.scatter_(2, at_KCk, value_KCk).flatten(1)[:, :num_parameters]
 
 
-def _mean(x: Tensor, counted: Tensor) -> Tensor:
+def _mean(x: Tensor, mask: Tensor) -> Tensor:
     """The mean of what is counted over the last dimension; 0 if nothing is."""
-    return pairwise_sum(torch.where(counted, x, 0)) / counted.sum(-1).clamp(min=1)
+    return pairwise_sum(torch.where(mask, x, 0)) / mask.sum(-1).clamp(min=1)

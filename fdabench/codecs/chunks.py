@@ -56,8 +56,8 @@ def multiply_chunks_(m_KD: Tensor, scale_KC: Tensor, chunk: int) -> Tensor:
 def _parts(m_KD: Tensor, chunk: int) -> tuple[Tensor, Tensor]:
     """Views of the whole chunks, [K, C, T], and of the shorter last one, which may have no numbers."""
     size = min(chunk, m_KD.shape[1])
-    whole = m_KD.shape[1] // size * size
-    return m_KD[:, :whole].unflatten(1, (-1, size)), m_KD[:, whole:]
+    num_divided = m_KD.shape[1] // size * size
+    return m_KD[:, :num_divided].unflatten(1, (-1, size)), m_KD[:, num_divided:]
 
 
 def mean(x: Tensor) -> Tensor:

@@ -49,7 +49,7 @@ class PowerSGD:
 
     def message_sizes(self, layout: Layout) -> tuple[int, ...]:
         matrices = list(self._matrices(layout))
-        plain = sum(each.stop - each.start for each in layout) - sum(rows * columns for _, rows, columns in matrices)
+        plain = sum(layer.stop - layer.start for layer in layout) - sum(rows * columns for _, rows, columns in matrices)
         first = sum(rows * self.rank for _, rows, _ in matrices) + plain
         second = sum(columns * self.rank for _, _, columns in matrices)
         return (4 * first, 4 * second) if matrices else (4 * first,)
@@ -88,11 +88,11 @@ class PowerSGD:
 
     def _matrices(self, layout: Layout) -> Iterator[tuple[slice, int, int]]:
         """Where the compressed matrices lie in a row, with their rows and columns."""
-        for each in layout:
+        for layer in layout:
             # a scalar has one row; a vector has one column, and is never made smaller
-            rows, columns = prod(each.shape[:1]), prod(each.shape[1:])
+            rows, columns = prod(layer.shape[:1]), prod(layer.shape[1:])
             if self.rank * (rows + columns) < rows * columns:
-                yield slice(each.start, each.stop), rows, columns
+                yield slice(layer.start, layer.stop), rows, columns
 
     def _factors(self, x_N: Tensor, lengths: list[int]) -> tuple[Tensor, ...]:
         """Cut a row into matrices of these lengths and of `rank` columns."""

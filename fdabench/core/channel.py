@@ -28,11 +28,11 @@ def no_instrumentation(kind: str, payload_bytes: int, operation: Operation) -> A
 
 
 _MAY_BE_LOST = ("model", "gradient", "control", "factor")
-"""Kinds of messages that `MessageLoss` applies to. Local states, statistics and optimizer vectors always arrive."""
+"""Kinds of messages that `LossyMessages` applies to. Local states, statistics and optimizer vectors always arrive."""
 
 
 @dataclass(frozen=True)
-class MessageLoss:
+class LossyMessages:
     """Loses what a worker sends into a sync with a probability, independently for each worker and local step.
 
     A lost message is left out of the mean, whose weights are divided by the sum of the weights that arrived. Which
@@ -100,7 +100,7 @@ class Channel:
     the operation."""
     seed: int = 0
     """What the random bits of codecs are drawn with, below 2^32; the same in every process."""
-    loss: MessageLoss | None = None
+    loss: LossyMessages | None = None
     """Which messages are lost; None: all arrive. Lost messages are recorded, because they were sent."""
 
     @property

@@ -46,8 +46,8 @@ def draw_hashes(dim: int, depth: int, width: int, seed: int) -> CountSketchHashe
     generator = torch_generator(seed)
     sign_D = torch.randint(2, (dim,), generator=generator) * 2.0 - 1.0
     sizes = [-(-len(part) // chunk) for part in sign_D.split(SEGMENT)]
-    drawn = [torch_generator(derive_seed("segment", {"sketch": seed, "segment": i})) for i in range(len(sizes))]
-    matrices = (_place_chunks(size, depth, width, source) for size, source in zip(sizes, drawn, strict=True))
+    generators = [torch_generator(derive_seed("segment", {"sketch": seed, "segment": i})) for i in range(len(sizes))]
+    matrices = (_place_chunks(size, depth, width, source) for size, source in zip(sizes, generators, strict=True))
     return CountSketchHashes(sign_D, tuple(matrices), chunk)
 
 
@@ -119,11 +119,11 @@ class GatherHashes(NamedTuple):
 @lru_cache(maxsize=8)
 def _gather_hashes(dim: int, depth: int, width: int, seed: int, device: torch.device) -> GatherHashes:
     hashes = draw_hashes(dim, depth, width, seed)
-    rows = (PaddedRows(*(part.to(device) for part in _padded(matrix))) for matrix in hashes.segments)
+    rows = (PaddedRows(*(part.to(device) for part in _pad_rows(matrix))) for matrix in hashes.segments)
     return GatherHashes(hashes.sign_D.to(device), tuple(rows), hashes.chunk)
 
 
-def _padded(matrix: Tensor) -> PaddedRows:
+def _pad_rows(matrix: Tensor) -> PaddedRows:
     starts, chunk_N, sign_N = matrix.crow_indices().long(), matrix.col_indices().long(), matrix.values()
     count_R = starts.diff()
     place_P = torch.arange(int(count_R.max()))
@@ -150,6 +150,6 @@ def _sketches_at_once(u_KD: Tensor, depth: int, width: int, seed: int) -> Tensor
 def _diagonals(x: Tensor) -> Tensor:
     """sum_p x[row, (b + p) mod width, p] for each row and bucket b, flattened; `x` has shape [depth, width, C]."""
     depth, width, chunk = x.shape
-    wrapped = torch.cat([x, x[:, : chunk - 1]], 1)
-    diagonals = wrapped.as_strided((depth, width, chunk), (wrapped.stride(0), chunk, chunk + 1))
+    extended = torch.cat([x, x[:, : chunk - 1]], 1)
+    diagonals = extended.as_strided((depth, width, chunk), (extended.stride(0), chunk, chunk + 1))
     return diagonals.sum(2).flatten()

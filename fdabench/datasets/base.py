@@ -94,6 +94,6 @@ class DatasetSpec:
     """Whether the training samples have owners; None if only `load` can find out."""
 
 
-def data_dir(chosen: Path | None) -> Path:
-    """The data folder: `chosen` (from `--data-dir`), else the environment variable FDABENCH_DATA, else `data`."""
-    return chosen or Path(os.environ.get("FDABENCH_DATA") or "data")
+def data_dir(folder: Path | None) -> Path:
+    """The data folder: `folder` (from `--data-dir`), else the environment variable FDABENCH_DATA, else `data`."""
+    return folder or Path(os.environ.get("FDABENCH_DATA") or "data")

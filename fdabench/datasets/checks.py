@@ -12,7 +12,7 @@ from torch import Tensor
 from fdabench.datasets.base import DatasetSpec, DatasetTensors
 
 PARTS = ("train_x", "train_y", "test_x", "test_y")
-KNOWN = (
+SUPPORTED = (
     "fdabench knows images, or what has their shape [N, C, H, W], with class labels, and sequences of tokens [N, T] "
     "with task = 'next-token' in the DatasetSpec"
 )
@@ -48,12 +48,12 @@ def data_errors(data: object, source: DatasetSpec) -> list[str]:
         faults.append(f"test_x has {num_test} samples; the DatasetSpec declares test_samples = {source.test_samples}")
     for part, num_samples in (("train", source.train_samples), ("test", num_test)):
         x, y = getattr(data, f"{part}_x"), getattr(data, f"{part}_y")
-        declared = " (train_samples and shape of its DatasetSpec)" if part == "train" else " (shape of its DatasetSpec)"
+        origin = " (train_samples and shape of its DatasetSpec)" if part == "train" else " (shape of its DatasetSpec)"
         if source.task == "next-token":
             for name, tokens in ((f"{part}_x", x), (f"{part}_y", y)):
-                faults += _index_errors(name, tokens, (num_samples, *source.shape), "classes", source.classes, declared)
+                faults += _index_errors(name, tokens, (num_samples, *source.shape), "classes", source.classes, origin)
         else:
-            faults += _input_errors(f"{part}_x", x, (num_samples, *source.shape), declared)
+            faults += _input_errors(f"{part}_x", x, (num_samples, *source.shape), origin)
             faults += _index_errors(f"{part}_y", y, (num_samples,), "classes", source.classes)
         faults += _owner_errors(f"{part}_owners", getattr(data, f"{part}_owners"), num_samples, data.owner_names)
     return faults
@@ -74,10 +74,10 @@ def data_hash(data: DatasetTensors) -> str:
     return digest.hexdigest()[:16]
 
 
-def _input_errors(name: str, x: Tensor, shape: tuple[int, ...], declared: str) -> Iterator[str]:
+def _input_errors(name: str, x: Tensor, shape: tuple[int, ...], origin: str) -> Iterator[str]:
     if x.dtype != torch.float32 or tuple(x.shape) != shape:
-        other_task = f". {KNOWN}" if x.ndim != 4 or not x.is_floating_point() else ""
-        yield f"{name} must be float32 of shape {list(shape)}{declared}; it is {_said(x)}{other_task}"
+        other_task = f". {SUPPORTED}" if x.ndim != 4 or not x.is_floating_point() else ""
+        yield f"{name} must be float32 of shape {list(shape)}{origin}; it is {_format_tensor(x)}{other_task}"
         return
     if x.sum().isfinite():  # fast path without another tensor; the sum of finite numbers may overflow, so see below
         return
@@ -88,7 +88,7 @@ def _input_errors(name: str, x: Tensor, shape: tuple[int, ...], declared: str) -
 
 
 def _index_errors(
-    name: str, y: Tensor, shape: tuple[int, ...], bound: str, size: int, declared: str = ""
+    name: str, y: Tensor, shape: tuple[int, ...], bound: str, size: int, origin: str = ""
 ) -> Iterator[str]:
     """The errors of a tensor of classes, tokens or owners: it must be int64 of this shape in 0..size-1.
 
@@ -98,11 +98,11 @@ def _index_errors(
         shape: that it must have.
         bound: what `size` is in messages, such as `classes`.
         size: one more than the largest value that is allowed.
-        declared: where the shape is declared, for messages.
+        origin: where the shape is declared, for messages.
     """
     if y.dtype != torch.int64 or tuple(y.shape) != shape:
-        other_task = f". {KNOWN}" if y.ndim != len(shape) or y.is_floating_point() else ""
-        yield f"{name} must be int64 of shape {list(shape)}{declared}; it is {_said(y)}{other_task}"
+        other_task = f". {SUPPORTED}" if y.ndim != len(shape) or y.is_floating_point() else ""
+        yield f"{name} must be int64 of shape {list(shape)}{origin}; it is {_format_tensor(y)}{other_task}"
         return
     outside = (y < 0) | (y >= size)
     if outside.any():
@@ -122,7 +122,7 @@ def _owner_errors(name: str, owners: object, num_samples: int, owner_names: obje
     yield from _index_errors(name, owners, (num_samples,), "len(owner_names)", len(owner_names))
 
 
-def _said(tensor: Tensor) -> str:
+def _format_tensor(tensor: Tensor) -> str:
     """The shape and dtype of a tensor in messages, such as `[1085, 32] int64`."""
     return f"{list(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
 

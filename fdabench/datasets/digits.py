@@ -25,7 +25,7 @@ def load(root: Path) -> DatasetTensors:
     return DatasetTensors(x[~test], y[~test], x[test], y[test], 10)
 
 
-def _there(root: Path) -> str:
+def _locate(root: Path) -> str:
     return "comes with scikit-learn"
 
 
@@ -36,7 +36,7 @@ DIGITS = DatasetSpec(
     10,
     "8 x 8 digits of scikit-learn, pixels / 16; no download",
     ComponentInfo(name="Digits", references=("alpaydin1998",)),
-    _there,
+    _locate,
     test_samples=359,
     has_owners=False,
 )

@@ -56,7 +56,7 @@ def _fetch(class_name: str, root: Path, train: bool) -> object:
         raise WorkloadError(_how_to_get(class_name, root)) from error
 
 
-def _there(class_name: str, root: Path) -> str:
+def _locate(class_name: str, root: Path) -> str:
     """The path of the files, or "" if they are missing. torchvision verifies the checksums of those that have one."""
     try:
         for train in (True, False):
@@ -111,13 +111,13 @@ def _source(
     test_samples: int,
     shape: tuple[int, int, int],
     classes: int,
-    about: str,
+    description: str,
     info: ComponentInfo,
 ) -> DatasetSpec:
     """Create the specification of a data set of torchvision; `normal` is (mean, standard deviation) by channel."""
-    load, there = partial(_load, class_name, *normal), partial(_there, class_name)
+    load, locate = partial(_load, class_name, *normal), partial(_locate, class_name)
     return DatasetSpec(
-        load, train_samples, shape, classes, about, info, there, test_samples=test_samples, has_owners=False
+        load, train_samples, shape, classes, description, info, locate, test_samples=test_samples, has_owners=False
     )
 
 

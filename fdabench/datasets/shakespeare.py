@@ -25,7 +25,7 @@ def load(root: Path) -> DatasetTensors:
     return make_windows(owner_texts(texts, SPEECH), CONTEXT, TEST_SHARE)
 
 
-def _there(root: Path) -> str:
+def _locate(root: Path) -> str:
     return "comes with fdabench"
 
 
@@ -36,7 +36,7 @@ SHAKESPEARE = DatasetSpec(
     VOCABULARY,
     "Hamlet, Much Ado About Nothing and The Tempest by role; bytes as tokens, no download",
     ComponentInfo(name="Shakespeare", references=("caldas2018",)),
-    _there,
+    _locate,
     "next-token",
     test_samples=506,
     has_owners=True,

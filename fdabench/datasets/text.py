@@ -45,11 +45,11 @@ def find_files(path: str) -> list[TextFile]:
     if place.is_file():
         return [TextFile(place.name, place)]
     folder, pattern = (place, "**/*.txt") if place.is_dir() else _split_pattern(place)
-    found = [file for file in folder.glob(pattern) if file.is_file()] if folder.is_dir() else []
-    if not found:
+    files = [file for file in folder.glob(pattern) if file.is_file()] if folder.is_dir() else []
+    if not files:
         what = "this folder has no file *.txt" if place.is_dir() else "there is no such file or folder"
         raise WorkloadError(f"{path}: {what}; expected a file, a folder or a pattern such as plays/**/*.md")
-    return sorted(TextFile(file.relative_to(folder).as_posix(), file) for file in found)
+    return sorted(TextFile(file.relative_to(folder).as_posix(), file) for file in files)
 
 
 def read_texts(files: Sequence[TextFile]) -> dict[str, bytes]:
@@ -111,7 +111,7 @@ def owner_texts(texts: Mapping[str, bytes], owners: str) -> dict[str, bytes]:
             parts[name if owners == "file" else Path(name).parent.as_posix()].append(content)
     if not parts:
         raise WorkloadError(f"{owners!r} matches no line of {', '.join([*texts][:3])}{', ...' * (len(texts) > 3)}")
-    return {owner: b"".join(found) for owner, found in parts.items()}
+    return {owner: b"".join(speeches) for owner, speeches in parts.items()}
 
 
 def make_windows(texts: Mapping[str, bytes], context: int, test_share: float) -> DatasetTensors:
@@ -144,7 +144,7 @@ def make_windows(texts: Mapping[str, bytes], context: int, test_share: float) ->
                 f"{longest} bytes. Use a smaller context, or a larger share of test data if test samples are missing"
             )
     counts = np.array(list(sizes.values()), dtype=np.int64)
-    (train_x, train_y), (test_x, test_y) = (_tensors(np.concatenate(found)) for found in (train, test))
+    (train_x, train_y), (test_x, test_y) = (_tensors(np.concatenate(windows)) for windows in (train, test))
     train_owners, test_owners = (torch.from_numpy(np.repeat(np.arange(len(sizes)), part)) for part in counts.T)
     return DatasetTensors(train_x, train_y, test_x, test_y, VOCABULARY, train_owners, test_owners, tuple(sizes))
 

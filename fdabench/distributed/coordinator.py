@@ -173,8 +173,8 @@ class RankCoordinator:
     def _format_ranks(self, ranks: list[int]) -> str:
         """`rank 2 of 4 (pid 123 on host)`."""
         registered = set(range(self.size)) - set(self._missing_ranks())
-        where = {rank: f" ({self._store.get(f'here/{rank}').decode()})" for rank in registered}
-        return ", ".join(f"rank {rank} of {self.size}{where.get(rank, '')}" for rank in ranks)
+        hosts = {rank: f" ({self._store.get(f'here/{rank}').decode()})" for rank in registered}
+        return ", ".join(f"rank {rank} of {self.size}{hosts.get(rank, '')}" for rank in ranks)
 
 
 def _use_loopback() -> None:

@@ -28,7 +28,7 @@ Reduction = Literal["ordered", "allreduce"]
 """`ordered`: sums in rank order, with the bits of one process. `allreduce`: the sums and traffic of the backend."""
 
 
-class Codec(Protocol):
+class ValueCodec(Protocol):
     """Encodes messages as bytes and decodes them; it builds only classes of its allow-list."""
 
     def encode(self, value: object) -> bytes: ...
@@ -139,7 +139,7 @@ class TorchProcessGroup:
     reduction: Reduction = "ordered"
     check_consistency: bool = False
     network_interface: str = ""
-    codec: Codec = JSON
+    codec: ValueCodec = JSON
 
     def barrier(self) -> None:
         with translate_dist_errors():

@@ -121,17 +121,17 @@ class TrafficMeter:
         rows_of_interfaces = zip(*by_interface.values(), strict=True)
         return [
             replace(
-                each[0],
+                traffic[0],
                 received_bytes=_possible(_sum([row.received_bytes for row in counted_rows])),
-                seconds=max(row.seconds for row in each),
+                seconds=max(row.seconds for row in traffic),
             )
-            for each, counted_rows in zip(by_collective, rows_of_interfaces, strict=True)
+            for traffic, counted_rows in zip(by_collective, rows_of_interfaces, strict=True)
         ]
 
 
 def _sum(counts: Sequence[int | None]) -> int | None:
-    known = [count for count in counts if count is not None]
-    return sum(known) if len(known) == len(counts) else None
+    present = [count for count in counts if count is not None]
+    return sum(present) if len(present) == len(counts) else None
 
 
 def _possible(count: int | None) -> int | None:

@@ -23,7 +23,7 @@ from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
 from fdabench.core.collective import AllGatherCollective, AllReduceCollective, Collective, translate_dist_errors
-from fdabench.distributed.process_group import JSON, SINGLE_PROCESS, Codec, ProcessGroup, Reduction
+from fdabench.distributed.process_group import JSON, SINGLE_PROCESS, ProcessGroup, Reduction, ValueCodec
 from fdabench.errors import ProcessLostError
 
 T = TypeVar("T")
@@ -66,7 +66,7 @@ class UserProcessGroup:
     device: torch.device
     group: dist.ProcessGroup | None = None
     reduction: Reduction = "ordered"
-    codec: Codec = JSON
+    codec: ValueCodec = JSON
     check_consistency: bool = field(default=False, init=False)
     network_interface: str = field(default="", init=False)
 
@@ -105,7 +105,7 @@ class UserProcessGroup:
 
 
 def user_process_group(
-    group: dist.ProcessGroup | None, reduction: Reduction, device: torch.device, codec: Codec = JSON
+    group: dist.ProcessGroup | None, reduction: Reduction, device: torch.device, codec: ValueCodec = JSON
 ) -> ProcessGroup:
     """The group of a user's loop; a single process if no process group is initialized or it has one rank.
 
@@ -133,8 +133,8 @@ def agree_on_step(group: ProcessGroup, active: bool, lr: float) -> StepFlags:
     """
     if not isinstance(group, UserProcessGroup):
         return StepFlags(active, lr)
-    known = active and lr == lr
-    flags = torch.tensor([float(active), lr if known else -inf], dtype=torch.float64, device=group.device)
+    has_lr = active and lr == lr
+    flags = torch.tensor([float(active), lr if has_lr else -inf], dtype=torch.float64, device=group.device)
     with translate_dist_errors():
         dist.all_reduce(flags, dist.ReduceOp.MAX, group=group.group)
     most, highest = flags.tolist()
@@ -236,17 +236,17 @@ class LostRankNames(AbstractContextManager[None]):
             return
         group, places = self.group, self.places
         lost = _wait_for_exits(group, places)
-        named = ", ".join(
+        names = ", ".join(
             f"rank {rank} of {group.size} (pid {places[rank].pid} on {places[rank].host})" for rank in lost
         )
         hint = "every process of this host is alive; look at those of the other hosts, or give a longer timeout"
-        raise ProcessLostError(f"{f'{named} has exited' if lost else hint}: {error}") from error
+        raise ProcessLostError(f"{f'{names} has exited' if lost else hint}: {error}") from error
 
 
 def _wait_for_exits(group: ProcessGroup, places: Sequence[RankPlace]) -> list[int]:
     """The ranks of this host that have exited. A connection may close a moment before its process is gone."""
-    mine, deadline = places[group.rank], monotonic() + EXIT_GRACE_S
-    near = [rank for rank, place in enumerate(places) if place[1:] == mine[1:]]
+    own_place, deadline = places[group.rank], monotonic() + EXIT_GRACE_S
+    near = [rank for rank, place in enumerate(places) if place[1:] == own_place[1:]]
     while not (lost := [rank for rank in near if not _is_alive(places[rank].pid)]) and monotonic() < deadline:
         sleep(0.05)
     return lost

@@ -39,7 +39,7 @@ class ClientState(NamedTuple):
     """Its running statistics; None also if syncs average them."""
 
 
-class Row(NamedTuple):
+class WorkerRow(NamedTuple):
     """A row of the matrix, as one client leaves it and another finds it."""
 
     sampler: Sampler
@@ -53,11 +53,11 @@ class Row(NamedTuple):
 class HasRows(Protocol):
     """The workers of one cell, as `Clients` uses them; `engine.workers.Workers` has these methods."""
 
-    def take_rows(self, group: int) -> list[Row]:
+    def take_rows(self, group: int) -> list[WorkerRow]:
         """Remove and return what the rows of a group hold apart from the model."""
         ...
 
-    def put_rows(self, group: int, rows: list[Row]) -> None:
+    def put_rows(self, group: int, rows: list[WorkerRow]) -> None:
         """Fill the rows of a group."""
         ...
 
@@ -105,9 +105,9 @@ class Clients:
     b_B: Tensor | None
     absent: dict[int, ClientState] = field(default_factory=dict)
 
-    def first_row(self, client: int, index: int) -> Row:
+    def first_row(self, client: int, index: int) -> WorkerRow:
         """Return the row of a client that has not trained before, or that begins afresh, in round `index`."""
-        return Row(self.make_sampler(client, index), self.noise_of(client), {}, self.b_B)
+        return WorkerRow(self.make_sampler(client, index), self.noise_of(client), {}, self.b_B)
 
     def resume(self, workers: HasRows, group: int, index: int, absent: Mapping[int, ClientState]) -> None:
         """Fill the rows with the clients of round `index`, whose states a checkpoint then restores."""
@@ -132,11 +132,11 @@ class Clients:
         leaving, coming = self.draw.participants(index - 1), self.draw.participants(index)
         if self.keep and np.array_equal(leaving, coming):
             return dict(worker_state)
-        for row, (client, held) in enumerate(zip(leaving.tolist(), workers.take_rows(group), strict=True)):
+        for row, (client, rows) in enumerate(zip(leaving.tolist(), workers.take_rows(group), strict=True)):
             own = {name: x_KD[row].clone() for name, x_KD in worker_state.items()}
             if self.keep:
                 self.absent[client] = ClientState(
-                    own, held.optimizer_state, held.sampler.state_dict(), None if self.b_B is None else held.b_B
+                    own, rows.optimizer_state, rows.sampler.state_dict(), None if self.b_B is None else rows.b_B
                 )
             elif own:
                 self.absent[client] = ClientState(own)
@@ -151,7 +151,7 @@ class Clients:
             for name, x_KD in worker_state.items()
         }
 
-    def _row(self, client: int, index: int, state: ClientState | None) -> Row:
+    def _row(self, client: int, index: int, state: ClientState | None) -> WorkerRow:
         row = self.first_row(client, index)
         if state is None or state.sampler_state is None or state.optimizer_state is None:
             return row

@@ -37,9 +37,9 @@ class GraphedFunction:
         """The function's output, which the next call overwrites; the inputs may be on the CPU."""
         if self._calls == 0:
             self._inputs = (torch.empty_like(first, device=self._device), torch.empty_like(second, device=self._device))
-        for static, given in zip(self._inputs, (first, second), strict=True):
+        for static, value in zip(self._inputs, (first, second), strict=True):
             # CUDA has read a source in pageable memory by the time that the call returns
-            static.copy_(given, non_blocking=True)
+            static.copy_(value, non_blocking=True)
         self._calls += 1
         if self._calls <= WARM_UP_CALLS:
             return self._on_side_stream()

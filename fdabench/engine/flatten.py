@@ -35,12 +35,12 @@ def flatten(tensors: Sequence[Tensor]) -> Tensor:
 
 def row_layout(model: nn.Module) -> Layout:
     """Where each trainable parameter tensor lies in a flat row, and its shape there."""
-    found, start = [], 0
+    slices, start = [], 0
     for name, tensor in named_trainable(model):
         stored = tensor.permute(0, 2, 3, 1) if tensor.dim() == 4 else tensor
-        found.append(TensorSlice(name, start, start + tensor.numel(), tuple(stored.shape)))
+        slices.append(TensorSlice(name, start, start + tensor.numel(), tuple(stored.shape)))
         start += tensor.numel()
-    return tuple(found)
+    return tuple(slices)
 
 
 def named_trainable(model: nn.Module) -> list[tuple[str, nn.Parameter]]:

@@ -95,15 +95,18 @@ def train_loop(workers: Workers, cells: Sequence[CellLoop]) -> None:
     active: list[_ActiveCell | None] = [_start_cell(cell, workers, group) for group, cell in enumerate(cells)]
     (t,) = {cell.start_step for cell in cells}
     while any(active):
-        left = [group for group, each in enumerate(active) if each is not None]
+        left = [group for group, active_cell in enumerate(active) if active_cell is not None]
         if len(left) < len(active):
             workers.retain_groups(left)
         losses = workers.backward()
         active = [
-            _correct_gradients(workers, group, each, t, losses) for group, each in enumerate(filter(None, active))
+            _correct_gradients(workers, group, active_cell, t, losses)
+            for group, active_cell in enumerate(filter(None, active))
         ]
         workers.update()
-        active = [each and _advance(workers, group, each, t, losses) for group, each in enumerate(active)]
+        active = [
+            active_cell and _advance(workers, group, active_cell, t, losses) for group, active_cell in enumerate(active)
+        ]
         t += 1
 
 
@@ -192,8 +195,8 @@ def _step(workers: Workers, group: int, active: _ActiveCell, t: int, losses: Bat
     following = _with_worker_state(active._replace(round=outcome.round), outcome.worker_state)
     clients = cell.clients
     if outcome.synced and clients is not None:
-        kept = clients.next_round(workers, group, outcome.round.index, following.worker_state)
-        following = following._replace(worker_state=kept)
+        client_states = clients.next_round(workers, group, outcome.round.index, following.worker_state)
+        following = following._replace(worker_state=client_states)
     cell.on_step_end(
         lambda: TrainingState(
             t + 1,

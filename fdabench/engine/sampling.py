@@ -76,8 +76,8 @@ class ShuffleSampler:
 
     def next_batch(self) -> Indices:
         while len(self._rest) < _MIN_REMAINING[self._last_batch](self._batch_size):
-            kept = self._rest if self._last_batch == "wrap" else self._rest[:0]
-            self._rest = np.concatenate([kept, self._rng.permutation(self._shard)])
+            remaining = self._rest if self._last_batch == "wrap" else self._rest[:0]
+            self._rest = np.concatenate([remaining, self._rng.permutation(self._shard)])
         batch, self._rest = self._rest[: self._batch_size], self._rest[self._batch_size :]
         return batch
 

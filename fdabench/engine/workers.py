@@ -16,7 +16,7 @@ from fdabench.core.channel import Channel
 from fdabench.core.codec import Layout
 from fdabench.core.row_sums import row_squared_norms
 from fdabench.engine.arrays import BatchMetrics, LabeledData, WorkerMatrix
-from fdabench.engine.clients import Row
+from fdabench.engine.clients import WorkerRow
 from fdabench.engine.dropout_keys import dropout_keys, dropout_layers, seed_tensor
 from fdabench.engine.flatten import flatten, kernel_mask, parameters, row_layout, running_stats
 from fdabench.engine.precision import Precision
@@ -31,11 +31,11 @@ and the ledger records the message."""
 class GradientFn(Protocol):
     """Computes the gradients of all workers. `SequentialGradients` and `VectorizedGradients` agree up to rounding."""
 
-    def __call__(self, drawn: Sequence[Indices], keys_KL: Tensor) -> BatchMetrics:
+    def __call__(self, batches: Sequence[Indices], keys_KL: Tensor) -> BatchMetrics:
         """Write the gradients into `WorkerMatrix.g_KD`.
 
         Args:
-            drawn: the mini-batch of each worker, as indices into the training set.
+            batches: the mini-batch of each worker, as indices into the training set.
             keys_KL: the dropout key of each worker and layer.
         """
         ...
@@ -92,9 +92,9 @@ class WorkerGroupState(NamedTuple):
     worker_state: dict[str, Tensor]
     """Rows that the strategy keeps for each worker, by name, shape [K, D]."""
 
-    def shard(self, held: range) -> "WorkerGroupState":
-        """The state of the workers in the range `held`."""
-        rows = slice(held.start, held.stop)
+    def shard(self, workers: range) -> "WorkerGroupState":
+        """The state of the workers in the range `workers`."""
+        rows = slice(workers.start, workers.stop)
         return WorkerGroupState(
             self.w_KD[rows],
             self.b_KB[rows],
@@ -109,11 +109,11 @@ class WorkerGroupState(NamedTuple):
         if len(parts) == 1:
             return parts[0]
         return WorkerGroupState(
-            torch.cat([each.w_KD for each in parts]),
-            torch.cat([each.b_KB for each in parts]),
-            list(chain.from_iterable(each.optimizer_states for each in parts)),
-            list(chain.from_iterable(each.sampler_states for each in parts)),
-            {name: torch.cat([each.worker_state[name] for each in parts]) for name in parts[0].worker_state},
+            torch.cat([state.w_KD for state in parts]),
+            torch.cat([state.b_KB for state in parts]),
+            list(chain.from_iterable(state.optimizer_states for state in parts)),
+            list(chain.from_iterable(state.sampler_states for state in parts)),
+            {name: torch.cat([state.worker_state[name] for state in parts]) for name in parts[0].worker_state},
         )
 
 
@@ -184,8 +184,8 @@ class Workers:
 
     def backward(self) -> BatchMetrics:
         """Compute the gradient of every worker on its next mini-batch, the L2 penalty of its kernels included."""
-        drawn = [sampler.next_batch() for sampler in self._samplers]
-        losses = self._gradients(drawn, dropout_keys(self._seed_K, self._t, self._layers))
+        batches = [sampler.next_batch() for sampler in self._samplers]
+        losses = self._gradients(batches, dropout_keys(self._seed_K, self._t, self._layers))
         if self._decay_D is not None:
             self.rows.g_KD.addcmul_(self.rows.w_KD, self._decay_D)
         return losses
@@ -270,18 +270,18 @@ class Workers:
         for sampler, position in zip(self._samplers[span], state.sampler_states, strict=True):
             sampler.load_state_dict(position)
 
-    def take_rows(self, group: int) -> list[Row]:
+    def take_rows(self, group: int) -> list[WorkerRow]:
         """Remove and return what the rows of a group hold apart from the model: see `engine.clients`."""
         span = self._slices[group]
-        held = zip(self._samplers[span], self._groups[group].noise, self._optimized[span], strict=True)
+        rows = zip(self._samplers[span], self._groups[group].noise, self._optimized[span], strict=True)
         b_KB = self.statistics(group).clone()
         return [
-            Row(sampler, noise, dict(self._optimizer.state.pop(row, {})), b_B)
-            for (sampler, noise, row), b_B in zip(held, b_KB, strict=True)
+            WorkerRow(sampler, noise, dict(self._optimizer.state.pop(row, {})), b_B)
+            for (sampler, noise, row), b_B in zip(rows, b_KB, strict=True)
         ]
 
     @torch.no_grad()
-    def put_rows(self, group: int, rows: list[Row]) -> None:
+    def put_rows(self, group: int, rows: list[WorkerRow]) -> None:
         """Fill the rows of a group, which `take_rows` has emptied."""
         span = self._slices[group]
         samplers, noise = [row.sampler for row in rows], [row.noise for row in rows]
@@ -297,8 +297,8 @@ class Workers:
     @torch.no_grad()
     def retain_groups(self, groups: Sequence[int]) -> None:
         """Keep only the groups with these indices, and renumber them from 0 in this order."""
-        kept = [k for group in groups for k in range(len(self._optimized))[self._slices[group]]]
-        states = [self._optimizer.state[self._optimized[k]] for k in kept]
-        self._allocate([self._groups[group] for group in groups], self.rows.w_KD[kept], self.rows.b_KB[kept])
+        retained = [k for group in groups for k in range(len(self._optimized))[self._slices[group]]]
+        states = [self._optimizer.state[self._optimized[k]] for k in retained]
+        self._allocate([self._groups[group] for group in groups], self.rows.w_KD[retained], self.rows.b_KB[retained])
         for row, state in zip(self._optimized, states, strict=True):
             self._optimizer.state[row] = state

@@ -89,5 +89,5 @@ def log_event(event: Event) -> None:
         case CellFinished(cell, record):
             level = logging.ERROR if record.state in FAILURE_STATES else logging.INFO
             cause = record.error.strip().splitlines()[-1:]
-            about = (record.state, record.steps, record.wall_s, cause[0] if cause else cell.title)
-            logger.log(level, "%s after %d steps in %.1f s: %s", *about, extra={"cell": cell.id})
+            values = (record.state, record.steps, record.wall_s, cause[0] if cause else cell.title)
+            logger.log(level, "%s after %d steps in %.1f s: %s", *values, extra={"cell": cell.id})

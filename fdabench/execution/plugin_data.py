@@ -67,8 +67,8 @@ def load_checked(name: str, data_root: Path, registry: Registry) -> DatasetTenso
     source, plugin = registry.datasets[name], registry.find_plugin("datasets", name)
     if plugin is None:
         return source.load(data_root)
-    where = f"{location_of(plugin, 'datasets', name)}: data set {name!r}"
+    origin = f"{location_of(plugin, 'datasets', name)}: data set {name!r}"
     data = attribute_errors(plugin, f"data set {name!r}: load", lambda: source.load(data_root))
     if faults := data_errors(data, source):
-        raise WorkloadError("\n".join(f"{where}: {fault}" for fault in faults))
+        raise WorkloadError("\n".join(f"{origin}: {fault}" for fault in faults))
     return data

@@ -89,9 +89,9 @@ def make_context(
         else min(options.jobs or default_jobs(device, processes), max(1, len(cells)))
     )
     threads = options.threads or max(1, usable_cores() // (jobs * processes))
-    together = 1 if distributed else options.cells_per_batch or default_cells_per_batch(device, cells)
+    batched = 1 if distributed else options.cells_per_batch or default_cells_per_batch(device, cells)
     config = ExecutionConfig(
-        device, engine, jobs, threads, together, options.checkpoint_s, distributed, options.save_model
+        device, engine, jobs, threads, batched, options.checkpoint_s, distributed, options.save_model
     )
     return RunContext(store, data, config, registry)
 

@@ -71,7 +71,7 @@ class _RayBackend:
         """Send the data sets to the cluster; cancel all tasks and release their leases at the end."""
         driver_node = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         actor = ray.remote(MessageActor).options(num_cpus=0, scheduling_strategy=driver_node).remote()
-        data = {name: ray.put(asdict(each)) for name, each in context.data.items()}
+        data = {name: ray.put(asdict(data_set)) for name, data_set in context.data.items()}
         pool = _RayPool(context, self.jobs, actor, data)
         try:
             yield pool
@@ -130,10 +130,10 @@ class _RayPool:
     def submit(self, tasks: Sequence[CellTask]) -> Iterator[BackendEvent]:
         """Submit the cells that no other run holds or has finished."""
         task = _Task()
-        for each in tasks:
-            lease = acquire(each, self.context.store, self.context.registry)
+        for cell_task in tasks:
+            lease = acquire(cell_task, self.context.store, self.context.registry)
             if isinstance(lease, Lease):
-                task.cells[each.cell.id] = each.cell
+                task.cells[cell_task.cell.id] = cell_task.cell
                 task.leases.append(lease)
             else:
                 yield lease

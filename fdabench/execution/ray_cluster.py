@@ -65,35 +65,35 @@ def connect(address: str | None) -> Iterator[None]:
 
 
 def _join(address: str) -> None:
-    where = f"--executor ray: no cluster at {address}"
+    prefix = f"--executor ray: no cluster at {address}"
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if address != "auto":
         # Ray tries for minutes and then ends the process
         try:
             socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
         except (OSError, ValueError, OverflowError) as error:
-            raise UsageError(f"{where}: {error}; expected HOST:PORT, as `ray start --head` prints it") from error
+            raise UsageError(f"{prefix}: {error}; expected HOST:PORT, as `ray start --head` prints it") from error
         if not address.startswith("ray://"):
-            _check_answer(address, where)
+            _check_answer(address, prefix)
     terminated = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UsageError(f"{where}: {reason:.200}; `ray start --head` starts one, --ray-address names one") from error
+        raise UsageError(f"{prefix}: {reason:.200}; `ray start --head` starts one, --ray-address names one") from error
     # Ray prints messages about nodes to stdout, which is for results; events report the same
     ray._private.worker.print_to_stdstream = _discard_log
     # ray.init has replaced the handler
     signal.signal(signal.SIGTERM, terminated)
 
 
-def _check_answer(address: str, where: str) -> None:
+def _check_answer(address: str, prefix: str) -> None:
     """Check in a process, which can be killed, that the head of a Ray cluster listens there."""
     code = "import sys, ray; ray._raylet.GcsClient(address=sys.argv[1])"
     try:
         subprocess.run([sys.executable, "-c", code, address], capture_output=True, check=True, timeout=ANSWER_S)
     except subprocess.SubprocessError as error:
-        raise UsageError(f"{where}: something listens there that is not the head of a Ray cluster") from error
+        raise UsageError(f"{prefix}: something listens there that is not the head of a Ray cluster") from error
 
 
 def _discard_log(data: object, ignore_prefix: bool) -> None:

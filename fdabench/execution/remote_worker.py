@@ -104,7 +104,7 @@ def run_remote_cells(
     """
     disable_malloc_trim()
     torch.set_num_threads(config.execution.threads)
-    registry = config.plugins.unpacked()
+    registry = config.plugins.unpack()
     for remote_cell in remote_cells:
         _check_code(remote_cell, code_hashes(remote_cell.cell.config, registry))
     on_device = DatasetTensors(**data).to(config.execution.device)

@@ -59,7 +59,7 @@ class ProcessConfig(NamedTuple):
 
     def make_context(self, rank: int) -> ExecutionContext:
         """Load the plug-ins, connect this process to its group if it has one, and return what it runs cells with."""
-        registry, config, rank_context = self.plugins.unpacked(), self.execution, None
+        registry, config, rank_context = self.plugins.unpack(), self.execution, None
         if self.rendezvous is not None:
             config = replace(config, device=device_for_rank(config.device, rank))
             rank_context = RankContext(RankCoordinator(self.rendezvous, rank), config, registry)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fdabench.cell_config import CellConfig, ParticipationConfig, ValidationConfig, canonical_json
-from fdabench.core.channel import Channel, MessageLoss, no_instrumentation
+from fdabench.core.channel import Channel, LossyMessages, no_instrumentation
 from fdabench.core.counter_rng import UINT32_MASK
 from fdabench.core.ledger import Ledger
 from fdabench.core.seeds import derive_seed, numpy_generator
@@ -84,11 +84,11 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, process_group: ProcessG
     clients = None
     if config.participation is None:
         noise = [_noise(cell, k) for k in local]
-        examples, drawn = _local_data(data, shards, make_samplers(cell, shards), local)
+        examples, samplers = _local_data(data, shards, make_samplers(cell, shards), local)
     else:
         clients = make_clients(cell, config.participation, shards, model, process_group)
         first = [clients.first_row(int(client), 0) for client in clients.draw.participants(0)]
-        noise, drawn = [row.noise for row in first], [row.sampler for row in first]
+        noise, samplers = [row.noise for row in first], [row.sampler for row in first]
         examples = LabeledData(data.train_x, data.train_y)
     ledger = Ledger()
     consistency_check = make_consistency_check(config.strategy.kind, ledger, process_group)
@@ -98,14 +98,14 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, process_group: ProcessG
     averaging = process_group.make_collective(weight_N)
     codec_seed = derive_seed("codec", {"noise": seeds["noise"]}) & UINT32_MASK
     lossy = config.message_loss
-    loss = None if lossy is None else MessageLoss(lossy.probability, lossy.quorum, config.seed, weight_N)
+    loss = None if lossy is None else LossyMessages(lossy.probability, lossy.quorum, config.seed, weight_N)
     channel = Channel(averaging, ledger, consistency_check, wire or no_instrumentation, codec_seed, loss)
     return CellSetup(
         data,
         examples,
         *_evaluation_data(config, data),
         shards,
-        WorkerGroup(model, drawn, noise),
+        WorkerGroup(model, samplers, noise),
         cell.strategy,
         channel,
         cell.budget_steps,
@@ -260,15 +260,15 @@ def validation_indices(
     return np.sort(rng.permutation(train_samples)[: held_out_samples(config.eval, train_samples)])
 
 
-def _whole_owners(owners_N: Indices, wanted: int, rng: np.random.Generator) -> Indices:
-    """The sorted indices of the samples of randomly drawn owners, about `wanted` samples; some owner is left."""
+def _whole_owners(owners_N: Indices, num_samples: int, rng: np.random.Generator) -> Indices:
+    """The sorted indices of about `num_samples` samples of randomly drawn owners. At least one owner is not drawn."""
     names, sizes = np.unique(owners_N, return_counts=True)
     if len(names) < 2:
         raise WorkloadError("eval.validation: all training samples have one owner, and owners are never split")
     order = rng.permutation(len(names))
     totals = np.cumsum(sizes[order])[:-1]
-    chosen = order[: int(np.abs(totals - wanted).argmin()) + 1]
-    return np.flatnonzero(np.isin(owners_N, names[chosen]))
+    selected = order[: int(np.abs(totals - num_samples).argmin()) + 1]
+    return np.flatnonzero(np.isin(owners_N, names[selected]))
 
 
 def evaluation_indices(config: CellConfig, samples: int, test_samples: int) -> Indices:
@@ -307,12 +307,12 @@ def _evaluation_data(config: CellConfig, data: DatasetTensors) -> tuple[LabeledD
             "owners, such as 'shakespeare'"
         )
     if split is not None:
-        chosen = validation_indices(config, split, len(data.train_y), data.train_owners)
+        indices = validation_indices(config, split, len(data.train_y), data.train_owners)
     elif config.eval.samples is not None:
-        chosen = evaluation_indices(config, config.eval.samples, len(data.test_y))
+        indices = evaluation_indices(config, config.eval.samples, len(data.test_y))
     else:
         return samples, owners_N
-    at = torch.from_numpy(chosen)
+    at = torch.from_numpy(indices)
     return samples.select(at.to(samples.x.device)), None if owners_N is None else owners_N[at]
 
 
@@ -332,16 +332,16 @@ def _sampler(cell: ResolvedCell, shard: Indices, worker: int, index: int | None)
 
 
 def _local_data(
-    data: DatasetTensors, shards: list[Indices], drawn: list[Sampler], local: range
+    data: DatasetTensors, shards: list[Indices], samplers: list[Sampler], local: range
 ) -> tuple[LabeledData, Sequence[Sampler]]:
     """The samples of the workers held by this process, and their samplers; copied only if some are left out."""
     if len(local) == len(shards):
-        return LabeledData(data.train_x, data.train_y), drawn
-    mine = np.unique(np.concatenate([shards[k] for k in local]))
+        return LabeledData(data.train_x, data.train_y), samplers
+    own_indices = np.unique(np.concatenate([shards[k] for k in local]))
     place = np.zeros(len(data.train_y), dtype=np.int64)
-    place[mine] = np.arange(len(mine))
-    at = torch.from_numpy(mine).to(data.train_x.device)
-    return LabeledData(data.train_x, data.train_y).select(at), [RemappedSampler(drawn[k], place) for k in local]
+    place[own_indices] = np.arange(len(own_indices))
+    at = torch.from_numpy(own_indices).to(data.train_x.device)
+    return LabeledData(data.train_x, data.train_y).select(at), [RemappedSampler(samplers[k], place) for k in local]
 
 
 def averaging_weights(config: CellConfig, shards: list[Indices]) -> Tensor:

@@ -58,23 +58,23 @@ def code_hashes(config: CellConfig, registry: Registry = BUILT_IN) -> dict[str, 
         Hashes by file, relative to the package. For a plug-in, they include all its files and, with the key
         `data of NAME`, the data that it loads.
     """
-    found: dict[str, str] = {}
+    hashes: dict[str, str] = {}
     pending = [*ALWAYS_HASHED]
     for role, name in components_used(config, registry):
         plugin = registry.find_plugin(role, name)
         if plugin is None:
             pending.append(_home_module(getattr(registry, role)[name]))
         else:
-            found |= plugin.hashes
+            hashes |= plugin.hashes
             pending += [file for source in plugin.sources.values() for file in _imported_files(source)]
         if role == "datasets" and name in registry.data_hashes:
-            found[f"data of {name}"] = registry.data_hashes[name]
+            hashes[f"data of {name}"] = registry.data_hashes[name]
     while pending:
         name = pending.pop()
-        if name not in found:
-            found[name], imports = _read(name)
+        if name not in hashes:
+            hashes[name], imports = _read(name)
             pending += imports
-    return dict(sorted(found.items()))
+    return dict(sorted(hashes.items()))
 
 
 def _home_module(component: object) -> str:
@@ -114,7 +114,7 @@ def _api_homes() -> Mapping[str, str]:
 def _imported_files(source: bytes) -> tuple[str, ...]:
     modules = imported_modules(source)
     if "fdabench.api" in modules:
-        modules |= {home for name, home in _api_homes().items() if name in _names(source)}
+        modules |= {origin for name, origin in _api_homes().items() if name in _names(source)}
     own = sorted(_file(module) for module in modules if module.startswith("fdabench."))
     followed = (file for file in own if file.split("/")[0] in HASHED_PACKAGES and file not in OBSERVER_MODULES)
     return tuple(file for file in followed if (ROOT / file).exists())

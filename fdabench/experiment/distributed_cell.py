@@ -104,9 +104,9 @@ def _load_same(
     Raises:
         WorkloadError: the plug-in has loaded other data in this process than in rank 0.
     """
-    mine = rank_context.registry.data_hashes.get(name, "")
-    if mine != hash_of_leader:
-        hashes = f"rank {rank_context.member.rank} has {mine or 'none'}, rank 0 has {hash_of_leader or 'none'}"
+    data_hash = rank_context.registry.data_hashes.get(name, "")
+    if data_hash != hash_of_leader:
+        hashes = f"rank {rank_context.member.rank} has {data_hash or 'none'}, rank 0 has {hash_of_leader or 'none'}"
         raise WorkloadError(f"the data of {name} differ: {hashes}")
     return load(name)
 
@@ -143,10 +143,10 @@ def parse_reduction(text: str) -> Reduction:
     Raises:
         UsageError: there is no such reduction.
     """
-    known: dict[str, Reduction] = {name: name for name in get_args(Reduction)}
-    if text not in known:
-        raise UsageError(f"--reduction {text}: expected {' or '.join(known)}{did_you_mean(text, known)}")
-    return known[text]
+    reductions: dict[str, Reduction] = {name: name for name in get_args(Reduction)}
+    if text not in reductions:
+        raise UsageError(f"--reduction {text}: expected {' or '.join(reductions)}{did_you_mean(text, reductions)}")
+    return reductions[text]
 
 
 def parse_network_interface(interface: str | None) -> str:

@@ -112,17 +112,17 @@ class Recorder:
         setting: CellSetup,
         config: CellConfig,
         cell_id: str,
-        tell: Callable[[Progress], None],
-        stop_asked: Callable[[], bool],
+        on_progress: Callable[[Progress], None],
+        should_stop: Callable[[], bool],
     ) -> None:
         self._setting, self._config, self._cell_id = setting, config, cell_id
         self._test = setting.held_out
-        self._tell, self._stop_asked = tell, stop_asked
+        self._on_progress, self._should_stop = on_progress, should_stop
         self._theta = float(getattr(setting.strategy, "theta", nan))
         self._trace_every = max(1, setting.budget // TRACE_ROWS)
-        self._begun = perf_counter()
+        self._start_time = perf_counter()
         # a row for each worker held by this process
-        self._trained_K2, self._counted, self._last_sync = torch.zeros(len(setting.group.samplers), 2).double(), 0, 0
+        self._trained_K2, self._num_steps, self._last_sync = torch.zeros(len(setting.group.samplers), 2).double(), 0, 0
         self.evals: list[Row] = []
         self.rounds: list[Row] = []
         self.trace: list[Row] = []
@@ -136,7 +136,7 @@ class Recorder:
         return {
             "rows": json.dumps(rows),
             "trained": self._setting.channel.collective.all_gather(self._trained_K2),
-            "counted": self._counted,
+            "counted": self._num_steps,
             "last_sync": self._last_sync,
             "wall_s": self.wall_s,
         }
@@ -146,9 +146,9 @@ class Recorder:
         rows = json.loads(notes["rows"])
         self.evals, self.rounds, self.trace = rows["evals"], rows["rounds"], rows["trace"]
         local = self._setting.process_group.local_workers(len(notes["trained"]))
-        self._trained_K2, self._counted = notes["trained"][local.start : local.stop], notes["counted"]
+        self._trained_K2, self._num_steps = notes["trained"][local.start : local.stop], notes["counted"]
         self._last_sync, self.wall_s = notes["last_sync"], notes["wall_s"]
-        self._begun = perf_counter() - self.wall_s
+        self._start_time = perf_counter() - self.wall_s
 
     def on_step(self, moment: StepEvent) -> bool:
         """Record a step.
@@ -164,9 +164,9 @@ class Recorder:
         if not isnan(moment.outcome.estimate) and moment.step % self._trace_every == 0:
             self.trace.append({"step": moment.step, "estimate": moment.outcome.estimate})
         # a cell that has made its last step is done, not interrupted
-        if self.state == "done" and moment.step < self._setting.budget and self._stop_asked():
+        if self.state == "done" and moment.step < self._setting.budget and self._should_stop():
             self.state = "interrupted"
-        self.wall_s = perf_counter() - self._begun
+        self.wall_s = perf_counter() - self._start_time
         return self.state == "done"
 
     def _measure(self, moment: StepEvent, due: bool) -> None:
@@ -216,14 +216,14 @@ class Recorder:
             **self._means(),
             "estimate": moment.outcome.estimate,
             "variance": variance,
-            "wall_s": perf_counter() - self._begun,
+            "wall_s": perf_counter() - self._start_time,
         }
         self.evals.append(row)
         self._check_stop(row)
         if moment.step == setting.budget or self.state != "done":
             self.final = w_D, mean_B
         fullness = variance / (self._theta or nan)
-        self._tell(
+        self._on_progress(
             Progress(
                 row["step"], setting.budget, test.accuracy, row["paper_bytes_total"], row["syncs"], fullness, test.loss
             )
@@ -237,14 +237,14 @@ class Recorder:
 
     def _record_step(self, losses: BatchMetrics) -> None:
         # summed on the device, because reading a number waits for an accelerator; `_trained_K2` is float64
-        seen_K2 = torch.stack([losses.loss_K, losses.accuracy_K], dim=1)
-        self._trained_K2, self._counted = self._trained_K2.to(seen_K2.device) + seen_K2, self._counted + 1
+        step_K2 = torch.stack([losses.loss_K, losses.accuracy_K], dim=1)
+        self._trained_K2, self._num_steps = self._trained_K2.to(step_K2.device) + step_K2, self._num_steps + 1
 
     def _means(self) -> Row:
         """Mean training loss and accuracy of the local steps since the last evaluation."""
-        trained_K2 = self._setting.channel.collective.all_gather(self._trained_K2) / self._counted
+        trained_K2 = self._setting.channel.collective.all_gather(self._trained_K2) / self._num_steps
         loss, accuracy = trained_K2.mean(dim=0).tolist()
-        self._trained_K2, self._counted = torch.zeros_like(self._trained_K2), 0
+        self._trained_K2, self._num_steps = torch.zeros_like(self._trained_K2), 0
         return {"train_loss": loss, "train_accuracy": accuracy}
 
     def _check_stop(self, row: Row) -> None:

@@ -117,18 +117,18 @@ class ResolvedCell:
         Raises:
             Exception: any error that the strategy raises for these numbers.
         """
-        found: Strategy = self._build(self.registry.strategies, self.config.strategy)
-        return found
+        component: Strategy = self._build(self.registry.strategies, self.config.strategy)
+        return component
 
     @cached_property
     def optimizer(self) -> LocalOptimizer:
-        found: LocalOptimizer = self._build(self.registry.optimizers, self.config.optimizer)
-        return found
+        component: LocalOptimizer = self._build(self.registry.optimizers, self.config.optimizer)
+        return component
 
     @cached_property
     def partition(self) -> Partition:
-        found: Partition = self._build(self.registry.partitions, self.config.partition)
-        return found
+        component: Partition = self._build(self.registry.partitions, self.config.partition)
+        return component
 
     def _build(self, classes: Mapping[str, type[Any]], component: ComponentConfig) -> Any:
         scale = CellScale(self.steps_per_epoch, self.num_parameters, self.seeds["sketch"])
@@ -140,16 +140,16 @@ class ResolvedCell:
         Raises:
             Exception: as `strategy`.
         """
-        found: dict[str, int | float] = {
+        values: dict[str, int | float] = {
             "num_parameters": self.num_parameters,
             "train_samples": self.train_samples,
             "steps_per_epoch": float(self.steps_per_epoch),
             "budget_steps": self.budget_steps,
         }
         if self.model.frozen_base is not None:
-            found["frozen_parameters"] = self.frozen_parameters
+            values["frozen_parameters"] = self.frozen_parameters
         # the threshold of a strategy such as GM is that of its trigger
         theta = getattr(self.strategy, "theta", getattr(getattr(self.strategy, "when", None), "theta", None))
         period = getattr(self.strategy, "period", None)
         numbers = {"theta": theta, "period": period}
-        return found | {key: float(value) for key, value in numbers.items() if value is not None}
+        return values | {key: float(value) for key, value in numbers.items() if value is not None}

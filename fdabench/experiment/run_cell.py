@@ -121,9 +121,12 @@ def run_cells_batched(
     Returns:
         The final record of each cell, in the order of `cells`.
     """
-    begun = sorted((_prepare(cell, store, machine, watcher) for cell in cells), key=lambda each: each.completed_steps)
+    prepared = sorted(
+        (_prepare(cell, store, machine, watcher) for cell in cells),
+        key=lambda prepared_cell: prepared_cell.completed_steps,
+    )
     records = {}
-    for _, group in groupby(begun, key=lambda each: each.completed_steps):
+    for _, group in groupby(prepared, key=lambda prepared_cell: prepared_cell.completed_steps):
         for record in _run_batch(list(group), store, machine, watcher):
             records[record.id] = record
     return [records[cell.id] for cell in cells]
@@ -138,17 +141,17 @@ def _prepare(cell: Cell, store: ResultsFolder, machine: ExecutionContext, watche
         remarks.append(text)
         watcher.on_warning(cell.id, text)
 
-    about: dict[str, object] = {
+    fingerprint: dict[str, object] = {
         "cell": cell.id,
         "code": code_hashes(cell.config, machine.registry),
         "engine": machine.config.engine,
     }
     if machine.execution_metadata.mean != "ordered":
-        about["sums"] = machine.execution_metadata._asdict()
-    about |= {key: environment(machine.config.device)[key] for key in _SAME_BITS}
+        fingerprint["sums"] = machine.execution_metadata._asdict()
+    fingerprint |= {key: environment(machine.config.device)[key] for key in _SAME_BITS}
     checkpoint = CheckpointFile(
         store.checkpoint_path(cell.id),
-        about,
+        fingerprint,
         codec_for(cell.config, machine.registry, machine.config.device),
         lambda state: check(state, sizes_of(cell.id, resolved)),
         on_warning,
@@ -163,7 +166,7 @@ def _prepare(cell: Cell, store: ResultsFolder, machine: ExecutionContext, watche
 def _run_batch(
     group: Sequence[_PreparedCell], store: ResultsFolder, machine: ExecutionContext, watcher: CellCallbacks
 ) -> list[CellRecord]:
-    started = [_write_start_record(each, store, machine, len(group)) for each in group]
+    started = [_write_start_record(prepared, store, machine, len(group)) for prepared in group]
     try:
         outcomes = _train(group, machine, watcher)
     except BaseException as error:
@@ -171,16 +174,18 @@ def _run_batch(
         if failure is None:
             raise
         if len(group) > 1:
-            return [record for each in group for record in run_cells_batched([each.cell], store, machine, watcher)]
+            return [
+                record for prepared in group for record in run_cells_batched([prepared.cell], store, machine, watcher)
+            ]
         outcomes = [failure]
     return [
-        _finish(each, record, done, store, machine, watcher)
-        for each, record, done in zip(group, started, outcomes, strict=True)
+        _finish(prepared, record, done, store, machine, watcher)
+        for prepared, record, done in zip(group, started, outcomes, strict=True)
     ]
 
 
 def _finish(
-    begun: _PreparedCell,
+    prepared: _PreparedCell,
     started: CellRecord,
     done: TrainingResult | Exception,
     store: ResultsFolder,
@@ -191,24 +196,30 @@ def _finish(
     if machine.config.save_model and isinstance(done, TrainingResult) and done.state in SUCCESS_STATES:
         weights = done.get_weights()
         if weights is not None:
-            atomic_write(store.cell_file(begun.cell.id, MODEL_FILE), partial(write_weights, weights))
+            atomic_write(store.cell_file(prepared.cell.id, MODEL_FILE), partial(write_weights, weights))
     if not isinstance(done, ResumeError):
-        return _write_end_record(store, begun, started, done, machine.registry)
-    begun.checkpoint.refuse(done)
-    begun.checkpoint.remove()
+        return _write_end_record(store, prepared, started, done, machine.registry)
+    prepared.checkpoint.refuse(done)
+    prepared.checkpoint.remove()
     if machine.rank_context is not None and machine.rank_context.member.has_left:
-        lost = ProcessLostError(f"the next run starts this cell at step 0: {done}")
-        return _write_end_record(store, begun, started, lost, machine.registry)
-    begun.resumed = None
-    return _run_batch([begun], store, machine, watcher)[0]
+        error = ProcessLostError(f"the next run starts this cell at step 0: {done}")
+        return _write_end_record(store, prepared, started, error, machine.registry)
+    prepared.resumed = None
+    return _run_batch([prepared], store, machine, watcher)[0]
 
 
 def _train(
     group: Sequence[_PreparedCell], machine: ExecutionContext, watcher: CellCallbacks
 ) -> list[TrainingResult | Exception]:
     jobs = [
-        CellJob(each.cell.id, each.resolved, partial(watcher.on_progress, each.cell.id), each.checkpoint, each.resumed)
-        for each in group
+        CellJob(
+            prepared.cell.id,
+            prepared.resolved,
+            partial(watcher.on_progress, prepared.cell.id),
+            prepared.checkpoint,
+            prepared.resumed,
+        )
+        for prepared in group
     ]
     data = machine.load(group[0].cell.config.dataset)
     if machine.rank_context is not None:
@@ -217,9 +228,9 @@ def _train(
 
 
 def _write_start_record(
-    begun: _PreparedCell, store: ResultsFolder, machine: ExecutionContext, together: int
+    prepared: _PreparedCell, store: ResultsFolder, machine: ExecutionContext, num_batched: int
 ) -> CellRecord:
-    cell = begun.cell
+    cell = prepared.cell
     before = store.read_record(cell.id)
     execution = machine.execution_metadata
     record = CellRecord(
@@ -227,18 +238,18 @@ def _write_start_record(
         state="interrupted",
         label=cell.label,
         attempts=(before.attempts if before else 0) + 1,
-        resumed_at_step=begun.completed_steps,
+        resumed_at_step=prepared.completed_steps,
         started=_now(),
         process=RunProcess(host=platform.node(), pid=os.getpid()),
         config=cell.config,
-        resolved=_numbers(begun.resolved),
-        seeds=dict(begun.resolved.seeds),
+        resolved=_numbers(prepared.resolved),
+        seeds=dict(prepared.resolved.seeds),
         code=code_hashes(cell.config, machine.registry),
         environment=environment(machine.config.device),
         engine=execution.engine,
         processes=execution.processes,
         mean=execution.mean,
-        together=together,
+        together=num_batched,
     )
     store.write_record(record)
     return record
@@ -254,26 +265,26 @@ def _numbers(resolved: ResolvedCell) -> dict[str, int | float]:
 
 def _write_end_record(
     store: ResultsFolder,
-    begun: _PreparedCell,
+    prepared: _PreparedCell,
     started: CellRecord,
     done: TrainingResult | Exception,
     registry: Registry,
 ) -> CellRecord:
     """Write tables and final record; the checkpoint is removed after them, and only if there is a result."""
-    cell = begun.cell
+    cell = prepared.cell
     if isinstance(done, TrainingResult):
         outcome: dict[str, object] = {"state": done.state, "steps": done.steps, "wall_s": done.wall_s}
     else:
         text = "".join(traceback.format_exception(done))
         outcome = {"state": _state_after(done), "error": text, **_plugin_location(done, cell, registry)}
-    if begun.remarks:
-        outcome["remarks"] = begun.remarks
+    if prepared.remarks:
+        outcome["remarks"] = prepared.remarks
     if isinstance(done, TrainingResult) and done.state in SUCCESS_STATES:
         store.write_tables(cell.id, done.tables, cell.canonical_json)
     closed = started.with_changes({**outcome, "ended": _now()})
     store.write_record(closed)
     if closed.has_result:
-        begun.checkpoint.remove()
+        prepared.checkpoint.remove()
     return closed
 
 
@@ -282,7 +293,9 @@ def _plugin_location(error: Exception, cell: Cell, registry: Registry) -> dict[s
     plugins = [registry.find_plugin(role, name) for role, name in components_used(cell.config, registry)]
     paths = {str(plugin.origin.path) for plugin in plugins if plugin is not None}
     lines = [
-        f"{each.filename}:{each.lineno}" for each in traceback.extract_tb(error.__traceback__) if each.filename in paths
+        f"{entry.filename}:{entry.lineno}"
+        for entry in traceback.extract_tb(error.__traceback__)
+        if entry.filename in paths
     ]
     return {"plugin": lines[-1] if lines else ", ".join(sorted(paths))} if paths else {}
 

@@ -65,22 +65,22 @@ def cell_statuses(cells: Sequence[Cell], store: ResultsFolder, registry: Registr
 FRESH = "run again because of --fresh"
 
 
-def mark_all_to_run(found: Sequence[CellStatus]) -> list[CellStatus]:
+def mark_all_to_run(statuses: Sequence[CellStatus]) -> list[CellStatus]:
     """Set the reason of finished cells to `FRESH`, for a run with `--fresh`, which runs all cells."""
-    return [each._replace(reason=FRESH) if each.status in FINISHED_STATUSES else each for each in found]
+    return [status._replace(reason=FRESH) if status.status in FINISHED_STATUSES else status for status in statuses]
 
 
-def summarize(found: Sequence[CellStatus]) -> str:
+def summarize(statuses: Sequence[CellStatus]) -> str:
     """Return the number of cells by status in one line.
 
     For example `20 done | 1 failed | 3 stale: monitors/sketch.py changed | 1 to run`.
     """
-    counts = Counter(each.status for each in found)
-    reasons = dict.fromkeys(reason for each in found if each.status == "stale" for reason in _reasons(each))
-    again = {each.status for each in found if each.reason == FRESH}
-    done = f"{counts['done']} done" + (f", {FRESH}" if "done" in again else "")
+    counts = Counter(status.status for status in statuses)
+    reasons = dict.fromkeys(reason for status in statuses if status.status == "stale" for reason in _reasons(status))
+    repeated = {status.status for status in statuses if status.reason == FRESH}
+    done = f"{counts['done']} done" + (f", {FRESH}" if "done" in repeated else "")
     stale = [f"{counts['stale']} stale: {join_first(list(reasons), MAX_LISTED)}"] if counts["stale"] else []
-    retry = f", {FRESH}" if "failed" in again else " (--retry-failed runs them again)"
+    retry = f", {FRESH}" if "failed" in repeated else " (--retry-failed runs them again)"
     failed = [f"{counts['failed']} failed{retry}"] if counts["failed"] else []
     return " | ".join([done, *failed, *stale, f"{counts['to run']} to run"])
 
@@ -93,7 +93,7 @@ def _cell_status(cell: Cell, store: ResultsFolder, registry: Registry) -> CellSt
         then, torch_then = record.code, str(record.environment["torch"])
     changed = _changed(then | {"torch": torch_then}, code_hashes(cell.config, registry) | {"torch": torch.__version__})
     if changed:
-        return CellStatus(cell, "stale", join_first([each.detail for each in changed], MAX_LISTED), changed)
+        return CellStatus(cell, "stale", join_first([change.detail for change in changed], MAX_LISTED), changed)
     if record.has_result and (damaged := store.damaged_table(cell.id)):
         return CellStatus(cell, "stale", f"{damaged} damaged")
     return CellStatus(cell, "done") if record.has_result else CellStatus(cell, "failed", record.state)
@@ -111,5 +111,5 @@ def _changed(then: dict[str, str], now: dict[str, str]) -> tuple[CodeChange, ...
     return tuple(change for change in changes if change.before != change.after)
 
 
-def _reasons(standing: CellStatus) -> list[str]:
-    return [change.summary for change in standing.changed] or [standing.reason]
+def _reasons(status: CellStatus) -> list[str]:
+    return [change.summary for change in status.changed] or [status.reason]

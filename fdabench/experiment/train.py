@@ -98,13 +98,13 @@ class _TrainedCell(NamedTuple):
         if state == "interrupted" or (state == "done" and self.control.should_checkpoint()):
             notes = self.recorder.state_dict()
             try:
-                gathered = gather_state(get_state(), self.setting.process_group)
+                all_ranks = gather_state(get_state(), self.setting.process_group)
             except NotSerializableError as error:
                 # all ranks raise the same error before they communicate
                 self.job.checkpointer.give_up(error)
                 return
-            if gathered is not None:
-                self.job.checkpointer.save(CheckpointState(gathered, self.setting.channel.ledger.entries, notes))
+            if all_ranks is not None:
+                self.job.checkpointer.save(CheckpointState(all_ranks, self.setting.channel.ledger.entries, notes))
 
     def result(self) -> TrainingResult | Exception:
         """Return the tables of the cell after the training loop, or the error that ended it."""

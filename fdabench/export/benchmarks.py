@@ -20,7 +20,7 @@ from fdabench.results.load import Results
 
 
 @dataclass(frozen=True)
-class Cost:
+class BenchmarkCost:
     """The cost of one strategy on one workload.
 
     Args:
@@ -63,18 +63,18 @@ def write_bencher(results: Results, path: Path) -> None:
     _write_json(benchmarks, path)
 
 
-def _costs(results: Results) -> Iterator[Cost]:
+def _costs(results: Results) -> Iterator[BenchmarkCost]:
     outcomes = combine_results([results]).at_workload_target
-    for key, mine in outcomes.groupby([*WORKLOAD, "label", "target"], sort=False):
+    for key, of_label in outcomes.groupby([*WORKLOAD, "label", "target"], sort=False):
         _, workload, label, target = map(str, key)
-        hits = mine[mine["reached"].astype(bool)]
+        hits = of_label[of_label["reached"].astype(bool)]
         for unit in ("bytes", "steps"):
             values = hits[f"cost_{unit}"].astype(float)
             if len(values) and math.isfinite(mean := geometric_mean(values)):
                 name = f"{label}, {workload}, to {format_target(float(target))}"
                 low, high = float(values.min()), float(values.max())
                 # the mean of equal costs is rounded, and may lie outside of them in the last bit
-                yield Cost(name, unit, min(max(mean, low), high), low, high, len(hits), len(mine))
+                yield BenchmarkCost(name, unit, min(max(mean, low), high), low, high, len(hits), len(of_label))
 
 
 def _write_json(value: object, path: Path) -> None:

@@ -79,8 +79,8 @@ def init_model(architecture: ModelSpec, shape: Shape, classes: int, seed: int) -
         torch.manual_seed(seed)
         model = architecture.build(shape, classes)
     if architecture.pretrained is not None:
-        found = model.load_state_dict(architecture.pretrained(), strict=False)
-        assert not found.unexpected_keys, found.unexpected_keys
+        result = model.load_state_dict(architecture.pretrained(), strict=False)
+        assert not result.unexpected_keys, result.unexpected_keys
     return model
 
 

@@ -73,10 +73,10 @@ def pretrained_imagenet() -> Mapping[str, Tensor]:
     except (OSError, RuntimeError) as error:
         raise WorkloadError(_how_to_get(Path(weights.url).name)) from error
     return {
-        name.replace(theirs, ours, 1): tensor
-        for theirs, ours in _NAMES.items()
+        name.replace(source_name, own_name, 1): tensor
+        for source_name, own_name in _NAMES.items()
         for name, tensor in state.items()
-        if name.startswith(f"{theirs}.")
+        if name.startswith(f"{source_name}.")
     }
 
 
@@ -89,12 +89,14 @@ def _how_to_get(file: str) -> str:
     )
 
 
-_ABOUT = "ConvNeXt-Large, a head of 512; 197,068,580 parameters on cifar100"
-CONVNEXT_LARGE = ModelSpec(build, (3, 32, 32), _ABOUT, ComponentInfo(name="ConvNeXt-Large", references=("liu2022",)))
+_DESCRIPTION = "ConvNeXt-Large, a head of 512; 197,068,580 parameters on cifar100"
+CONVNEXT_LARGE = ModelSpec(
+    build, (3, 32, 32), _DESCRIPTION, ComponentInfo(name="ConvNeXt-Large", references=("liu2022",))
+)
 CONVNEXT_LARGE_IMAGENET = ModelSpec(
     build,
     (3, 32, 32),
-    f"{_ABOUT}; begins from ImageNet's weights",
+    f"{_DESCRIPTION}; begins from ImageNet's weights",
     ComponentInfo(name="ConvNeXt-Large (ImageNet)", references=("liu2022",)),
     pretrained=pretrained_imagenet,
 )

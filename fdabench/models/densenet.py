@@ -76,9 +76,9 @@ def build(growth: int, blocks: Sequence[int], shape: Shape, classes: int) -> nn.
     return he_normal(glorot(nn.Sequential(*layers)))
 
 
-def _architecture(name: str, blocks: Sequence[int], about: str) -> ModelSpec:
+def _architecture(name: str, blocks: Sequence[int], description: str) -> ModelSpec:
     info = ComponentInfo(name=name, references=("huang2017",))
-    return ModelSpec(partial(build, 32, blocks), (3, 32, 32), about, info, kernel_l2=1e-4)
+    return ModelSpec(partial(build, 32, blocks), (3, 32, 32), description, info, kernel_l2=1e-4)
 
 
 DENSENET121 = _architecture(

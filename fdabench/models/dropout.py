@@ -28,5 +28,5 @@ class Dropout(nn.Module):
         if not self.training:
             return x
         place = torch.arange(x.numel(), device=x.device).view(x.shape)
-        kept = derive_key(place, self.key) >= int(self.rate * (UINT32_MASK + 1))
-        return x * kept.to(x.dtype).div_(1 - self.rate)
+        mask = derive_key(place, self.key) >= int(self.rate * (UINT32_MASK + 1))
+        return x * mask.to(x.dtype).div_(1 - self.rate)

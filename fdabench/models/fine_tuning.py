@@ -128,10 +128,10 @@ def _train_only(model: nn.Module, patterns: Sequence[str]) -> None:
     names = [name for name, _ in model.named_parameters()]
     for pattern in patterns:
         if not any(_selects(pattern, name) for name in names):
-            known = [*names, *(name for name, _ in model.named_modules() if name)]
-            shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+            available = [*names, *(name for name, _ in model.named_modules() if name)]
+            text = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
             raise WorkloadError(
-                f'trainable: "{pattern}" selects no parameter{did_you_mean(pattern, known)}; there are {shown}'
+                f'trainable: "{pattern}" selects no parameter{did_you_mean(pattern, available)}; there are {text}'
             )
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(any(_selects(pattern, name) for pattern in patterns))

@@ -102,9 +102,11 @@ def build(width: int, layers: int, heads: int, shape: Shape, classes: int) -> nn
 
 def _spec(size: str, width: int, layers: int, heads: int, parameters: str) -> ModelSpec:
     """The specification of one size; `parameters` is their number with bytes as tokens and a context of 64."""
-    about = f"width {width}, {layers} layers, {heads} heads; {parameters} parameters at context 64, bytes as tokens"
+    description = (
+        f"width {width}, {layers} layers, {heads} heads; {parameters} parameters at context 64, bytes as tokens"
+    )
     info = ComponentInfo(name=f"GPT-{size}", references=("radford2019", "press2017"))
-    return ModelSpec(partial(build, width, layers, heads), None, about, info, task="next-token")
+    return ModelSpec(partial(build, width, layers, heads), None, description, info, task="next-token")
 
 
 GPT_NANO = _spec("nano", 64, 2, 4, "120,064")

@@ -90,8 +90,8 @@ def _unknown_target(target: str, layers: Sequence[str]) -> str:
     if not layers:
         return f'lora: targets: "{target}" selects nothing: the model has no linear layer'
     endings = {".".join(name.split(".")[start:]): None for name in layers for start in range(name.count(".") + 1)}
-    shown = ", ".join(layers[:8]) + (f" and {len(layers) - 8} more" if len(layers) > 8 else "")
-    return f'lora: targets: "{target}" selects no linear layer{did_you_mean(target, endings)}; there are {shown}'
+    text = ", ".join(layers[:8]) + (f" and {len(layers) - 8} more" if len(layers) > 8 else "")
+    return f'lora: targets: "{target}" selects no linear layer{did_you_mean(target, endings)}; there are {text}'
 
 
 def merged_state(model: nn.Module) -> dict[str, Tensor]:

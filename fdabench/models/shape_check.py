@@ -71,11 +71,11 @@ def _output_error(model: nn.Module, x: Tensor, classes: int) -> str:
         logits: object = model(x)
     sequence = [] if x.is_floating_point() else [x.shape[1]]
     shape, letters = [len(x), *sequence, classes], "[N, T, classes]" if sequence else "[N, classes]"
-    wanted = f"must be a float32 tensor of shape {letters}, here {shape}"
+    expectation = f"must be a float32 tensor of shape {letters}, here {shape}"
     if not isinstance(logits, Tensor):
-        return f"its output {wanted}; it is a {type(logits).__name__}"
+        return f"its output {expectation}; it is a {type(logits).__name__}"
     if list(logits.shape) != shape or not logits.is_floating_point():
-        return f"its output {wanted}; it is {list(logits.shape)} {str(logits.dtype).removeprefix('torch.')}"
+        return f"its output {expectation}; it is {list(logits.shape)} {str(logits.dtype).removeprefix('torch.')}"
     if x._version != before:
         return "forward changes its input in place; it must leave the images as they are"
     if not logits.is_meta and not logits.isfinite().all():

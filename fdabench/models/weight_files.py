@@ -41,13 +41,13 @@ def find_weights(place: str) -> Path:
         )
     fitting = [file for file in saved if file.parent.name.startswith(cell)]
     if len(fitting) != 1:
-        said = (
+        message = (
             f'{len(fitting)} cells with a model have an id that begins with "{cell}"'
             if cell
             else "several cells have a model"
         )
         names = ", ".join(file.parent.name for file in saved[:8])
-        raise WorkloadError(f"init: {folder}: {said}; write {folder}#ID with one of {names}")
+        raise WorkloadError(f"init: {folder}: {message}; write {folder}#ID with one of {names}")
     return fitting[0]
 
 
@@ -74,15 +74,15 @@ def read_weights(path: Path) -> Mapping[str, Tensor]:
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged files make torch raise errors of many classes
         first = str(error).partition("\n")[0]
         raise WorkloadError(f"init: {path}: it is no file of tensors that torch can read: {first:.120}") from error
-    if not isinstance(found, dict) or not all(isinstance(x, Tensor) for x in found.values()):
+    if not isinstance(content, dict) or not all(isinstance(x, Tensor) for x in content.values()):
         raise WorkloadError(
             f"init: {path}: expected tensors by name, as torch.save(model.state_dict(), path) writes them"
         )
-    return found
+    return content
 
 
 def _read_safetensors(path: Path) -> Mapping[str, Tensor]:
@@ -92,10 +92,10 @@ def _read_safetensors(path: Path) -> Mapping[str, Tensor]:
     except ImportError as error:
         raise WorkloadError(f"init: {path}: it needs the package safetensors: pip install 'fdabench[hf]'") from error
     try:
-        found: dict[str, Tensor] = load_file(path)
+        tensors: dict[str, Tensor] = load_file(path)
     except (OSError, SafetensorError) as error:
         raise WorkloadError(f"init: {path}: it is no safetensors file, or cannot be read: {error!s:.120}") from error
-    return found
+    return tensors
 
 
 def write_weights(weights: Mapping[str, Tensor], file: IO[bytes]) -> None:
@@ -103,7 +103,7 @@ def write_weights(weights: Mapping[str, Tensor], file: IO[bytes]) -> None:
     torch.save(dict(weights), file)
 
 
-def load_exactly(model: nn.Module, found: Mapping[str, Tensor], path: Path) -> None:
+def load_exactly(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
     """Load tensors that must have the names and shapes of those of the model. On the meta device they are only checked.
 
     Raises:
@@ -111,16 +111,16 @@ def load_exactly(model: nn.Module, found: Mapping[str, Tensor], path: Path) -> N
     """
     own = model.state_dict()
     faults = [
-        f"{name} has shape {list(found[name].shape)}, and {list(x.shape)} in the model"
+        f"{name} has shape {list(tensors[name].shape)}, and {list(x.shape)} in the model"
         for name, x in own.items()
-        if name in found and found[name].shape != x.shape
+        if name in tensors and tensors[name].shape != x.shape
     ]
-    faults += [f"{name} is missing{did_you_mean(name, found)}" for name in own if name not in found]
-    faults += [f"{name} is no tensor of the model{did_you_mean(name, own)}" for name in found if name not in own]
+    faults += [f"{name} is missing{did_you_mean(name, tensors)}" for name in own if name not in tensors]
+    faults += [f"{name} is no tensor of the model{did_you_mean(name, own)}" for name in tensors if name not in own]
     if faults:
         more = f"; {len(faults) - _MOST_FAULTS} more" if len(faults) > _MOST_FAULTS else ""
         raise WorkloadError(
             f"init: {path}: it holds the weights of another architecture: {'; '.join(faults[:_MOST_FAULTS])}{more}"
         )
     if not any(x.is_meta for x in own.values()):
-        model.load_state_dict(found)
+        model.load_state_dict(tensors)

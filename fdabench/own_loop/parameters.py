@@ -57,12 +57,12 @@ class ModelRow:
     @cached_property
     def layout(self) -> Layout:
         """Where each tensor lies in the row."""
-        found, start = [], 0
+        slices, start = [], 0
         for name, tensor in self.trained:
             stored = tensor.permute(0, 2, 3, 1) if tensor.dim() == 4 else tensor
-            found.append(TensorSlice(name, start, start + tensor.numel(), tuple(stored.shape)))
+            slices.append(TensorSlice(name, start, start + tensor.numel(), tuple(stored.shape)))
             start += tensor.numel()
-        return tuple(found)
+        return tuple(slices)
 
     def read(self) -> Tensor:
         """A copy of the weights, shape [1, D]."""
@@ -77,7 +77,7 @@ class ModelRow:
         if self._addresses != (addresses := [parameter.data_ptr() for parameter in self.parameters]):
             # a program may assign other memory to `parameter.data`, as `Module.to` does; the views keep the old memory
             # until then, so the addresses differ
-            self._addresses[:], self._views[:] = addresses, [_channels_last(each) for each in self.parameters]
+            self._addresses[:], self._views[:] = addresses, [_channels_last(element) for element in self.parameters]
             self._parts[:] = [
                 part.view(view.shape) for part, view in zip(self._row_D.split(self._sizes), self._views, strict=True)
             ]
@@ -103,15 +103,17 @@ class ModelRow:
 
     def read_gradients(self) -> Tensor:
         """A copy of the gradients, shape [1, D]; zeros where a parameter has none."""
-        grads = [torch.zeros_like(each) if each.grad is None else each.grad for each in self.parameters]
+        grads = [
+            torch.zeros_like(parameter) if parameter.grad is None else parameter.grad for parameter in self.parameters
+        ]
         return flatten(grads).float()[None]
 
     def write_gradients(self, g_D: Tensor) -> None:
         """Assign gradients, shape [D], to all parameters."""
-        for each in self.parameters:
-            if each.grad is None:
-                each.grad = torch.zeros_like(each)
-        _assign([each.grad for each in self.parameters if each.grad is not None], g_D)
+        for parameter in self.parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        _assign([parameter.grad for parameter in self.parameters if parameter.grad is not None], g_D)
 
     def read_buffers(self) -> Tensor:
         """A copy of the floating-point buffers, shape [1, B]."""
@@ -141,21 +143,23 @@ def model_faults(model: nn.Module, optimizer: torch.optim.Optimizer) -> list[str
     if not trained:
         return ["model: no parameter requires a gradient, so there is nothing to synchronize"]
     faults = [
-        f"model: {name} is {str(each.dtype).removeprefix('torch.')}; float32, bfloat16 and float16 are allowed, which "
-        "the float32 anchor of a strategy holds exactly"
-        for name, each in trained
-        if each.dtype not in _EXACT_IN_FLOAT32
+        f"model: {name} is {str(parameter.dtype).removeprefix('torch.')}; float32, bfloat16 and float16 are allowed, "
+        "which the float32 anchor of a strategy holds exactly"
+        for name, parameter in trained
+        if parameter.dtype not in _EXACT_IN_FLOAT32
     ]
-    if len(devices := sorted({str(each.device) for _, each in trained})) > 1:
+    if len(devices := sorted({str(parameter.device) for _, parameter in trained})) > 1:
         faults.append(f"model: its parameters are on {' and '.join(devices)}; a worker has one device")
-    known = {id(each) for _, each in trained}
-    stepped = {id(each) for group in optimizer.param_groups for each in group["params"] if each.requires_grad}
-    if stepped - known:
+    trained_ids = {id(parameter) for _, parameter in trained}
+    stepped = {
+        id(parameter) for group in optimizer.param_groups for parameter in group["params"] if parameter.requires_grad
+    }
+    if stepped - trained_ids:
         faults.append(
-            f"optimizer: {len(stepped - known)} of its parameters are not in the model, so they would never be "
+            f"optimizer: {len(stepped - trained_ids)} of its parameters are not in the model, so they would never be "
             "synchronized; pass the model that contains them"
         )
-    if idle := [name for name, each in trained if id(each) not in stepped]:
+    if idle := [name for name, parameter in trained if id(parameter) not in stepped]:
         faults.append(
             f"model: the optimizer does not step {idle[0]}{f' and {len(idle) - 1} more' if len(idle) > 1 else ''}; set "
             "requires_grad_(False), or pass the optimizer that has all trainable parameters"

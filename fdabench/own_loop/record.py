@@ -89,69 +89,69 @@ class LoopSettings(NamedTuple):
     length: LoopLength
 
 
-def write_run(folder: Path, about: RunDescription, loop: LoopSettings, record: LoopRecord) -> None:
+def write_run(folder: Path, description: RunDescription, loop: LoopSettings, record: LoopRecord) -> None:
     """Write the lock, the record and the tables of one run.
 
     Args:
         folder: the results folder. Runs of other loops in it stay.
-        about: the names in reports.
+        description: the names in reports.
         loop: what the run was made with.
         record: its tables.
 
     Raises:
         ResultError: the folder has the results of a suite, or cannot be written.
     """
-    cell = Cell(_config(about, loop, record), loop.strategy.label, about.reference)
+    cell = Cell(_config(description, loop, record), loop.strategy.label, description.reference)
     store = ResultsFolder(folder)
-    lock = _lock(store, about, cell)
+    lock = _lock(store, description, cell)
     folder.mkdir(parents=True, exist_ok=True)
     store.write_lock(lock)
     tables = {
-        "evals": [_evaluation(cell.id, each, record, loop) for each in record.metrics],
+        "evals": [_evaluation(cell.id, measurement, record, loop) for measurement in record.metrics],
         "ledger": [asdict(entry) for entry in record.ledger],
         "rounds": record.rounds,
         "trace": record.trace,
         "partition": [{"worker": worker, "label": 0, "samples": 0} for worker in range(loop.group.size)],
     }
     if record.traffic:
-        tables["traffic"] = [asdict(each) for each in record.traffic]
+        tables["traffic"] = [asdict(measurement) for measurement in record.traffic]
     store.write_tables(cell.id, tables, cell.canonical_json)
     store.write_record(_record(cell, loop, record))
 
 
-def _config(about: RunDescription, loop: LoopSettings, record: LoopRecord) -> CellConfig:
+def _config(description: RunDescription, loop: LoopSettings, record: LoopRecord) -> CellConfig:
     options = loop.optimizer.param_groups[0]
     lr = options.get("initial_lr", options.get("lr"))
     first = record.metrics[0].step if record.metrics else record.steps
     return CellConfig(
-        dataset=about.dataset,
-        model=about.model or type(loop.row.model).__name__.lower(),
+        dataset=description.dataset,
+        model=description.model or type(loop.row.model).__name__.lower(),
         workers=loop.group.size,
-        batch_size=about.batch_size,
+        batch_size=description.batch_size,
         optimizer=ComponentConfig(type(loop.optimizer).__name__.lower(), {} if lr is None else {"lr": float(lr)}),
-        partition=ComponentConfig(about.partition),
+        partition=ComponentConfig(description.partition),
         precision="bf16" if loop.row.parameters[0].dtype == torch.bfloat16 else "fp32",
         strategy=loop.strategy.config,
         budget=BudgetConfig(steps=max(1, record.steps)),
         eval=EvalConfig(every_steps=max(1, first)),
-        seed=about.seed,
+        seed=description.seed,
     )
 
 
-def _lock(store: ResultsFolder, about: RunDescription, cell: Cell) -> SuiteLock:
+def _lock(store: ResultsFolder, description: RunDescription, cell: Cell) -> SuiteLock:
     """The lock of the folder with this run added; a run with the same configuration is replaced."""
     before = store.read_lock() if store.lock_path.exists() else None
     if before is not None and before.source != OWN_LOOP:
         raise ResultError(f"{store.root}: it has the results of the suite {before.suite!r}; save to another folder")
-    kept = [] if before is None else [each for each in before.cell if each.id != cell.id]
-    cells = [*kept, cell.to_lock()]
-    targets = sorted({*about.targets, *(before.targets if before else ())})
+    other_cells = [] if before is None else [locked for locked in before.cell if locked.id != cell.id]
+    cells = [*other_cells, cell.to_lock()]
+    targets = sorted({*description.targets, *(before.targets if before else ())})
     return SuiteLock(
         fdabench=__version__,
         suite=_suite_name(store.root),
         description="Real runs of a training loop with fdabench.sync; seconds are measured, not modeled.",
         source=OWN_LOOP,
-        seeds=sorted({each.config.seed for each in cells}),
+        seeds=sorted({locked.config.seed for locked in cells}),
         targets=targets,
         consecutive=1,
         comparison=">=",
@@ -197,7 +197,7 @@ def _record(cell: Cell, loop: LoopSettings, record: LoopRecord) -> CellRecord:
     strategy = loop.strategy.strategy
     numbers |= {key: float(getattr(strategy, key)) for key in ("theta", "period") if hasattr(strategy, key)}
     now = datetime.now(UTC)
-    losses = [each.test_loss for each in record.metrics if each.test_loss == each.test_loss]
+    losses = [evaluation.test_loss for evaluation in record.metrics if evaluation.test_loss == evaluation.test_loss]
     return CellRecord(
         id=cell.id,
         state="diverged" if losses and not isfinite(losses[-1]) else "done",

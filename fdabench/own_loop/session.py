@@ -79,7 +79,7 @@ class SyncSession:
         self._worker = LoopWorker(self._row, settings.strategy, channel, steps, buffers)
         self._metrics: list[LoggedMetrics] = []
         self._hooks: list[Any] = []
-        self._begun, self._wall_s, self._waits = perf_counter(), 0.0, False
+        self._start_time, self._wall_s, self._waits = perf_counter(), 0.0, False
 
     def _broadcast_model(self) -> None:
         """Let all ranks start from the weights and buffers of rank 0."""
@@ -109,7 +109,7 @@ class SyncSession:
     def __enter__(self) -> Self:
         if self._hooks:
             raise UsageError("fdabench.sync: the block is already entered; call sync again for another")
-        self._begun = perf_counter()
+        self._start_time = perf_counter()
         self._block.enter_context(local_gradients(self._model))
         self._hooks = [
             self._optimizer.register_step_pre_hook(self._before_step),
@@ -129,11 +129,11 @@ class SyncSession:
                 hook.remove()
             self._hooks = []
             self._block.close()
-            self._wall_s += perf_counter() - self._begun
+            self._wall_s += perf_counter() - self._start_time
 
     def _seconds(self) -> float:
         """Seconds within `with` blocks so far."""
-        return self._wall_s + (perf_counter() - self._begun if self._hooks else 0.0)
+        return self._wall_s + (perf_counter() - self._start_time if self._hooks else 0.0)
 
     def join(self) -> None:
         """Take part in the decisions of the others until every rank has called this.
@@ -172,7 +172,7 @@ class SyncSession:
             return
         corrects = self._worker.corrects_gradients
         # the optimizer itself is the first argument
-        if corrects and any(given is not None for given in (*args[1:], kwargs.get("closure"))):
+        if corrects and any(argument is not None for argument in (*args[1:], kwargs.get("closure"))):
             raise UsageError(
                 "fdabench.sync: optimizer.step(closure) computes gradients after the strategy would correct them; call "
                 "backward first, and step() without a closure"
@@ -249,9 +249,9 @@ class SyncSession:
             tables = LoopRecord(
                 worker.channel.ledger.entries, worker.rounds, worker.trace, self._metrics, traffic, worker.t, wall_s
             )
-            about = description or RunDescription()
+            run = description or RunDescription()
             loop = LoopSettings(self._settings, self._row, self._optimizer, self._group, self._length)
-            write_run(Path(folder), about, loop, tables)
+            write_run(Path(folder), run, loop, tables)
         self._group.barrier()
 
     def _gather_traffic(self) -> list[Any]:
@@ -265,7 +265,7 @@ class SyncSession:
         The optimizer's and the data loader's states are not in it; save them as always. `torch.load` reads it with
         `weights_only=True`.
         """
-        content = {**self._worker.state(), "metrics": [list(each) for each in self._metrics]}
+        content = {**self._worker.state(), "metrics": [list(metrics) for metrics in self._metrics]}
         return {
             "rank": self._group.rank,
             "size": self._group.size,
@@ -279,15 +279,15 @@ class SyncSession:
         Raises:
             UsageError: the state belongs to another rank, size, strategy or model.
         """
-        mine = {"rank": self._group.rank, "size": self._group.size, "strategy": self._settings.config.to_table()}
-        for key, value in mine.items():
+        expected = {"rank": self._group.rank, "size": self._group.size, "strategy": self._settings.config.to_table()}
+        for key, value in expected.items():
             if state.get(key) != value:
                 raise UsageError(
                     f"load_state_dict: {key} is {state.get(key)!r:.200} in the state and {value!r:.200} here"
                 )
         content = decode_state(state["state"], self._settings.strategy, self._row.device)
         self._worker.load_state(content)
-        self._metrics = [LoggedMetrics(*each) for each in content["metrics"]]
+        self._metrics = [LoggedMetrics(*metrics) for metrics in content["metrics"]]
 
 
 class DisabledSession:

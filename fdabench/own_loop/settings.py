@@ -83,15 +83,17 @@ def build_loop_strategy(
     Raises:
         SuiteError: the table is wrong, or the strategy needs what a loop cannot give; lists every fault.
     """
-    found = check_strategies([dict(table)], registry)
-    if found.errors or len(found.tables) != 1:
-        lists = [f"a list makes {len(found.tables)} strategies of one; give one value"] if not found.errors else []
-        lines = (format_issue(issue._replace(path=issue.path[2:]), {}) for issue in found.errors)
+    validated = check_strategies([dict(table)], registry)
+    if validated.errors or len(validated.tables) != 1:
+        lists = (
+            [f"a list makes {len(validated.tables)} strategies of one; give one value"] if not validated.errors else []
+        )
+        lines = (format_issue(issue._replace(path=issue.path[2:]), {}) for issue in validated.errors)
         raise SuiteError(SOURCE, [*dict.fromkeys(lines), *lists])
-    (checked,) = found.tables
-    config = ComponentConfig.from_table({key: each for key, each in checked.items() if key not in STRATEGY_OPTIONS})
+    (settings,) = validated.tables
+    config = ComponentConfig.from_table({key: value for key, value in settings.items() if key not in STRATEGY_OPTIONS})
     faults = [f"{key}: a loop has no such key; remove it" for key in STRATEGY_OPTIONS if table.get(key) is not None]
-    if length.steps_per_epoch is None and (durations := list(_epoch_keys(checked))):
+    if length.steps_per_epoch is None and (durations := list(_epoch_keys(settings))):
         faults += [f"{key}: epochs have no length here; give steps_per_epoch to fdabench.sync" for key in durations]
     if faults:
         raise SuiteError(SOURCE, faults)
@@ -99,7 +101,7 @@ def build_loop_strategy(
     built = cast(Strategy, build_component(registry.strategies[config.kind], config, scale, registry))
     if faults := list(_unmet_needs(built, length, optimizer)):
         raise SuiteError(SOURCE, faults)
-    return LoopStrategy(config, built, labels([checked], registry)[0])
+    return LoopStrategy(config, built, labels([settings], registry)[0])
 
 
 def _epoch_keys(table: Mapping[str, Any]) -> Iterator[str]:
@@ -124,7 +126,7 @@ def _unmet_needs(strategy: Strategy, length: LoopLength, optimizer: torch.optim.
     if rule is None:
         return
     restricted = rule.correction if isinstance(rule.correction, RestrictsOptimizer) else None
-    if restricted is not None and (fault := restricted.incompatibility(_described(optimizer))):
+    if restricted is not None and (fault := restricted.incompatibility(_local_optimizer(optimizer))):
         yield fault
     if rule.correction is not None and any(group.get("fused") for group in optimizer.param_groups):
         yield "optimizer: fused = True may unscale gradients after they are corrected; build it with fused=False"
@@ -136,7 +138,7 @@ def _unmet_needs(strategy: Strategy, length: LoopLength, optimizer: torch.optim.
         )
 
 
-def _described(optimizer: torch.optim.Optimizer) -> LocalOptimizer:
+def _local_optimizer(optimizer: torch.optim.Optimizer) -> LocalOptimizer:
     if type(optimizer) is torch.optim.SGD:
         return SGD(float(optimizer.param_groups[0]["lr"]), max(group["momentum"] for group in optimizer.param_groups))
     return _OtherOptimizer()

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from fdabench.core.strategy import Strategy
 from fdabench.errors import UsageError
-from fdabench.experiment.checkpoint.encoding import Codec
+from fdabench.experiment.checkpoint.encoding import StateCodec
 from fdabench.experiment.checkpoint.serialize import NotSerializableError, records_for
 from fdabench.own_loop.settings import components_of
 
@@ -29,6 +29,6 @@ def decode_state(content: Tensor, strategy: Strategy, device: torch.device) -> A
         raise UsageError(f"load_state_dict: {error}; begin without it, or use the version that wrote it") from error
 
 
-def state_codec(strategy: Strategy, device: torch.device) -> Codec:
+def state_codec(strategy: Strategy, device: torch.device) -> StateCodec:
     """The codec for the state of a strategy and for the rows of a traffic meter; it contains no code."""
-    return Codec(records_for([type(part) for part in (strategy, *components_of(strategy))]), device)
+    return StateCodec(records_for([type(part) for part in (strategy, *components_of(strategy))]), device)

@@ -158,8 +158,8 @@ class LoopWorker:
             UsageError: the state belongs to a model of another size.
         """
         if state["round"].anchor_D.shape != self.round.anchor_D.shape:
-            found, size = state["round"].anchor_D.numel(), self.round.anchor_D.numel()
-            raise UsageError(f"load_state_dict: a state of {found:,} parameters, and the model has {size:,}")
+            stored_size, size = state["round"].anchor_D.numel(), self.round.anchor_D.numel()
+            raise UsageError(f"load_state_dict: a state of {stored_size:,} parameters, and the model has {size:,}")
         self.t, self.round, self.worker_state = state["t"], state["round"], state["worker_state"]
         self._row.write(state["weights"][0])
         self.channel.ledger.restore(self.t, list(state["ledger"]))

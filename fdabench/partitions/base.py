@@ -39,14 +39,14 @@ class SplitsByOwner(Protocol):
     split_by: ClassVar[Literal["owners"]]
 
 
-def require_samples(labels: Indices, workers: int, each: int = 1) -> None:
-    """Check that there are at least `each` samples for each worker.
+def require_samples(labels: Indices, workers: int, min_samples: int = 1) -> None:
+    """Check that there are at least `min_samples` samples for each worker.
 
     Raises:
         PartitionError: there are fewer.
     """
-    if workers * each > len(labels):
-        need = f"{workers} workers need at least {workers * each} samples"
+    if workers * min_samples > len(labels):
+        need = f"{workers} workers need at least {workers * min_samples} samples"
         raise PartitionError(f"{need}, the training set has {len(labels)}: take fewer workers or a larger data set")
 
 

@@ -59,9 +59,9 @@ def _per_worker(labels: Indices, workers: int, alpha: float, rng: np.random.Gene
     # in random order, because the last workers get the samples that the others left
     for worker in rng.permutation(workers):
         mix = _dirichlet(rng, alpha * prior)
-        taken = _take(np.array([len(pool) for pool in pools]), mix, sizes[worker], rng)
-        shards[worker] = np.concatenate([pool[:n] for pool, n in zip(pools, taken, strict=True)])
-        pools = [pool[n:] for pool, n in zip(pools, taken, strict=True)]
+        counts = _take(np.array([len(pool) for pool in pools]), mix, sizes[worker], rng)
+        shards[worker] = np.concatenate([pool[:n] for pool, n in zip(pools, counts, strict=True)])
+        pools = [pool[n:] for pool, n in zip(pools, counts, strict=True)]
     return shards
 
 
@@ -86,13 +86,13 @@ def _dirichlet(rng: np.random.Generator, alpha: Weights) -> Weights:
 
 def _take(left: Indices, mix: Weights, size: int, rng: np.random.Generator) -> Indices:
     """How many of each class make up `size` samples of the mix, given how many are left of each."""
-    taken = np.zeros_like(left)
-    while (need := size - int(taken.sum())) > 0:
-        weight = np.where(taken < left, mix, 0.0)
+    counts = np.zeros_like(left)
+    while (need := size - int(counts.sum())) > 0:
+        weight = np.where(counts < left, mix, 0.0)
         if weight.sum() <= 0:
-            weight = (left - taken).astype(float)
-        taken = np.minimum(taken + rng.multinomial(need, weight / weight.sum()), left)
-    return taken
+            weight = (left - counts).astype(float)
+        counts = np.minimum(counts + rng.multinomial(need, weight / weight.sum()), left)
+    return counts
 
 
 def _enforce_min_samples(shards: list[Indices], least: int) -> list[Indices]:

@@ -31,19 +31,19 @@ class Natural:
     def split(self, labels: Indices, workers: int, rng: np.random.Generator) -> list[Indices]:
         """Split the training set; `labels` has the owner of each sample."""
         owners, sizes = np.unique(labels, return_counts=True)
-        kept = owners[sizes >= self.min_samples]
-        if len(kept) < workers:
+        eligible = owners[sizes >= self.min_samples]
+        if len(eligible) < workers:
             least = "" if self.min_samples == 1 else f" with min_samples = {self.min_samples}"
             raise PartitionError(
-                f"{workers} workers need as many owners, and the training set has {len(kept)}{least}: use fewer "
+                f"{workers} workers need as many owners, and the training set has {len(eligible)}{least}: use fewer "
                 f"workers{' or a smaller min_samples' if least else ''}"
             )
-        drawn = rng.permutation(kept)
+        order = rng.permutation(eligible)
         worker_of = np.full(int(owners.max()) + 1, -1, dtype=np.int64)
         if self.workers == "owners":
-            worker_of[drawn[:workers]] = np.arange(workers)
+            worker_of[order[:workers]] = np.arange(workers)
         else:
-            worker_of[drawn] = _deal(sizes[np.searchsorted(owners, drawn)], workers)
+            worker_of[order] = _deal(sizes[np.searchsorted(owners, order)], workers)
         return [np.flatnonzero(worker_of[labels] == k) for k in range(workers)]
 
 

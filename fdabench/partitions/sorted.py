@@ -36,7 +36,7 @@ class Label:
 
     def split(self, labels: Indices, workers: int, rng: np.random.Generator) -> list[Indices]:
         require_samples(labels, workers)
-        chosen = labels == self.label
-        if not chosen.any():
+        has_label = labels == self.label
+        if not has_label.any():
             raise PartitionError(f"label {self.label} does not occur; there are {sorted(set(labels.tolist()))}")
-        return split_contiguous(np.concatenate([np.flatnonzero(chosen), np.flatnonzero(~chosen)]), workers)
+        return split_contiguous(np.concatenate([np.flatnonzero(has_label), np.flatnonzero(~has_label)]), workers)

@@ -122,37 +122,43 @@ def advise(data: ReportData, deployment: Deployment, cells: Collection[str] | No
             f"{reference}, the reference, did not reach the headline target, so there is no scale of steps"
         )
     order = order_strategies(outcomes)
-    found = [_estimate(rows, base, scale, str(name) in order.leading) for name, rows in priced.groupby("label")]
-    estimates = tuple(sorted(found, key=lambda each: (not each.leading, not each.reached, each.time.mean)))
+    estimates_by_label = [
+        _estimate(rows, base, scale, str(name) in order.leading) for name, rows in priced.groupby("label")
+    ]
+    estimates = tuple(
+        sorted(
+            estimates_by_label, key=lambda estimate: (not estimate.leading, not estimate.reached, estimate.time.mean)
+        )
+    )
     best = priced[priced["label"] == estimates[0].label]
-    mine = data.runs[data.runs["cell_id"].isin(outcomes["cell_id"])]
-    measured = set(zip(mine["suite"], mine["workload"], strict=True))
+    runs = data.runs[data.runs["cell_id"].isin(outcomes["cell_id"])]
+    measured = set(zip(runs["suite"], runs["workload"], strict=True))
     return Advice(
         reference=reference,
         estimates=estimates,
         level=tuple(
-            each.label
-            for each in estimates[1:]
-            if each.leading and not _clearly_more(priced[priced["label"] == each.label], best)
+            estimate.label
+            for estimate in estimates[1:]
+            if estimate.leading and not _clearly_more(priced[priced["label"] == estimate.label], best)
         ),
         target=", ".join(dict.fromkeys(outcomes["target_name"])),
         workloads=tuple(data.workload_title(*pair) for pair in data.workloads if pair in measured),
-        seeds=int(mine["seed"].nunique()),
-        parameters=tuple(sorted(map(int, mine["num_parameters"].unique()))),
-        workers=tuple(sorted(map(int, mine["workers"].unique()))),
+        seeds=int(runs["seed"].nunique()),
+        parameters=tuple(sorted(map(int, runs["num_parameters"].unique()))),
+        workers=tuple(sorted(map(int, runs["workers"].unique()))),
     )
 
 
 def _reference_of(outcomes: pd.DataFrame) -> str:
-    marked = outcomes.loc[outcomes["reference"].astype(bool), "label"]
-    if marked.empty:
+    labels = outcomes.loc[outcomes["reference"].astype(bool), "label"]
+    if labels.empty:
         raise ResultError("the suite has no reference among its finished cells, so there is nothing to compare with")
-    return str(marked.iloc[0])
+    return str(labels.iloc[0])
 
 
 def _price(data: ReportData, outcomes: pd.DataFrame, deployment: Deployment) -> pd.DataFrame:
     """The outcomes with the costs that `paired_ratio` needs, priced for the deployment: `cost_bytes`, `cost_time`."""
-    ledgers = {str(cell): mine for cell, mine in data.ledger.groupby("cell_id")}
+    ledgers = {str(cell): of_cell for cell, of_cell in data.ledger.groupby("cell_id")}
     parameters = dict(zip(data.runs["cell_id"], data.runs["num_parameters"], strict=True))
     moments = {
         (cell, step): bool(after)
@@ -205,20 +211,20 @@ class _CellCost:
         ran = int(row["ran"])  # type: ignore[call-overload]
         end = EvalPoint(ran, True)
         at_end = self._time(end)
-        spent = float(total_bytes(self.ledger, self.deployment.workers, self.convention).total)
+        num_bytes = float(total_bytes(self.ledger, self.deployment.workers, self.convention).total)
         # a cell that stopped at its last target would have gone on at the same cost of a step
         rest = float(row["cost_steps_limit"]) / ran  # type: ignore[arg-type]
-        limits = {"cost_bytes_limit": spent * rest, "cost_time_limit": at_end.total * rest}
+        limits = {"cost_bytes_limit": num_bytes * rest, "cost_time_limit": at_end.total * rest}
         if not row["reached"]:
-            lost = math.nan if row["state"] == "diverged" else 1.0
+            factor = math.nan if row["state"] == "diverged" else 1.0
             return {
-                "cost_bytes": spent * lost,
+                "cost_bytes": num_bytes * factor,
                 "cost_bytes_before": math.nan,
-                "cost_time": at_end.total * lost,
+                "cost_time": at_end.total * factor,
                 "cost_time_before": math.nan,
                 "communication": math.nan,
                 "waiting": math.nan,
-                **{name: value * lost for name, value in limits.items()},
+                **{name: value * factor for name, value in limits.items()},
             }
         hit = self._moment(row, "step", moments)
         before = self._moment(row, "step_before", moments)
@@ -245,22 +251,22 @@ class _CellCost:
         return fleet_time(self.ledger, at, plan.workers, self.convention, plan.fleet, plan.step_s, self.seed)
 
 
-def _estimate(mine: pd.DataFrame, base: pd.DataFrame, scale: float, leading: bool) -> Estimate:
-    hits = mine[mine["reached"]]
-    same = mine["label"].iloc[0] == base["label"].iloc[0]
-    one = Ratio(1.0, 1.0, 1.0, len(hits))
-    steps, spent, time = (
-        one if same else paired_ratio(mine, base, f"cost_{cost}") for cost in ("steps", "bytes", "time")
+def _estimate(rows: pd.DataFrame, base: pd.DataFrame, scale: float, leading: bool) -> Estimate:
+    hits = rows[rows["reached"]]
+    is_base = rows["label"].iloc[0] == base["label"].iloc[0]
+    unit_ratio = Ratio(1.0, 1.0, 1.0, len(hits))
+    steps, num_bytes, time = (
+        unit_ratio if is_base else paired_ratio(rows, base, f"cost_{cost}") for cost in ("steps", "bytes", "time")
     )
     return Estimate(
-        label=str(mine["label"].iloc[0]),
+        label=str(rows["label"].iloc[0]),
         reached=len(hits),
-        runs=len(mine),
+        runs=len(rows),
         leading=leading,
         steps=steps,
-        bytes=spent,
+        bytes=num_bytes,
         time=time,
-        total_bytes=_absolute(spent, base, "bytes", scale),
+        total_bytes=_absolute(num_bytes, base, "bytes", scale),
         seconds=_absolute(time, base, "time", scale),
         communication=float(hits["communication"].mean()),
         waiting=float(hits["waiting"].mean()),
@@ -269,11 +275,11 @@ def _estimate(mine: pd.DataFrame, base: pd.DataFrame, scale: float, leading: boo
 
 def _absolute(ratio: Ratio, base: pd.DataFrame, cost: str, scale: float) -> float:
     """The cost for the user's number of steps: the ratio times the reference's."""
-    known = math.nan if ratio.bound else ratio.mean
-    return known * scale * geometric_mean(base.loc[base["reached"], f"cost_{cost}"])
+    factor = math.nan if ratio.bound else ratio.mean
+    return factor * scale * geometric_mean(base.loc[base["reached"], f"cost_{cost}"])
 
 
-def _clearly_more(mine: pd.DataFrame, best: pd.DataFrame) -> bool:
+def _clearly_more(rows: pd.DataFrame, best: pd.DataFrame) -> bool:
     """Whether the interval of the ratio of the times is above 1."""
-    ratio = paired_ratio(mine, best, "cost_time")
+    ratio = paired_ratio(rows, best, "cost_time")
     return ratio.low > 1 or (math.isnan(ratio.low) and ratio.grid_low > 1)

@@ -71,8 +71,8 @@ def devices() -> Iterator[DoctorCheck]:
     capability = torch.backends.cpu.get_cpu_capability()
     yield DoctorCheck("device", "cpu", f"{device_name(cpu)}, {capability}, {usable_cores()} cores, {_memory(memory)}")
     for index in range(torch.cuda.device_count()):
-        about = torch.cuda.get_device_properties(index)
-        yield DoctorCheck("device", f"cuda:{index}", f"{about.name}, {_memory(about.total_memory)}")
+        properties = torch.cuda.get_device_properties(index)
+        yield DoctorCheck("device", f"cuda:{index}", f"{properties.name}, {_memory(properties.total_memory)}")
     if not torch.cuda.is_available():
         built = "" if torch.version.cuda else ": this torch is built without CUDA"
         yield DoctorCheck("device", "cuda", f"none{built}")
@@ -91,10 +91,10 @@ def data_sets(root: Path, registry: Registry) -> Iterator[DoctorCheck]:
         registry: contains the data sets.
     """
     for name, source in registry.datasets.items():
-        yield DoctorCheck("data", name, _where(source, root))
+        yield DoctorCheck("data", name, _location(source, root))
 
 
-def _where(source: DatasetSpec, root: Path) -> str:
+def _location(source: DatasetSpec, root: Path) -> str:
     if source.locate is None:
         return "unknown until it is loaded"
     return (
@@ -118,9 +118,9 @@ def determinism() -> Iterator[DoctorCheck]:
     with _threads(1):
         yield DoctorCheck("same numbers", "anywhere in memory", _format_difference(differing_offsets(sums())))
     if most > 1:
-        found = _compare_runs(alone, _numbers(cpu, most))
-        expected = " (expected; keep --threads the same)" if found.startswith("no") else ""
-        yield DoctorCheck("same numbers", f"1 and {most} threads", found + expected)
+        comparison = _compare_runs(alone, _numbers(cpu, most))
+        expected = " (expected; keep --threads the same)" if comparison.startswith("no") else ""
+        yield DoctorCheck("same numbers", f"1 and {most} threads", comparison + expected)
 
 
 def _compare_runs(first: dict[str, str], second: dict[str, str]) -> str:
@@ -134,7 +134,7 @@ def _format_difference(unlike: Sequence[str]) -> str:
 def _numbers(device: torch.device, threads: int) -> dict[str, str]:
     """The tables of all cells of `SUITE`, by name, without columns of times."""
     data = _synthetic_mnist().to(device)
-    found: dict[str, str] = defaultdict(str)
+    tables: dict[str, str] = defaultdict(str)
     for cell in read_suite(SUITE).cells:
         with _threads(threads):
             (outcome,) = train_cells(
@@ -143,9 +143,9 @@ def _numbers(device: torch.device, threads: int) -> dict[str, str]:
         if isinstance(outcome, Exception):
             raise outcome
         for name, rows in outcome.tables.items():
-            kept = [{key: value for key, value in row.items() if key not in CLOCK_COLUMNS} for row in rows]
-            found[name] += json.dumps(kept)
-    return dict(found)
+            without_clock = [{key: value for key, value in row.items() if key not in CLOCK_COLUMNS} for row in rows]
+            tables[name] += json.dumps(without_clock)
+    return dict(tables)
 
 
 def _synthetic_mnist(samples: int = 600) -> DatasetTensors:

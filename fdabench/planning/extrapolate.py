@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from fdabench.accounting.costs import total_bytes
 from fdabench.accounting.fleets import Fleet
-from fdabench.accounting.network_time import CommunicationDemand
+from fdabench.accounting.network_time import CommunicationVolume
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.planning.fleet_forecast import seconds_on_fleet
 from fdabench.planning.forecast import Forecast, RunSize, forecast, run_size
@@ -50,7 +50,7 @@ class CostEstimate(NamedTuple):
     basis: Basis
     syncs: tuple[int, int] | None
     """The lowest and the highest number of syncs."""
-    demands: tuple[CommunicationDemand, CommunicationDemand] | None
+    volumes: tuple[CommunicationVolume, CommunicationVolume] | None
     memory: int
     """Bytes of a process with one worker."""
     compute_s: float | None
@@ -89,12 +89,12 @@ def estimate_costs(
     Returns:
         One estimate for each strategy and workload, in the order of the suite.
     """
-    alike: dict[str, list[Cell]] = {}
+    groups: dict[str, list[Cell]] = {}
     for cell in cells:
-        alike.setdefault(Cell(cell.config.model_copy(update={"seed": 0}), cell.label, False).canonical_json, []).append(
-            cell
-        )
-    return [_estimate(group, scale, convention, results, registry, fleets) for group in alike.values()]
+        groups.setdefault(
+            Cell(cell.config.model_copy(update={"seed": 0}), cell.label, False).canonical_json, []
+        ).append(cell)
+    return [_estimate(group, scale, convention, results, registry, fleets) for group in groups.values()]
 
 
 def _estimate(
@@ -106,50 +106,54 @@ def _estimate(
     fleets: Mapping[str, Fleet],
 ) -> CostEstimate:
     cell = ResolvedCell(group[0].config, registry)
-    here = run_size(cell)
-    there = RunSize(*(old if new is None else new for old, new in zip(here, scale, strict=True)))
+    own_size = run_size(cell)
+    target_size = RunSize(*(old if new is None else new for old, new in zip(own_size, scale, strict=True)))
     measured = _measured(group, convention, results, registry)
-    growth = Fraction(there.parameters, here.parameters)
+    growth = Fraction(target_size.parameters, own_size.parameters)
     theta = getattr(cell.strategy, "theta", None)
-    found = forecast(cell, there, convention)
-    basis, syncs, demands = _syncs(found, measured)
+    prediction = forecast(cell, target_size, convention)
+    basis, syncs, volumes = _syncs(prediction, measured)
     step_s = None if measured is None else float(growth) * measured.step_s
     return CostEstimate(
         group[0],
-        here,
-        there,
+        own_size,
+        target_size,
         None if theta is None else float(theta * growth),
         basis,
         syncs,
-        demands,
-        process_bytes(cell, there.parameters),
-        None if measured is None else float(there.steps * growth) * measured.step_s,
+        volumes,
+        process_bytes(cell, target_size.parameters),
+        None if measured is None else float(target_size.steps * growth) * measured.step_s,
         measured,
-        {} if found is None or syncs is None or step_s is None else _fleet_seconds(found, syncs, fleets, step_s),
+        {}
+        if prediction is None or syncs is None or step_s is None
+        else _fleet_seconds(prediction, syncs, fleets, step_s),
     )
 
 
 def _fleet_seconds(
-    found: Forecast, syncs: tuple[int, int], fleets: Mapping[str, Fleet], step_s: float
+    prediction: Forecast, syncs: tuple[int, int], fleets: Mapping[str, Fleet], step_s: float
 ) -> dict[str, tuple[float, float]]:
-    times = {name: [seconds_on_fleet(found, count, fleet, step_s) for count in syncs] for name, fleet in fleets.items()}
+    times = {
+        name: [seconds_on_fleet(prediction, count, fleet, step_s) for count in syncs] for name, fleet in fleets.items()
+    }
     return {name: (low, high) for name, (low, high) in times.items() if low is not None and high is not None}
 
 
 def _syncs(
-    found: Forecast | None, measured: MeasuredSyncRate | None
-) -> tuple[Basis, tuple[int, int] | None, tuple[CommunicationDemand, CommunicationDemand] | None]:
+    prediction: Forecast | None, measured: MeasuredSyncRate | None
+) -> tuple[Basis, tuple[int, int] | None, tuple[CommunicationVolume, CommunicationVolume] | None]:
     """The number of syncs and its cost: exact, from the measured rate, or the bounds that the strategy declares."""
-    if found is None:
+    if prediction is None:
         return "unknown", None, None
-    least, most = found.traffic.min_syncs, found.traffic.max_syncs
+    least, most = prediction.traffic.min_syncs, prediction.traffic.max_syncs
     if least == most:
-        return "exact", (least, most), (found.low, found.high)
+        return "exact", (least, most), (prediction.low, prediction.high)
     if measured is None:
-        return "bound", (least, most), (found.low, found.high)
+        return "bound", (least, most), (prediction.low, prediction.high)
     # a rate measured at another size may be outside the bounds of the projected size
-    syncs = min(max(round(measured.rate * found.size.steps), least), most)
-    return "measured", (syncs, syncs), (found.demand(syncs), found.demand(syncs))
+    syncs = min(max(round(measured.rate * prediction.size.steps), least), most)
+    return "measured", (syncs, syncs), (prediction.volume(syncs), prediction.volume(syncs))
 
 
 def _measured(
@@ -158,16 +162,17 @@ def _measured(
     """The rate over the seeds whose cells are complete; None if there are none."""
     if results is None:
         return None
-    found = measured_cells(group, results, registry)
-    if not found:
+    cell_ids = measured_cells(group, results, registry)
+    if not cell_ids:
         return None
-    mine = results.runs.set_index("cell_id").loc[found]
-    rate = Fraction(int(mine["syncs"].sum()), int(mine["steps"].sum()))
+    own_runs = results.runs.set_index("cell_id").loc[cell_ids]
+    rate = Fraction(int(own_runs["syncs"].sum()), int(own_runs["steps"].sum()))
     equal = sum(
         _predictions_hold(group[0], cell_id, int(steps), int(syncs), convention, results, registry)
-        for cell_id, steps, syncs in zip(found, mine["steps"], mine["syncs"], strict=True)
+        for cell_id, steps, syncs in zip(cell_ids, own_runs["steps"], own_runs["syncs"], strict=True)
     )
-    return MeasuredSyncRate(rate, median(_step_seconds(cell_id, results) for cell_id in found), len(found), equal)
+    speed = median(_worker_steps_per_s(cell_id, results) for cell_id in cell_ids)
+    return MeasuredSyncRate(rate, 1 / speed, len(cell_ids), equal)
 
 
 def measured_cells(group: Sequence[Cell], results: Results, registry: Registry = BUILT_IN) -> list[str]:
@@ -183,31 +188,31 @@ def measured_cells(group: Sequence[Cell], results: Results, registry: Registry =
     """
     runs, config = results.runs.set_index("cell_id"), group[0].config
     complete = set(runs.index[runs["state"].isin(_COMPLETE)])
-    found = [cell.id for cell in group if cell.id in complete]
-    if found or results.lock.source != OWN_LOOP:
-        return found
+    cell_ids = [cell.id for cell in group if cell.id in complete]
+    if cell_ids or results.lock.source != OWN_LOOP:
+        return cell_ids
     parameters = run_size(ResolvedCell(config, registry)).parameters
     return [
-        each.id
-        for each in results.lock.cell
-        if each.id in complete
-        and each.config.strategy == config.strategy
-        and each.config.workers == config.workers
-        and runs.at[each.id, "num_parameters"] == parameters
+        locked.id
+        for locked in results.lock.cell
+        if locked.id in complete
+        and locked.config.strategy == config.strategy
+        and locked.config.workers == config.workers
+        and runs.at[locked.id, "num_parameters"] == parameters
     ]
 
 
-def _step_seconds(cell_id: str, results: Results) -> float:
-    """Seconds of a local step of one worker.
+def _worker_steps_per_s(cell_id: str, results: Results) -> float:
+    """Local steps of one worker in a second of one core.
 
-    The workers of a simulation take turns. Those of a real run are parallel, and the seconds of their collectives were
-    measured.
+    The workers of a simulation take turns. Those of a real run are parallel, and the seconds of their collectives,
+    which were measured, are left out.
     """
     run = results.runs.set_index("cell_id").loc[cell_id]
     if results.records[cell_id].engine != OWN_LOOP:
-        return float(1 / run["worker_steps_per_s"])
-    collectives = results.wire.loc[results.wire["cell_id"] == cell_id, "seconds"].sum()
-    return float(max(0.0, run["wall_s"] - collectives) / run["steps"])
+        return float(run["worker_steps_per_s"])
+    collective_s = results.wire.loc[results.wire["cell_id"] == cell_id, "seconds"].sum()
+    return float(run["steps"] / (run["wall_s"] - collective_s))
 
 
 def _predictions_hold(
@@ -216,6 +221,9 @@ def _predictions_hold(
     """Whether the ledger of a cell has exactly the bytes of the forecast for its numbers of steps and syncs."""
     resolved = ResolvedCell(cell.config, registry)
     size = run_size(resolved)._replace(steps=steps)
-    found = forecast(resolved, size, convention)
+    prediction = forecast(resolved, size, convention)
     ledger = results.ledger[results.ledger["cell_id"] == cell_id]
-    return found is not None and found.demand(syncs).wire_bytes == total_bytes(ledger, size.workers, convention).total
+    return (
+        prediction is not None
+        and prediction.volume(syncs).wire_bytes == total_bytes(ledger, size.workers, convention).total
+    )

@@ -21,19 +21,19 @@ MOST_DRAWS = 1 << 25
 _SEED = 0
 
 
-def seconds_on_fleet(found: Forecast, syncs: int, fleet: Fleet, step_s: float) -> float | None:
+def seconds_on_fleet(forecast: Forecast, syncs: int, fleet: Fleet, step_s: float) -> float | None:
     """Return the seconds of a run with barriers, or None if a segment has more than `MOST_DRAWS` step times.
 
     Args:
-        found: the forecast of the run.
+        forecast: the prediction for the run.
         syncs: the number of syncs.
         fleet: the machines and the links between them.
         step_s: the mean seconds of a local step at speed 1.
     """
-    steps = found.size.steps
-    barriers = min(max(found.traffic.num_states, syncs, 1), steps)
-    slowest = _slowest_segment(fleet, found.size.workers, steps / barriers, step_s)
-    return None if slowest is None else barriers * slowest + _communication(found, syncs, fleet)
+    steps = forecast.size.steps
+    barriers = min(max(forecast.traffic.num_states, syncs, 1), steps)
+    slowest = _slowest_segment(fleet, forecast.size.workers, steps / barriers, step_s)
+    return None if slowest is None else barriers * slowest + _communication(forecast, syncs, fleet)
 
 
 def _slowest_segment(fleet: Fleet, workers: int, length: float, step_s: float) -> float | None:
@@ -48,13 +48,13 @@ def _slowest_segment(fleet: Fleet, workers: int, length: float, step_s: float) -
     return total * length / float(ends[-1])
 
 
-def _communication(found: Forecast, syncs: int, fleet: Fleet) -> float:
+def _communication(forecast: Forecast, syncs: int, fleet: Fleet) -> float:
     """The seconds of all collectives: within sites first, then between them."""
     seconds = 0.0
-    for links, joined in fleet.tiers(found.size.workers):
-        demand = found._replace(size=found.size._replace(workers=joined)).demand(syncs)
-        messages = sequential_messages(found.convention, joined)
-        collectives = demand.sequential_messages // max(messages, 1)
-        seconds += links.seconds(demand.wire_bytes, 0, joined)
-        seconds += collectives * links.seconds(0, messages, joined)
+    for links, num_participants in fleet.tiers(forecast.size.workers):
+        volume = forecast._replace(size=forecast.size._replace(workers=num_participants)).volume(syncs)
+        messages = sequential_messages(forecast.convention, num_participants)
+        collectives = volume.sequential_messages // max(messages, 1)
+        seconds += links.seconds(volume.wire_bytes, 0, num_participants)
+        seconds += collectives * links.seconds(0, messages, num_participants)
     return seconds

@@ -8,7 +8,7 @@ statistics of batch normalization (`batchnorm_stats = "averaged"`) are not inclu
 from typing import NamedTuple
 
 from fdabench.accounting.costs import CONVENTIONS, Message
-from fdabench.accounting.network_time import CommunicationDemand, demand
+from fdabench.accounting.network_time import CommunicationVolume, communication_volume
 from fdabench.core.codec import Codec, LinearCodec, reply_cost
 from fdabench.core.schedule import fragment_slices
 from fdabench.core.strategy import HasSyncRule, HasTrafficForecast, MeansForecast, PlannedRun, TrafficForecast
@@ -44,7 +44,7 @@ class Forecast(NamedTuple):
     sent_base: int = 0
     """The number of frozen parameters that each worker receives at the start."""
 
-    def demand(self, syncs: int) -> CommunicationDemand:
+    def volume(self, syncs: int) -> CommunicationVolume:
         """Return the bytes and sequential messages of a run with this number of syncs.
 
         A run sends the initial model once, the local states of the strategy, and the vectors of its correction. At each
@@ -60,26 +60,26 @@ class Forecast(NamedTuple):
         models, fragments = syncs - self.traffic.num_gradient_syncs, len(self.models)
         moments = sum(syncs // every for every in self.moment_periods)
         corrections = self.corrections.per_run + syncs * self.corrections.per_sync
-        spent = cost["initial"](vector, workers) + states * cost["state"](state, workers)
+        wire_bytes = cost["initial"](vector, workers) + states * cost["state"](state, workers)
         for index, model in enumerate(self.models):
-            spent += (models + fragments - 1 - index) // fragments * cost["model"](model, workers)
-        spent += models * sum(cost["factor"](factor, workers) for factor in self.factors)
-        spent += moments * cost["optimizer"](vector, workers)
-        spent += corrections * cost["control"](vector, workers)
+            wire_bytes += (models + fragments - 1 - index) // fragments * cost["model"](model, workers)
+        wire_bytes += models * sum(cost["factor"](factor, workers) for factor in self.factors)
+        wire_bytes += moments * cost["optimizer"](vector, workers)
+        wire_bytes += corrections * cost["control"](vector, workers)
         base = BYTES_PER_NUMBER * self.sent_base
-        spent += cost["base"](Message(base, base), workers)
+        wire_bytes += cost["base"](Message(base, base), workers)
         collectives = 1 + (base > 0) + states + models * (1 + len(self.factors)) + moments + corrections
-        return demand(self.size.steps, collectives, spent, workers, self.convention)
+        return communication_volume(self.size.steps, collectives, wire_bytes, workers, self.convention)
 
     @property
-    def low(self) -> CommunicationDemand:
+    def low(self) -> CommunicationVolume:
         """The communication with the lowest possible number of syncs."""
-        return self.demand(self.traffic.min_syncs)
+        return self.volume(self.traffic.min_syncs)
 
     @property
-    def high(self) -> CommunicationDemand:
+    def high(self) -> CommunicationVolume:
         """The communication with the highest possible number of syncs."""
-        return self.demand(self.traffic.max_syncs)
+        return self.volume(self.traffic.max_syncs)
 
 
 class ByteRange(NamedTuple):
@@ -158,5 +158,5 @@ def _message(codec: Codec | None, numbers: int, workers: int) -> Message:
 
 def forecast_bytes(cell: ResolvedCell, convention: str) -> ByteRange | None:
     """Return the bytes of all workers over the budget of a cell; None for a strategy without `forecast_traffic`."""
-    found = forecast(cell, run_size(cell), convention)
-    return None if found is None else ByteRange(found.low.wire_bytes, found.high.wire_bytes)
+    prediction = forecast(cell, run_size(cell), convention)
+    return None if prediction is None else ByteRange(prediction.low.wire_bytes, prediction.high.wire_bytes)

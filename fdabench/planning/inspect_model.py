@@ -48,8 +48,8 @@ class ModelFacts(NamedTuple):
     @property
     def engines_agree(self) -> bool:
         """Whether every engine trains the model to the same loss, up to rounding."""
-        found = list(self.losses.values())
-        return not self.errors and max(found) - min(found) <= TOLERANCE * max(1.0, abs(found[0]))
+        losses = list(self.losses.values())
+        return not self.errors and max(losses) - min(losses) <= TOLERANCE * max(1.0, abs(losses[0]))
 
 
 def inspect_model(spec: ModelSpec, shape: Shape, classes: int) -> ModelFacts:

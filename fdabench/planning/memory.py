@@ -40,9 +40,9 @@ def process_bytes(cell: ResolvedCell, num_parameters: int) -> int:
     r = strategy.init(torch.zeros(_TRIAL))
     vectors = _ALWAYS + optimizer_vectors(cell.optimizer) + _vectors((r.server, r.correction, r.trigger))
     vectors += len(strategy.rule.worker_state) if isinstance(strategy, HasSyncRule) else 0
-    declared = (cell.registry.info(*pair).memory_vectors for pair in components_used(cell.config, cell.registry))
+    counts = (cell.registry.info(*pair).memory_vectors for pair in components_used(cell.config, cell.registry))
     # fractions, because a number of parameters may have more digits than a float can represent
-    extra = sum((Fraction(vectors) for vectors in declared), Fraction())
+    extra = sum((Fraction(vectors) for vectors in counts), Fraction())
     return BYTES_PER_NUMBER * (num_parameters * vectors + state) + int(BYTES_PER_NUMBER * num_parameters * extra)
 
 
@@ -64,9 +64,9 @@ def _numbers(value: object) -> Fraction:
     if isinstance(value, Tensor):
         return Fraction(value.numel() if value.dim() else 0)
     if isinstance(value, Mapping):
-        return sum((_numbers(each) for each in value.values()), Fraction())
+        return sum((_numbers(item) for item in value.values()), Fraction())
     if isinstance(value, list | tuple):
-        return sum((_numbers(each) for each in value), Fraction())
+        return sum((_numbers(item) for item in value), Fraction())
     if is_dataclass(value) and not isinstance(value, type):
         return sum((_numbers(getattr(value, field.name)) for field in fields(value)), Fraction())
     return Fraction()

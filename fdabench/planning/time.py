@@ -72,7 +72,7 @@ def _measured_seconds(cells: Sequence[Cell], store: ResultsFolder) -> Mapping[Sp
             with corruption_as_result_error(store.cell_dir(cell.id)):
                 steps = record.steps * cell.config.workers * record.together
                 speeds[_speed_key(cell)].append(steps / record.wall_s)
-    return {kind: median(found) for kind, found in speeds.items()}
+    return {kind: median(values) for kind, values in speeds.items()}
 
 
 def _calibrated_seconds(kind: SpeedKey, registry: Registry) -> float:
@@ -87,10 +87,10 @@ def _calibrated_seconds(kind: SpeedKey, registry: Registry) -> float:
     worker, threads = Workers(training, [WorkerGroup(model, [sampler], [0])]), torch.get_num_threads()
     torch.set_num_threads(1)
     worker.step()
-    begun, steps = perf_counter(), 0
-    while perf_counter() - begun < CALIBRATION_S:
+    start, steps = perf_counter(), 0
+    while perf_counter() - start < CALIBRATION_S:
         worker.step()
         steps += 1
-    speed = steps / (perf_counter() - begun)
+    speed = steps / (perf_counter() - start)
     torch.set_num_threads(threads)
     return speed

@@ -188,8 +188,10 @@ def _of_settings() -> Iterator[PublishedResult]:
 
 
 def _fact(axes: PublishedSetting, quantity: Quantity, values: Iterable[float], source: str) -> PublishedResult:
-    found = list(values)
-    return PublishedResult(axes, quantity, median(found), min(found), max(found), len(found), len(found), source)
+    numbers = list(values)
+    return PublishedResult(
+        axes, quantity, median(numbers), min(numbers), max(numbers), len(numbers), len(numbers), source
+    )
 
 
 def _over_grid() -> Iterator[PublishedResult]:

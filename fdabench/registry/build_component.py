@@ -44,15 +44,15 @@ def build_component(cls: type, component: ComponentConfig, scale: CellScale, reg
 
 def _value(member: ComponentField, component: ComponentConfig, scale: CellScale, registry: Registry) -> object:
     """The value of one field, converted to the units of the component, and built if it is a component itself."""
-    given = component.parameters
+    parameters = component.parameters
     if member.has_tag(SEED_TAG):
         return scale.seed
     if member.has_tag(STEPS_TAG):
-        steps, epochs = (given.get(key) for key in member.duration_keys)
+        steps, epochs = (parameters.get(key) for key in member.duration_keys)
         absent = steps is None and epochs is None and member.default is None
         return None if absent else to_steps(steps, epochs, scale.steps_per_epoch)
     # TOML has no null, so the table of a field whose value is None has no such key
-    value = given.get(member.name) if member.default is None else given[member.name]
+    value = parameters.get(member.name) if member.default is None else parameters[member.name]
     if isinstance(value, ScaledThreshold):
         return value.per_parameter * scale.num_parameters
     if isinstance(value, ComponentConfig):

@@ -28,13 +28,13 @@ def imported_modules(source: bytes) -> set[str]:
     >>> sorted(imported_modules(b"from fdabench.core import channel"))
     ['fdabench.core', 'fdabench.core.channel']
     """
-    found = set()
+    modules = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return found
+            modules |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return modules
 
 
 def _code_only(tree: ast.Module) -> ast.Module:

@@ -19,7 +19,7 @@ from fdabench.core.monitor import Monitor
 from fdabench.core.strategy import Correction, ServerOptimizer, Strategy
 from fdabench.core.trigger import Trigger
 from fdabench.datasets.base import DatasetSpec
-from fdabench.datasets.checks import KNOWN
+from fdabench.datasets.checks import SUPPORTED
 from fdabench.datasets.files import FileBackedDatasetSpec
 from fdabench.errors import did_you_mean
 from fdabench.hyperparameters import NAME
@@ -96,17 +96,17 @@ def read_declarations(module: ModuleType, source: bytes) -> tuple[dict[str, dict
     lines = declaration_lines(source)
     mappings = {role: getattr(module, role.variable) for role in ROLES if hasattr(module, role.variable)}
     if not mappings:
-        return {}, [_nothing(module)]
+        return {}, [_nothing_declared(module)]
     adds: dict[str, dict[str, object]] = {}
     faults = []
-    for role, found in mappings.items():
-        if not isinstance(found, Mapping) or not found:
+    for role, components in mappings.items():
+        if not isinstance(components, Mapping) or not components:
             faults.append(
                 PluginIssue(lines.get((role.variable, None), 1), f"{role.variable} must be a dict with a name in it")
             )
             continue
         adds[role.registry_field] = {}
-        for name, component in found.items():
+        for name, component in components.items():
             wrong = [
                 PluginIssue(find_line(lines, role, name), what) for what in _component_issues(role, name, component)
             ]
@@ -133,32 +133,34 @@ def declaration_lines(source: bytes) -> dict[tuple[str, object], int]:
     >>> declaration_lines(b'STRATEGIES = {\\n    "mine": Mine,\\n}')
     {('STRATEGIES', None): 1, ('STRATEGIES', 'mine'): 2}
     """
-    found: dict[tuple[str, object], int] = {}
+    lines: dict[tuple[str, object], int] = {}
     for node in ast.parse(source).body:
         if not isinstance(node, ast.Assign | ast.AnnAssign):
             continue
         for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
             if isinstance(target, ast.Name):
-                found[target.id, None] = node.lineno
+                lines[target.id, None] = node.lineno
                 keys = node.value.keys if isinstance(node.value, ast.Dict) else []
-                found |= {(target.id, key.value): key.lineno for key in keys if isinstance(key, ast.Constant)}
-    return found
+                lines |= {(target.id, key.value): key.lineno for key in keys if isinstance(key, ast.Constant)}
+    return lines
 
 
-def _nothing(module: ModuleType) -> PluginIssue:
-    known = [role.variable for role in ROLES]
-    near = next((hint for name in vars(module) if name.isupper() and (hint := did_you_mean(name, known))), "")
-    return PluginIssue(1, f'adds nothing: expected STRATEGIES = {{"name": Class}}, or {", ".join(known[1:])}{near}')
+def _nothing_declared(module: ModuleType) -> PluginIssue:
+    variables = [role.variable for role in ROLES]
+    near = next((hint for name in vars(module) if name.isupper() and (hint := did_you_mean(name, variables))), "")
+    return PluginIssue(1, f'adds nothing: expected STRATEGIES = {{"name": Class}}, or {", ".join(variables[1:])}{near}')
 
 
 def _component_issues(role: ComponentRole, name: object, component: object) -> Iterator[str]:
-    said = f"{role.variable}[{name!r:.80}]"
+    prefix = f"{role.variable}[{name!r:.80}]"
     if not isinstance(name, str) or not re.fullmatch(NAME, name):
-        yield f"{said}: a name has only letters, digits, '.', '_' and '-', at most 64, beginning with a letter or digit"
+        yield (
+            f"{prefix}: a name has only letters, digits, '.', '_' and '-', at most 64, beginning with a letter or digit"
+        )
     elif not role.required_methods:
-        yield from (f"{said}: {fault}" for fault in _value_issues(role, component))
+        yield from (f"{prefix}: {fault}" for fault in _value_issues(role, component))
     else:
-        yield from (f"{said}: {fault}" for fault in _class_issues(role, component))
+        yield from (f"{prefix}: {fault}" for fault in _class_issues(role, component))
 
 
 def _value_issues(role: ComponentRole, component: object) -> Iterator[str]:
@@ -175,7 +177,7 @@ def _value_issues(role: ComponentRole, component: object) -> Iterator[str]:
             yield f"task must be one of {', '.join(map(repr, get_args(Task)))}; it is {component.task!r:.80}"
         elif not isinstance(component.shape, tuple) or len(shape) != len(_AXES[component.task]):
             axes = ", ".join(_AXES[component.task])
-            yield f"shape must be ({axes}); it is {component.shape!r:.80}. {KNOWN}"
+            yield f"shape must be ({axes}); it is {component.shape!r:.80}. {SUPPORTED}"
         if not callable(component.load):
             yield "load must be a function of a folder"
         if isinstance(component, FileBackedDatasetSpec):
@@ -200,8 +202,8 @@ def _file_issues(files: object) -> Iterator[str]:
 def _class_issues(role: ComponentRole, component: object) -> Iterator[str]:
     """Yield the errors of the class of a component: not a frozen dataclass, or without a required method."""
     if not isinstance(component, type) or not is_dataclass(component):
-        found = component.__name__ if isinstance(component, type) else f"a {type(component).__name__}"
-        yield f"a {role.singular} is a frozen dataclass; {found} is none"
+        text = component.__name__ if isinstance(component, type) else f"a {type(component).__name__}"
+        yield f"a {role.singular} is a frozen dataclass; {text} is none"
         return
     names = [field.name for field in fields(component)]
     if not component.__dataclass_params__.frozen:  # type: ignore[attr-defined]
@@ -232,13 +234,13 @@ def _label_keys(component: type) -> list[str]:
 def _method_issues(role: ComponentRole, component: type, name: str) -> Iterator[str]:
     """Yield an error if a method is missing or does not accept the parameters of the protocol's method."""
     method = getattr(component, name, None)
-    wanted = inspect.signature(getattr(role.protocol, name))
+    expected = inspect.signature(getattr(role.protocol, name))
     if not callable(method):
-        yield f"{component.__name__} lacks {name}{wanted}"
+        yield f"{component.__name__} lacks {name}{expected}"
         return
     try:
-        inspect.signature(method).bind(*wanted.parameters)
+        inspect.signature(method).bind(*expected.parameters)
     except TypeError:
-        yield f"{component.__name__}.{name}{inspect.signature(method)} should be {name}{wanted}"
+        yield f"{component.__name__}.{name}{inspect.signature(method)} should be {name}{expected}"
     except ValueError:
         return  # inspect finds no signature, for example of a function written in C

@@ -28,7 +28,7 @@ _ADDRESS = re.compile(r"(.*/)?[A-Za-z][A-Za-z0-9+.-]+:/")
 UsabilityCheck = Callable[[Registry, str, str], None]
 
 
-class _Loaded(NamedTuple):
+class _ImportResult(NamedTuple):
     plugin: Plugin | None
     faults: list[str]
 
@@ -47,7 +47,7 @@ class PackedPlugins(NamedTuple):
     own_models: Mapping[str, ModelSpec] = {}
     """The models that a suite describes with a table, by name."""
 
-    def unpacked(self) -> Registry:
+    def unpack(self) -> Registry:
         """Load the plug-ins in this process.
 
         Raises:
@@ -61,41 +61,41 @@ class PackedPlugins(NamedTuple):
 def pack_plugins(registry: Registry) -> PackedPlugins:
     """Create the form of a registry that can be sent to another process."""
     origins = tuple(plugin.origin for plugin in registry.plugins)
-    datasets = {name: registry.datasets[name] for name in _described("datasets", registry)}
-    models = {name: registry.models[name] for name in _described("models", registry)}
+    datasets = {name: registry.datasets[name] for name in _from_tables("datasets", registry)}
+    models = {name: registry.models[name] for name in _from_tables("models", registry)}
     return PackedPlugins(origins, registry.data_hashes, datasets, models)
 
 
-def _described(role: str, registry: Registry) -> list[str]:
+def _from_tables(role: str, registry: Registry) -> list[str]:
     """The names of the components that are neither built in nor of a plug-in: a suite describes them with a table."""
     added = [name for name in getattr(registry, role) if name not in getattr(BUILT_IN, role)]
     return [name for name in added if registry.find_plugin(role, name) is None]
 
 
-def read_plugin_file(where: str, path: Path) -> FilePlugin:
+def read_plugin_file(declared_in: str, path: Path) -> FilePlugin:
     """Read the file of a plug-in without running it.
 
     Args:
-        where: the place that names the plug-in, such as `suite.toml:3: plugins.0`.
+        declared_in: the place that names the plug-in, such as `suite.toml:3: plugins.0`.
         path: the file.
 
     Raises:
         PluginError: the file is missing, cannot be read, is larger than `MOST_BYTES`, or has no name that ends in
             `.py`.
     """
-    said = f"{where}: {path.as_posix()!r}"
+    prefix = f"{declared_in}: {path.as_posix()!r}"
     if _ADDRESS.match(path.as_posix()) or path.suffix != ".py" or not path.name.isprintable():
-        raise PluginError([f"{said}: expected the path of a Python file, as in plugins = ['my_strategy.py']"])
+        raise PluginError([f"{prefix}: expected the path of a Python file, as in plugins = ['my_strategy.py']"])
     try:
         if not path.is_file():
-            raise PluginError([f"{said}: there is no such file"])
+            raise PluginError([f"{prefix}: there is no such file"])
         with open_regular(path) as file:
             content = file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:
-        raise PluginError([f"{said}: cannot be read: {getattr(error, 'strerror', None) or error}"]) from error
+        raise PluginError([f"{prefix}: cannot be read: {getattr(error, 'strerror', None) or error}"]) from error
     if len(content) > MOST_BYTES:
-        raise PluginError([f"{said}: larger than {MOST_BYTES:,} bytes; expected a file of Python"])
-    return FilePlugin(where, path, content)
+        raise PluginError([f"{prefix}: larger than {MOST_BYTES:,} bytes; expected a file of Python"])
+    return FilePlugin(declared_in, path, content)
 
 
 def load_plugins(
@@ -113,14 +113,14 @@ def load_plugins(
     """
     if not origins:
         return BUILT_IN
-    loaded = [_one(origin) for origin in origins]
-    plugins = tuple(each.plugin for each in loaded if each.plugin is not None)
+    loaded = [_import_one(origin) for origin in origins]
+    plugins = tuple(import_result.plugin for import_result in loaded if import_result.plugin is not None)
     added = {
         role.registry_field: _with(getattr(BUILT_IN, role.registry_field), plugins, role.registry_field)
         for role in ROLES
     }
     registry = replace(BUILT_IN, plugins=plugins, **added)
-    faults = [fault for each in loaded for fault in each.faults]
+    faults = [fault for import_result in loaded for fault in import_result.faults]
     faults += [
         *_clashes(plugins),
         *(fault for plugin in plugins for fault in _unusable_issues(registry, plugin, trial)),
@@ -133,10 +133,13 @@ def load_plugins(
 
 
 def _with(built_in: Mapping[str, Any], plugins: Sequence[Plugin], role: str) -> dict[str, Any]:
-    return {**built_in, **{name: each for plugin in plugins for name, each in plugin.components.get(role, {}).items()}}
+    return {
+        **built_in,
+        **{name: component for plugin in plugins for name, component in plugin.components.get(role, {}).items()},
+    }
 
 
-def _one(origin: PluginSource) -> _Loaded:
+def _import_one(origin: PluginSource) -> _ImportResult:
     """Import one plug-in. Any exception during the import, also that of `sys.exit`, is an error of the plug-in."""
     try:
         module = origin.import_plugin()
@@ -145,24 +148,24 @@ def _one(origin: PluginSource) -> _Loaded:
         if not is_raised_by(error, origin.path):
             raise
         text = traceback.format_exception_only(error)[-1].strip()
-        return _Loaded(None, [_format_issues(origin, find_user_line(error, origin.path), text)])
+        return _ImportResult(None, [_format_issues(origin, find_user_line(error, origin.path), text)])
     path = origin.path
     main = origin.content if isinstance(origin, FilePlugin) else path.read_bytes()
     adds, faults = read_declarations(module, main)
     plugin = Plugin(origin, adds, sources) if adds else None
-    return _Loaded(plugin, [_format_issues(origin, *fault) for fault in faults])
+    return _ImportResult(plugin, [_format_issues(origin, *fault) for fault in faults])
 
 
 def _format_issues(origin: PluginSource, line: int | None, what: str) -> str:
     at = f":{line}" if line else ""
-    return f"{origin.where}: {origin.path.as_posix()}{at}: {what}"
+    return f"{origin.declared_in}: {origin.path.as_posix()}{at}: {what}"
 
 
 def _clashes(plugins: Sequence[Plugin]) -> list[str]:
     """The errors about names and files that two plug-ins, or a plug-in and fdabench, have in common."""
     faults = []
     # names that differ only in case are not allowed: they are easily confused, and some file systems ignore case
-    taken = {
+    owners = {
         (role.registry_field, name.casefold()): f"{name!r} is built in"
         for role in ROLES
         for name in getattr(BUILT_IN, role.registry_field)
@@ -183,22 +186,22 @@ def _clashes(plugins: Sequence[Plugin]) -> list[str]:
                 )
             files[file] = plugin.origin.path.as_posix()
         for role, name, line in _places(plugin):
-            if already := taken.get((role, name.casefold())):
-                faults.append(_format_issues(plugin.origin, line, f"{name!r} is taken: of the {role}, {already}"))
-            taken[role, name.casefold()] = f"{name!r} is added by {plugin.origin.path.as_posix()}:{line}"
+            if other := owners.get((role, name.casefold())):
+                faults.append(_format_issues(plugin.origin, line, f"{name!r} is taken: of the {role}, {other}"))
+            owners[role, name.casefold()] = f"{name!r} is added by {plugin.origin.path.as_posix()}:{line}"
             info = info_of(plugin.components[role][name])
-            said = (info.label or info.name) if role in STRATEGY_ROLES else ""
-            if said and (already := names.get((role, said.casefold()))):
+            label = (info.label or info.name) if role in STRATEGY_ROLES else ""
+            if label and (other := names.get((role, label.casefold()))):
                 faults.append(
-                    _format_issues(plugin.origin, line, f"{name!r}: its name {said!r} is taken: it is {already}")
+                    _format_issues(plugin.origin, line, f"{name!r}: its name {label!r} is taken: it is {other}")
                 )
-            names[role, said.casefold()] = f"the name of {name!r} of {plugin.origin.path.as_posix()}:{line}"
+            names[role, label.casefold()] = f"the name of {name!r} of {plugin.origin.path.as_posix()}:{line}"
     return faults
 
 
 def location_of(plugin: Plugin, role: str, name: str) -> str:
     """The file and line where a plug-in declares a component, such as `mine.py:28`."""
-    lines = [line for found_role, found, line in _places(plugin) if (found_role, found) == (role, name)]
+    lines = [line for found_role, found_name, line in _places(plugin) if (found_role, found_name) == (role, name)]
     return ":".join([plugin.origin.path.as_posix(), *map(str, lines)])
 
 

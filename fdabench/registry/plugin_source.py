@@ -20,7 +20,7 @@ MOST_BYTES = 1_000_000
 class FilePlugin:
     """A plug-in file that a suite names."""
 
-    where: str
+    declared_in: str
     """The place in the suite that names it."""
     path: Path
     content: bytes
@@ -60,7 +60,7 @@ class FilePlugin:
 class EntryPointPlugin:
     """An entry point of an installed package, in the group `fdabench.plugins`."""
 
-    where: str
+    declared_in: str
     """The name and version of the package."""
     name: str
     value: str
@@ -88,7 +88,7 @@ class EntryPointPlugin:
         path = Path(str(module.__file__))
         paths = sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
         root = path.parent.parent if path.name == "__init__.py" else path.parent
-        return {f"plug-in {each.relative_to(root).as_posix()}": each.read_bytes() for each in paths}
+        return {f"plug-in {file.relative_to(root).as_posix()}": file.read_bytes() for file in paths}
 
 
 PluginSource = FilePlugin | EntryPointPlugin
@@ -96,8 +96,8 @@ PluginSource = FilePlugin | EntryPointPlugin
 
 def installed_plugins() -> tuple[EntryPointPlugin, ...]:
     """The plug-ins of installed packages, sorted by name. Their code is not imported."""
-    found = sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value))
-    return tuple(EntryPointPlugin(_package(entry), entry.name, entry.value) for entry in found)
+    entries = sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value))
+    return tuple(EntryPointPlugin(_package(entry), entry.name, entry.value) for entry in entries)
 
 
 def _package(entry: EntryPoint) -> str:

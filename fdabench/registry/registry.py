@@ -55,7 +55,7 @@ class Plugin:
     @property
     def names(self) -> list[str]:
         """The components that it adds, such as `strategies.kamp`."""
-        return [f"{role}.{name}" for role, found in self.components.items() for name in found]
+        return [f"{role}.{name}" for role, components in self.components.items() for name in components]
 
 
 @dataclass(frozen=True, eq=False)

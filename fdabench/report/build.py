@@ -56,8 +56,8 @@ def build_report(
         ResultError: `out` cannot be written.
     """
     data = combine_results(results, fleets)
-    drawn = [figure for plot in for_metric(PLOTS, data.metric) if (figure := render(plot, data)) is not None]
-    found = [
+    figures = [figure for plot in for_metric(PLOTS, data.metric) if (figure := render(plot, data)) is not None]
+    parts = [
         *build_tables(data),
         *role_tables(data),
         *robust_tables(data),
@@ -66,17 +66,23 @@ def build_report(
         *fleet_tables(data),
     ]
     tables, templates = (
-        [conclusion_table(data), *found, *milestones_tables(data), *round_length_tables(data), *traffic_tables(data)],
+        [
+            conclusion_table(data),
+            *parts,
+            *milestones_tables(data),
+            *round_length_tables(data),
+            *traffic_tables(data),
+        ],
         jinja_environment(),
     )
     files: dict[str, bytes] = {
-        f"figures/{figure.name}.{suffix}": content for figure in drawn for suffix, content in figure.files.items()
+        f"figures/{figure.name}.{suffix}": content for figure in figures for suffix, content in figure.files.items()
     }
     for table in tables:
         files |= {f"tables/{table.name}.{suffix}": text for suffix, text in table_files(table, templates).items()}
-    page = page_content(data, drawn, tables) | {"citations": citations, "embedded": _embedded(files)}
+    page = page_content(data, figures, tables) | {"citations": citations, "embedded": _embed_files(files)}
     files["summary.md"] = templates.get_template("summary.md.j2").render(page).encode()
-    files["summary.json"] = _json(_summary(data, drawn, tables))
+    files["summary.json"] = _json(_summary(data, figures, tables))
     # written last, because it links to the other files: if it is up to date, they are too
     files["index.html"] = page_file(page, data, templates)
     for name, content in files.items():
@@ -84,7 +90,7 @@ def build_report(
     return [out / name for name in files]
 
 
-def _embedded(files: Mapping[str, bytes]) -> dict[str, str]:
+def _embed_files(files: Mapping[str, bytes]) -> dict[str, str]:
     """The files that are embedded in the page, as data URLs by file name.
 
     With them the page is usable without its folder, for example as an attachment. Larger files are left out.
@@ -96,12 +102,14 @@ def _embedded(files: Mapping[str, bytes]) -> dict[str, str]:
     }
 
 
-def page_content(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequence[ReportTable]) -> dict[str, object]:
+def page_content(
+    data: ReportData, figures: Sequence[RenderedFigure], tables: Sequence[ReportTable]
+) -> dict[str, object]:
     """Return the variables of the page templates, which are the same for HTML and Markdown."""
     by_name = {table.name: table for table in tables}
     frames = {table.name: table.frame for table in tables}
     conclusions = [conclude(data, suite) for suite in data.locks]
-    names, plots = {figure.name for figure in drawn}, for_metric(PLOTS, data.metric)
+    names, plots = {figure.name for figure in figures}, for_metric(PLOTS, data.metric)
     return {
         "suites": list(data.locks),
         "descriptions": {name: lock.description for name, lock in data.locks.items()},
@@ -116,8 +124,8 @@ def page_content(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequ
         "published": by_name.get("published"),
         "fastest": by_name.get("fastest"),
         "tables": tables,
-        "figures": drawn,
-        "not_drawn": [why for plot in plots if plot.name not in names and (why := plot.absence(data))],
+        "figures": figures,
+        "not_drawn": [reason for plot in plots if plot.name not in names and (reason := plot.absence(data))],
         "caveats": find_caveats(data),
         "commands": commands(data),
         "formulas": formulas(data),
@@ -125,7 +133,7 @@ def page_content(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequ
     }
 
 
-def _summary(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequence[ReportTable]) -> dict[str, object]:
+def _summary(data: ReportData, figures: Sequence[RenderedFigure], tables: Sequence[ReportTable]) -> dict[str, object]:
     headline = next(table for table in tables if table.name == "headline")
     return {
         "schema": "1",
@@ -143,7 +151,7 @@ def _summary(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequence
                 "caption": f.caption,
                 "files": [f"figures/{f.name}.{suffix}" for suffix in f.files],
             }
-            for f in drawn
+            for f in figures
         ],
         "tables": [
             {

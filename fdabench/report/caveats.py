@@ -47,8 +47,8 @@ def _incomplete(data: ReportData) -> Iterator[str]:
     diverged = runs[runs["state"] == "diverged"]
     if len(diverged):
         cells = plural(len(diverged), "cell")
-        counted = "counted as missed, in ratios as more than any cost; left out of accuracies"
-        yield f"{cells} diverged; {counted}: {_names(diverged)}."
+        treatment = "counted as missed, in ratios as more than any cost; left out of accuracies"
+        yield f"{cells} diverged; {treatment}: {_names(diverged)}."
 
 
 def _names(runs: pd.DataFrame) -> str:
@@ -58,10 +58,11 @@ def _names(runs: pd.DataFrame) -> str:
 def _few_seeds(data: ReportData) -> Iterator[str]:
     sizes = data.finished.groupby(["suite", "workload", "label"], sort=False).size()
     if len(sizes) and sizes.min() < FEW_SEEDS:
-        few = int((sizes < FEW_SEEDS).sum())
+        num_small = int((sizes < FEW_SEEDS).sum())
         yield (
-            f"Few seeds: {few} of {plural(len(sizes), 'pair')} of workload and strategy have fewer than {FEW_SEEDS} "
-            f"finished seeds (least: {sizes.min()}). Their intervals are wide or missing; differences may be noise."
+            f"Few seeds: {num_small} of {plural(len(sizes), 'pair')} of workload and strategy have fewer than "
+            f"{FEW_SEEDS} finished seeds (least: {sizes.min()}). Their intervals are wide "
+            "or missing; differences may be noise."
         )
 
 
@@ -78,17 +79,17 @@ def _unequal_hits(data: ReportData) -> Iterator[str]:
 def _chosen_after_runs(data: ReportData) -> Iterator[str]:
     for suite, headline in data.headlines.items():
         if headline.after_runs and not data.finished.empty:
-            chosen = headline.metric.format_target(headline.chosen)
+            target = headline.metric.format_target(headline.chosen)
             yield (
-                f"The headline target of {suite}, {chosen}, was chosen after the runs: "
+                f"The headline target of {suite}, {target}, was chosen after the runs: "
                 f"{headline.reason}. Adding a strategy may change it; eval.headline sets it before the runs."
             )
 
 
-def _unreached(data: ReportData) -> Iterator[str]:
+def _unreached_workloads(data: ReportData) -> Iterator[str]:
     best = data.outcomes.groupby([*WORKLOAD, "target"], sort=False)["reached"].any()
-    missed = best[~best].reset_index().groupby(WORKLOAD, sort=False)["target"]
-    for (suite, workload), targets in missed:
+    by_workload = best[~best].reset_index().groupby(WORKLOAD, sort=False)["target"]
+    for (suite, workload), targets in by_workload:
         names = join_first([data.metric.format_target(target) for target in targets], 8)
         yield f"No strategy reached {names} on {data.workload_title(suite, workload)}."
 
@@ -101,9 +102,9 @@ def _no_target(data: ReportData) -> Iterator[str]:
 
 def _mixed_environments(data: ReportData) -> Iterator[str]:
     for key in _ENVIRONMENT:
-        found = sorted({str(record.environment.get(key, "unknown")) for record in data.records.values()})
-        if len(found) > 1:
-            yield f"Mixed environments: cells differ in {key} ({join_first([strip_paths(value) for value in found])})."
+        values = sorted({str(record.environment.get(key, "unknown")) for record in data.records.values()})
+        if len(values) > 1:
+            yield f"Mixed environments: cells differ in {key} ({join_first([strip_paths(value) for value in values])})."
 
 
 def _large_state(data: ReportData) -> Iterator[str]:
@@ -123,12 +124,12 @@ def _up_and_down(data: ReportData) -> Iterator[str]:
     packed = data.finished[data.finished["codec"] != ""].groupby("label", sort=False)[["bytes_up", "bytes_down"]].mean()
     unequal = packed[(packed["bytes_up"] / packed["bytes_down"].clip(lower=1) - 1).abs() > UNEQUAL]
     if len(unequal):
-        each = [
+        parts = [
             f"{label} {format_bytes(row['bytes_up'])} up and {format_bytes(row['bytes_down'])} down"
             for label, row in unequal.iterrows()
         ]
         yield (
-            f"Up and down differ: {join_first(each, 8)} over a whole run ({data.conventions}). Strategies may rank "
+            f"Up and down differ: {join_first(parts, 8)} over a whole run ({data.conventions}). Strategies may rank "
             "differently if one direction of a link is slower, or under another convention."
         )
 
@@ -159,15 +160,15 @@ def _optimizers(data: ReportData) -> Iterator[str]:
 
     Differences between workloads give none, because the titles of the workloads name the optimizer.
     """
-    differing: dict[str, list[str]] = {}
+    different: dict[str, list[str]] = {}
     for _, runs in data.runs.groupby(WORKLOAD, sort=False):
-        found: dict[str, list[str]] = {}
+        by_optimizer: dict[str, list[str]] = {}
         for cell_id, label in zip(runs["cell_id"], runs["label"], strict=True):
-            found.setdefault(format_component(data.configs[cell_id].optimizer.to_table()), []).append(label)
-        for optimizer, labels in found.items() if len(found) > 1 else ():
-            differing.setdefault(optimizer, []).extend(labels)
-    if differing:
-        parts = "; ".join(f"{name}: {join_first(list(dict.fromkeys(labels)))}" for name, labels in differing.items())
+            by_optimizer.setdefault(format_component(data.configs[cell_id].optimizer.to_table()), []).append(label)
+        for optimizer, labels in by_optimizer.items() if len(by_optimizer) > 1 else ():
+            different.setdefault(optimizer, []).extend(labels)
+    if different:
+        parts = "; ".join(f"{name}: {join_first(list(dict.fromkeys(labels)))}" for name, labels in different.items())
         yield f"Local optimizers differ, so more than the synchronization is compared. {parts}."
 
 
@@ -182,7 +183,7 @@ def _tuning(data: ReportData) -> Iterator[str]:
         if not lock.tuning:
             yield (
                 f"Suite {suite} does not state how values were chosen; a badly tuned baseline makes the other "
-                "strategies look better."
+                "strategies style better."
             )
 
 
@@ -193,7 +194,7 @@ _CHECKS: tuple[Callable[[ReportData], Iterator[str]], ...] = (
     hits_lost_again,
     _few_seeds,
     _no_target,
-    _unreached,
+    _unreached_workloads,
     _unequal_hits,
     _coarse,
     _large_state,

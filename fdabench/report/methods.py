@@ -74,22 +74,22 @@ def formulas(data: ReportData) -> dict[str, str]:
         Formulas by the name of the component and its role, such as `naive monitor`. Components without a formula are
         left out, except monitors: a reader has to see that the bound of a monitor is not declared.
     """
-    found: dict[str, str] = {}
+    by_strategy: dict[str, str] = {}
     for lock in data.locks.values():
         for role, word in STRATEGY_ROLES.items():
             for kind, info in lock.components.get(role, {}).items():
                 if info.formula or role == "monitors":
-                    found.setdefault(f"{kind} {word}", info.formula or "declares no formula")
-    return found
+                    by_strategy.setdefault(f"{kind} {word}", info.formula or "declares no formula")
+    return by_strategy
 
 
 def commands(data: ReportData) -> list[str]:
     """Return the commands that repeat the runs. Folders are removed from absolute paths."""
     lines = []
     for lock in data.locks.values():
-        shown = strip_paths(lock.source) if PurePath(lock.source).is_absolute() else lock.source
+        source = strip_paths(lock.source) if PurePath(lock.source).is_absolute() else lock.source
         overrides = [part for override in lock.overrides for part in ("--set", strip_paths(override))]
-        lines.append(shlex.join(["fdabench", "run", shown, *overrides]))
+        lines.append(shlex.join(["fdabench", "run", source, *overrides]))
     return lines
 
 
@@ -126,15 +126,15 @@ def _semantics(configs: list[CellConfig]) -> list[MethodRow]:
     states = [config.optimizer.parameters.get("state_on_sync", "keep") for config in configs]
     shares = [config.partition.parameters.get("shares") for config in configs]
     return [
-        MethodRow(topic, "averaging", _declared((c.averaging for c in configs), _AVERAGING)),
-        MethodRow(topic, "optimizer state at a sync", _declared(map(str, states), _AT_SYNC)),
-        MethodRow(topic, "Dirichlet", _declared((str(share) for share in shares if share is not None), _SHARES)),
-        MethodRow(topic, "sampling", _declared((c.sampling for c in configs), _SAMPLING)),
-        MethodRow(topic, "last batch of a pass", _declared((c.last_batch for c in configs), _LAST_BATCH)),
+        MethodRow(topic, "averaging", _format_meanings((c.averaging for c in configs), _AVERAGING)),
+        MethodRow(topic, "optimizer state at a sync", _format_meanings(map(str, states), _AT_SYNC)),
+        MethodRow(topic, "Dirichlet", _format_meanings((str(share) for share in shares if share is not None), _SHARES)),
+        MethodRow(topic, "sampling", _format_meanings((c.sampling for c in configs), _SAMPLING)),
+        MethodRow(topic, "last batch of a pass", _format_meanings((c.last_batch for c in configs), _LAST_BATCH)),
         MethodRow(topic, "budget", describe_budget(configs)),
-        MethodRow(topic, "evaluation", _declared((_cadence(c.eval) for c in configs), {})),
-        MethodRow(topic, "evaluated model", _declared((_evaluated_model(c.eval) for c in configs), _EVALUATED)),
-        MethodRow(topic, "evaluated on", _declared((_evaluated_on(c.eval) for c in configs), {})),
+        MethodRow(topic, "evaluation", _format_meanings((_cadence(c.eval) for c in configs), {})),
+        MethodRow(topic, "evaluated model", _format_meanings((_evaluated_model(c.eval) for c in configs), _EVALUATED)),
+        MethodRow(topic, "evaluated on", _format_meanings((_evaluated_on(c.eval) for c in configs), {})),
     ]
 
 
@@ -146,15 +146,20 @@ def _evaluated_model(evaluation: EvalConfig) -> str:
 def _evaluated_on(evaluation: EvalConfig) -> str:
     split = evaluation.validation
     if split is None:
-        drawn = evaluation.samples
-        return f"{format_count(drawn)} samples of the test set, drawn by seed" if drawn else "the whole test set"
+        num_samples = evaluation.samples
+        return (
+            f"{format_count(num_samples)} samples of the test set, drawn by seed"
+            if num_samples
+            else "the whole test set"
+        )
     return f"a validation split of {100 * split.share:g} % of the training set (seed {split.seed}), not learned from"
 
 
-def _declared(values: Iterable[str], meanings: Mapping[str, str]) -> str:
-    found = list(dict.fromkeys(values))
+def _format_meanings(values: Iterable[str], meanings: Mapping[str, str]) -> str:
+    distinct = list(dict.fromkeys(values))
     return (
-        "; ".join(f"{value}: {meanings[value]}" if value in meanings else str(value) for value in found) or "not used"
+        "; ".join(f"{value}: {meanings[value]}" if value in meanings else str(value) for value in distinct)
+        or "not used"
     )
 
 
@@ -171,37 +176,37 @@ def _strategies(data: ReportData) -> list[MethodRow]:
         record = data.records.get(run["cell_id"])
         resolved = record.resolved if record else {}
         lock = data.locks[run["suite"]]
-        for item, value in _described(data.configs[run["cell_id"]], resolved, lock).items():
-            known = parts.setdefault(item, [])
-            if value not in known:
-                known.append(value)
-    return [MethodRow("strategy", label, _joined(parts)) for label, parts in rows.items()]
+        for item, value in _describe(data.configs[run["cell_id"]], resolved, lock).items():
+            values = parts.setdefault(item, [])
+            if value not in values:
+                values.append(value)
+    return [MethodRow("strategy", label, _join_parts(parts)) for label, parts in rows.items()]
 
 
-def _joined(parts: Mapping[str, list[str]]) -> str:
-    shown = {item: " | ".join(filter(None, values)) for item, values in parts.items()}
-    return "; ".join(f"{item}: {text}" for item, text in shown.items() if text)
+def _join_parts(parts: Mapping[str, list[str]]) -> str:
+    texts = {item: " | ".join(filter(None, values)) for item, values in parts.items()}
+    return "; ".join(f"{item}: {text}" for item, text in texts.items() if text)
 
 
-def _described(config: CellConfig, resolved: Mapping[str, int | float], lock: SuiteLock) -> dict[str, str]:
+def _describe(config: CellConfig, resolved: Mapping[str, int | float], lock: SuiteLock) -> dict[str, str]:
     server = config.strategy.component("server") or ComponentConfig("average")
     variant = lock.info("servers", server.kind).variant
     meaning = f" ({variant})" if variant else ""
     numbers = [f"{key}={resolved[key]:.6g}" for key in ("theta", "period", "steps_per_epoch") if key in resolved]
     size = [f"d={format_count(resolved['num_parameters'])}"] if "num_parameters" in resolved else []
     return {
-        "rule": format_component(config.strategy.to_table(), without=("server",)),
+        "rule": format_component(config.strategy.to_table(), exclude=("server",)),
         "server": format_component(server.to_table()) + meaning,
-        "local optimizer": format_component(config.optimizer.to_table(), without=("state_on_sync",)),
+        "local optimizer": format_component(config.optimizer.to_table(), exclude=("state_on_sync",)),
         "as run": ", ".join([*size, *numbers]),
     }
 
 
 def _environments(data: ReportData) -> list[MethodRow]:
-    found: dict[str, list[str]] = {}
+    by_key: dict[str, list[str]] = {}
     for record in data.records.values():
         for key, value in record.environment.items():
-            values = found.setdefault(key, [])
-            if (shown := strip_paths(str(value))) not in values:
-                values.append(shown)
-    return [MethodRow("environment", key, join_first(values)) for key, values in found.items()]
+            values = by_key.setdefault(key, [])
+            if (text := strip_paths(str(value))) not in values:
+                values.append(text)
+    return [MethodRow("environment", key, join_first(values)) for key, values in by_key.items()]

@@ -17,23 +17,23 @@ def provenance(data: ReportData) -> list[str]:
     records = [record for record in data.records.values() if record.has_result]
 
     def distinct(key: str) -> list[str]:
-        return sorted({strip_paths(str(value)) for each in records if (value := each.environment.get(key))})
+        return sorted({strip_paths(str(value)) for record in records if (value := record.environment.get(key))})
 
-    dates = sorted({moment[:_DATE] for each in records if (moment := each.ended or each.started)})
+    dates = sorted({moment[:_DATE] for cell_record in records if (moment := cell_record.ended or cell_record.started)})
     fdabench, git, torch = distinct("fdabench"), distinct("git"), distinct("torch")
-    found = [
+    facts = [
         " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "",
-        _named("fdabench", fdabench) + (f" (git {_some(git)})" if git else ""),
-        _named("torch", torch),
-        _some(distinct("device")),
-        _some(distinct("platform")),
+        _name_versions("fdabench", fdabench) + (f" (git {_join_values(git)})" if git else ""),
+        _name_versions("torch", torch),
+        _join_values(distinct("device")),
+        _join_values(distinct("platform")),
     ]
-    return [part for part in found if part]
+    return [part for part in facts if part]
 
 
-def _some(values: Iterable[str]) -> str:
+def _join_values(values: Iterable[str]) -> str:
     return join_first(list(values), _MOST)
 
 
-def _named(name: str, versions: list[str]) -> str:
-    return f"{name} {_some(versions)}" if versions else ""
+def _name_versions(name: str, versions: list[str]) -> str:
+    return f"{name} {_join_values(versions)}" if versions else ""

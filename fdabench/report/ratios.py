@@ -36,6 +36,6 @@ def _format_limits(ratio: Ratio, unit: str) -> str:
         limit = limit if math.isfinite(limit) else ratio.mean
         says_nothing = limit < 1 if ratio.bound == "≥" else limit > 1
         return f"{'unclear, ' if says_nothing else ''}{words} {format_ratio(limit)}{unit}"
-    known = math.isfinite(ratio.low) and math.isfinite(ratio.high)
-    interval = f" [{format_ratio(ratio.low)}, {format_ratio(ratio.high)}]" if known else ""
+    is_finite = math.isfinite(ratio.low) and math.isfinite(ratio.high)
+    interval = f" [{format_ratio(ratio.low)}, {format_ratio(ratio.high)}]" if is_finite else ""
     return f"{format_ratio(ratio.mean)}{unit}{interval}"

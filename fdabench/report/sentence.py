@@ -25,56 +25,58 @@ def sentence_of(outcomes: pd.DataFrame, order: Order, metric: Metric = ACCURACY)
         metric: of the target.
     """
     best, others = order.labels[0], order.labels[1:]
-    mine = outcomes[outcomes["label"] == best]
+    of_best = outcomes[outcomes["label"] == best]
     level = order.leading[1 : order.level]
-    needed = [f"{best} needed {_cost(mine)}"]
-    needed += [f"{label} {_cost(outcomes[outcomes['label'] == label])}" for label in level[:MAX_LEVEL]]
-    needed += [f"{len(level) - MAX_LEVEL} others about the same"] if len(level) > MAX_LEVEL else []
-    sentence = f"{metric.format_target(float(outcomes['target'].iloc[0]))}: {', '.join(needed)}"
+    clauses = [f"{best} needed {_cost(of_best)}"]
+    clauses += [f"{label} {_cost(outcomes[outcomes['label'] == label])}" for label in level[:MAX_LEVEL]]
+    clauses += [f"{len(level) - MAX_LEVEL} others about the same"] if len(level) > MAX_LEVEL else []
+    sentence = f"{metric.format_target(float(outcomes['target'].iloc[0]))}: {', '.join(clauses)}"
     behind = [label for label in others if label not in level]
     references = [label for label in behind if outcomes.loc[outcomes["label"] == label, "reference"].any()]
-    beside = next(iter(references or behind), None)
-    if beside is None:
+    other = next(iter(references or behind), None)
+    if other is None:
         return f"{sentence}."
-    return f"{sentence}; {_other(outcomes[outcomes['label'] == beside], mine, beside)}{f' as {best}' if level else ''}."
+    return (
+        f"{sentence}; {_other(outcomes[outcomes['label'] == other], of_best, other)}{f' as {best}' if level else ''}."
+    )
 
 
-def _cost(mine: pd.DataFrame) -> str:
-    size = format_bytes(geometric_mean(mine.loc[mine["reached"], "bytes_total"]))
-    return f"{size}{'' if mine['reached'].all() else ' where it reached the target'} ({runs_of(mine)})"
+def _cost(rows: pd.DataFrame) -> str:
+    size = format_bytes(geometric_mean(rows.loc[rows["reached"], "bytes_total"]))
+    return f"{size}{'' if rows['reached'].all() else ' where it reached the target'} ({runs_of(rows)})"
 
 
-def _other(theirs: pd.DataFrame, mine: pd.DataFrame, label: str) -> str:
-    ratio = paired_ratio(theirs, mine, "cost_bytes")
-    hits = theirs[theirs["reached"]]
+def _other(others: pd.DataFrame, best: pd.DataFrame, label: str) -> str:
+    ratio = paired_ratio(others, best, "cost_bytes")
+    hits = others[others["reached"]]
     cost = format_bytes(geometric_mean(hits["bytes_total"])) if len(hits) else "did not reach it"
-    found = format_times(ratio)
-    pairs = pair_words(ratio, theirs, mine)
-    comparison = f": {found}{f' ({pairs})' if pairs else ''}" if found else ", not comparable"
-    return f"{label} {cost} ({runs_of(theirs)}){comparison}"
+    text = format_times(ratio)
+    pairs = pair_words(ratio, others, best)
+    comparison = f": {text}{f' ({pairs})' if pairs else ''}" if text else ", not comparable"
+    return f"{label} {cost} ({runs_of(others)}){comparison}"
 
 
-def runs_of(mine: pd.DataFrame) -> str:
+def runs_of(rows: pd.DataFrame) -> str:
     """Return how many runs reached the target, such as `3 of 4 runs`."""
-    return f"{int(mine['reached'].sum())} of {plural(len(mine), 'run')}"
+    return f"{int(rows['reached'].sum())} of {plural(len(rows), 'run')}"
 
 
-def pair_words(ratio: Ratio, one: pd.DataFrame, other: pd.DataFrame) -> str:
+def pair_words(ratio: Ratio, first: pd.DataFrame, second: pd.DataFrame) -> str:
     """Return how many pairs of cells a ratio is computed from, such as `9 of 12 pairs; in 3 neither reached it`.
 
     Args:
-        ratio: of the costs in `one` and `other`.
-        one: outcomes of one strategy.
-        other: outcomes of the other strategy.
+        ratio: of the costs in `first` and `second`.
+        first: outcomes of one strategy.
+        second: outcomes of the other strategy.
 
     Returns:
         The text; empty if all pairs count.
     """
-    both = one[[*PAIR, "reached"]].merge(other[[*PAIR, "reached"]], on=PAIR, suffixes=("_1", "_2"))
-    neither = int((~both["reached_1"] & ~both["reached_2"]).sum())
-    if ratio.pairs == len(both):
+    pairs = first[[*PAIR, "reached"]].merge(second[[*PAIR, "reached"]], on=PAIR, suffixes=("_1", "_2"))
+    neither = int((~pairs["reached_1"] & ~pairs["reached_2"]).sum())
+    if ratio.pairs == len(pairs):
         return ""
-    rest = len(both) - ratio.pairs - neither
-    why = [f"in {neither} neither reached it"] if neither else []
-    why += [f"{rest} cannot be compared"] if rest > 0 else []
-    return "; ".join([f"{ratio.pairs} of {plural(len(both), 'pair')}", *why])
+    rest = len(pairs) - ratio.pairs - neither
+    reasons = [f"in {neither} neither reached it"] if neither else []
+    reasons += [f"{rest} cannot be compared"] if rest > 0 else []
+    return "; ".join([f"{ratio.pairs} of {plural(len(pairs), 'pair')}", *reasons])

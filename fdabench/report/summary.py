@@ -90,9 +90,9 @@ def conclude(data: ReportData, suite: str) -> Conclusion:
     notes += ["level: within a tenth of the fewest bytes, in the order of the suite"] if order.level > 1 else []
     notes += [RULE] if order.less_often else []
     if metric.better(headline.chosen, headline.target):
-        missed = f"{metric.format_target(headline.chosen)} ({headline.reason})"
+        target_text = f"{metric.format_target(headline.chosen)} ({headline.reason})"
         easier = f"the {metric.hardest} target {metric.worse_side} it"
-        notes.append(f"no strategy reached {missed}; {headline.name} is {easier} that one reached")
+        notes.append(f"no strategy reached {target_text}; {headline.name} is {easier} that one reached")
     notes += [*_harder_targets(data, targets, metric.best((headline.target, headline.chosen))), *left_out]
     return Conclusion(sentence_of(outcomes, order, metric), _title(data, suite), (), _rows(outcomes, order), notes)
 
@@ -103,12 +103,12 @@ def _title(data: ReportData, suite: str) -> str:
     reached = outcomes.groupby(WORKLOAD)["reached"].any()
     workloads, seeds = len(reached), outcomes["seed"].nunique()
     over = f"geometric means over {plural(workloads, 'workload')}, {plural(seeds, 'seed')}"
-    where = "" if reached.all() else f"; reached on {int(reached.sum())} of {plural(workloads, 'workload')}"
+    scope = "" if reached.all() else f"; reached on {int(reached.sum())} of {plural(workloads, 'workload')}"
     interval = ", 95 % CI" if seeds > 1 else ", no interval from one seed"
     convention = "" if data.conventions == "paper" else f"; {data.conventions} convention"
     budget = describe_budget([data.configs[cell_id] for cell_id in outcomes["cell_id"]])
     how = f", {headline.reason}" if headline.target == headline.chosen else ""
-    return f"Bytes to {headline.name}{how} ({over}{interval}{where}; {budget}{convention})"
+    return f"Bytes to {headline.name}{how} ({over}{interval}{scope}; {budget}{convention})"
 
 
 def _rows(outcomes: pd.DataFrame, order: Order) -> list[Row]:
@@ -116,14 +116,16 @@ def _rows(outcomes: pd.DataFrame, order: Order) -> list[Row]:
     best = outcomes[outcomes["label"] == order.labels[0]]
     rows: list[Row] = []
     for label in order.labels[:MAX_ROWS]:
-        mine = outcomes[outcomes["label"] == label]
-        ratio = paired_ratio(mine, best, "cost_bytes")
+        of_label = outcomes[outcomes["label"] == label]
+        ratio = paired_ratio(of_label, best, "cost_bytes")
         compared = label != order.labels[0]
         words = format_times(ratio) or "not comparable" if compared else ""
-        remarks = [_group(order, label), pair_words(ratio, mine, best) if compared else ""]
-        hits = mine[mine["reached"]]
+        remarks = [_group(order, label), pair_words(ratio, of_label, best) if compared else ""]
+        hits = of_label[of_label["reached"]]
         size = format_bytes(geometric_mean(hits["bytes_total"])) if len(hits) else ""
-        rows.append((label, runs_of(mine), size, words, _steps(outcomes, mine), "; ".join(filter(None, remarks))))
+        rows.append(
+            (label, runs_of(of_label), size, words, _steps(outcomes, of_label), "; ".join(filter(None, remarks)))
+        )
     return rows
 
 
@@ -133,11 +135,11 @@ def _group(order: Order, label: str) -> str:
     return "less often" if label in order.less_often else "never" if label in order.never else ""
 
 
-def _steps(outcomes: pd.DataFrame, mine: pd.DataFrame) -> str:
+def _steps(outcomes: pd.DataFrame, rows: pd.DataFrame) -> str:
     reference = outcomes[outcomes["reference"]]
-    if reference.empty or bool(mine["reference"].all()) or not mine["reached"].any():
+    if reference.empty or bool(rows["reference"].all()) or not rows["reached"].any():
         return ""
-    ratio = paired_ratio(mine, reference, "cost_steps")
+    ratio = paired_ratio(rows, reference, "cost_steps")
     if not ratio.pairs:
         return ""
     limit = ratio.low if ratio.bound == "≥" else ratio.high if ratio.bound else ratio.mean

@@ -16,7 +16,7 @@ from fdabench.metrics import ACCURACY, METRICS, Metric
 from fdabench.results.cell_record import CellRecord
 from fdabench.results.schema import HITS, RUNS, extend_schema
 from fdabench.results.suite_lock import LockedCell, SuiteLock
-from fdabench.results.workloads import Workload, workloads_of
+from fdabench.results.workloads import WorkloadTitle, workloads_of
 
 _OPTIONAL_PARTS = {"trigger": "when", "codec": "codec", "correction": "correction"}
 """Column of `runs` -> field of the strategy. The column is empty if the strategy does not have the field."""
@@ -48,7 +48,7 @@ def derive_runs(
     return _frame(rows, extend_schema(RUNS, "runs", {key for row in rows for key in row}))
 
 
-def _axes(cell: LockedCell, workload: Workload, resolved: Mapping[str, int | float]) -> dict[str, object]:
+def _axes(cell: LockedCell, workload: WorkloadTitle, resolved: Mapping[str, int | float]) -> dict[str, object]:
     config = cell.config
     monitor, server = config.strategy.component("monitor"), config.strategy.component("server")
     optional = {key: config.strategy.component(field) for key, field in _OPTIONAL_PARTS.items()}
@@ -82,14 +82,14 @@ def _axes(cell: LockedCell, workload: Workload, resolved: Mapping[str, int | flo
 def _outcome(record: CellRecord, evals: pd.DataFrame, ledger: pd.DataFrame, convention: str) -> dict[str, object]:
     config, steps, wall_s = record.config, record.steps, record.wall_s
     workers = config.workers
-    spent = total_bytes(ledger, workers, convention)
+    costs = total_bytes(ledger, workers, convention)
     up = upstream_bytes(ledger, workers, convention)
     return {
         "steps": steps,
         "syncs": int(ledger.loc[ledger["kind"].isin(SYNC_KINDS), "count"].sum()),
-        **spent.columns(),
+        **costs.columns(),
         "bytes_up": up,
-        "bytes_down": spent.total - up,
+        "bytes_down": costs.total - up,
         "peak_step_bytes": peak_step_bytes(ledger, workers, convention),
         "final_accuracy": evals["test_accuracy"].iloc[-1],
         "best_accuracy": evals["test_accuracy"].max(),
@@ -121,13 +121,13 @@ def derive_hits(
                 hit = history.iloc[at]
                 instant = EvalPoint(int(hit["step"]), bool(hit["after_sync"]))
                 before = _before(history, at)
-                spent = bytes_at(ledger_of[cell_id], instant, workers, lock.convention)
+                costs = bytes_at(ledger_of[cell_id], instant, workers, lock.convention)
                 row |= {
                     "reached": True,
                     "step": instant.step,
                     "step_before": before.step,
                     "syncs": int(hit["syncs"]),
-                    **spent.columns(),
+                    **costs.columns(),
                     "bytes_before": bytes_at(ledger_of[cell_id], before, workers, lock.convention).total,
                 }
             rows.append(row)

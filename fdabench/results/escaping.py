@@ -13,7 +13,7 @@ def escape_control_characters(text: str) -> str:
     >>> print(escape_control_characters("\\x1b[2J"))
     \\x1b[2J
     """
-    return CONTROL.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
+    return CONTROL.sub(lambda match: match.group().encode("unicode_escape").decode(), text)
 
 
 def one_line(text: str) -> str:

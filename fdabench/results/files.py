@@ -106,19 +106,19 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def write_table(path: Path, schema: pa.Schema, rows: Sequence[Mapping[str, Any]], about: Mapping[str, str]) -> None:
+def write_table(path: Path, schema: pa.Schema, rows: Sequence[Mapping[str, Any]], values: Mapping[str, str]) -> None:
     """Write rows as a Parquet file.
 
     Args:
         path: the file; its stem is the name of the table.
         schema: the columns; the metadata of each field has its unit.
         rows: one mapping for each row.
-        about: written into the metadata of the file, with the schema version and the name of the table.
+        values: written into the metadata of the file, with the schema version and the name of the table.
 
     Raises:
         ResultError: the folder cannot be written.
     """
-    metadata = {"fdabench_schema": SCHEMA_VERSION, "table": path.stem, **about}
+    metadata = {"fdabench_schema": SCHEMA_VERSION, "table": path.stem, **values}
     table = pa.Table.from_pylist(list(rows), schema=schema.with_metadata(metadata))
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")

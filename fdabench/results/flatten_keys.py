@@ -32,7 +32,7 @@ def varying_keys(group: Sequence[Mapping[str, Scalar]]) -> list[str]:
 def _varies(key: str, group: Sequence[Mapping[str, Scalar]]) -> bool:
     component = key.rpartition(".")[0]
     kind = f"{component}.kind" if component and not key.endswith(".kind") else ""
-    found: dict[Scalar | None, str] = {}
+    texts: dict[Scalar | None, str] = {}
     return any(
-        found.setdefault(values.get(kind), repr(values[key])) != repr(values[key]) for values in group if key in values
+        texts.setdefault(values.get(kind), repr(values[key])) != repr(values[key]) for values in group if key in values
     )

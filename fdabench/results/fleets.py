@@ -100,4 +100,4 @@ def read_trace(path: Path) -> Trace:
     if faults:
         raise ResultError("\n".join(f"{path.as_posix()}: {fault}" for fault in faults))
     grouped = frame.assign(ms=ms).groupby("worker", sort=True)["ms"]
-    return Trace(tuple(tuple(float(value) / 1e3 for value in mine) for _, mine in grouped))
+    return Trace(tuple(tuple(float(value) / 1e3 for value in of_worker) for _, of_worker in grouped))

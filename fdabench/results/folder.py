@@ -199,13 +199,13 @@ class ResultsFolder:
             tables: the rows of each table, by name.
             config: the canonical JSON of the cell's configuration, for the metadata of each file.
         """
-        about = {"cell_id": cell_id, "cell": config, "accounting": "paper"}
+        metadata = {"cell_id": cell_id, "cell": config, "accounting": "paper"}
         schema_of = {**TABLES, **OPTIONAL_TABLES}
         for name, rows in tables.items():
             schema = schema_of[name]
             own = [{**row, "cell_id": cell_id} for row in rows] if "cell_id" in schema.names else rows
             schema = extend_schema(schema, name, rows[0].keys() if rows else ())
-            write_table(self.cell_file(cell_id, f"{name}.parquet"), schema, own, about)
+            write_table(self.cell_file(cell_id, f"{name}.parquet"), schema, own, metadata)
 
     def read_cell_table(self, cell_id: str, name: str) -> pa.Table:
         """Read one of the `TABLES` of a cell.
@@ -270,11 +270,11 @@ def _check_text(lock: Mapping[str, Any], path: Path) -> None:
 
 def _check_owned(table: pa.Table, path: Path, cell_id: str) -> pa.Table:
     """Return the table if each cell id in its metadata and rows is `cell_id`; raise a `ResultError` otherwise."""
-    declared = [
+    owners = [
         value.decode(errors="replace") for key, value in (table.schema.metadata or {}).items() if key == b"cell_id"
     ]
     rows = table["cell_id"].unique().to_pylist() if "cell_id" in table.column_names else []
-    others = [name for name in (*declared, *rows) if name != cell_id]
+    others = [name for name in (*owners, *rows) if name != cell_id]
     if others:
         raise ResultError(
             f"{path}: the table belongs to the cell {others[0]!r:.60}, but is in the folder of {cell_id}; without that "

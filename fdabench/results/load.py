@@ -49,8 +49,8 @@ def load(root: Path) -> Results:
 def _load(root: Path) -> Results:
     store = ResultsFolder(root)
     lock = store.read_lock()
-    found = {cell.id: store.read_record(cell.id) for cell in lock.cell}
-    records = {cell_id: record for cell_id, record in found.items() if record is not None}
+    cell_records = {cell.id: store.read_record(cell.id) for cell in lock.cell}
+    records = {cell_id: record for cell_id, record in cell_records.items() if record is not None}
     finished = [cell_id for cell_id, record in records.items() if record.has_result]
     frames = {name: _stack([_one(store, cell, name) for cell in finished], schema) for name, schema in TABLES.items()}
     wired = [_keyed(table, cell) for cell in finished if (table := store.read_traffic(cell)) is not None]
@@ -65,11 +65,11 @@ def write_derived(results: Results) -> None:
     Raises:
         ResultError: the folder cannot be written.
     """
-    about = {"suite": results.lock.suite, "accounting": results.lock.convention}
+    metadata = {"suite": results.lock.suite, "accounting": results.lock.convention}
     for name, schema, frame in (("runs", RUNS, results.runs), ("targets", HITS, results.hits)):
         schema = extend_schema(schema, name, frame.columns)
         table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
-        write_table(results.root / f"{name}.parquet", schema, table.to_pylist(), about)
+        write_table(results.root / f"{name}.parquet", schema, table.to_pylist(), metadata)
 
 
 def _stack(tables: list[pa.Table], schema: pa.Schema) -> pd.DataFrame:

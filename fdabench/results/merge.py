@@ -59,12 +59,12 @@ def merge(roots: Sequence[Path], out: Path) -> Results:
         raise ResultError(f"{out}: already exists; name a new folder, or an empty one")
     sources = _read(roots)
     lock = merge_locks([source.lock for source in sources])
-    taken = _taken(sources, [(cell.id, cell.label) for cell in lock.cell])
+    sources_by_cell = _take_cells(sources, [(cell.id, cell.label) for cell in lock.cell])
     with _new_folder(out) as folder:
         store = ResultsFolder(folder)
         store.write_lock(lock)
-        for cell_id, found in taken.items():
-            _copy(cell_id, found, store)
+        for cell_id, cell_source in sources_by_cell.items():
+            _copy(cell_id, cell_source, store)
         write_derived(load(folder))
     return load(out)
 
@@ -104,34 +104,36 @@ def _check_record(root: Path, cell: LockedCell, record: CellRecord) -> None:
     ResultsFolder(root).read_traffic(cell.id)
 
 
-def _taken(sources: Sequence[Results], cells: Sequence[tuple[str, str]]) -> dict[str, _FoundCell]:
+def _take_cells(sources: Sequence[Results], cells: Sequence[tuple[str, str]]) -> dict[str, _FoundCell]:
     """The record to copy for each cell that was started; the first of equally good ones."""
-    taken, faults = {}, []
+    selected, faults = {}, []
     for cell_id, label in cells:
-        found = [
-            _FoundCell(ResultsFolder(each.root), each.records[cell_id]) for each in sources if cell_id in each.records
+        candidates = [
+            _FoundCell(ResultsFolder(folder.root), folder.records[cell_id])
+            for folder in sources
+            if cell_id in folder.records
         ]
-        faults += [f"cell {cell_id} ({label}): {fault}" for fault in _conflicts(cell_id, found)]
-        if found:
-            taken[cell_id] = min(found, key=_status_rank)
+        faults += [f"cell {cell_id} ({label}): {fault}" for fault in _conflicts(cell_id, candidates)]
+        if candidates:
+            selected[cell_id] = min(candidates, key=_status_rank)
     _refuse(faults)
-    return taken
+    return selected
 
 
-def _status_rank(found: _FoundCell) -> tuple[int, int]:
+def _status_rank(cell: _FoundCell) -> tuple[int, int]:
     """A key that sorts the best record first: by state, then by the number of steps."""
-    record = found.record
+    record = cell.record
     return (0 if record.has_result else 1 + _PREFERRED.index(record.state)), -record.steps
 
 
-def _conflicts(cell_id: str, found: Sequence[_FoundCell]) -> Iterator[str]:
+def _conflicts(cell_id: str, candidates: Sequence[_FoundCell]) -> Iterator[str]:
     # A process that died early did not write the hashes of its code.
-    hashed = [each for each in found if each.record.code]
+    hashed = [candidate for candidate in candidates if candidate.record.code]
     for other in hashed[1:]:
-        if differing := _differing(hashed[0].record.code, other.record.code):
-            yield f"{hashed[0].store.root} and {other.store.root} ran different code: {', '.join(differing)}"
+        if changed_files := _differing(hashed[0].record.code, other.record.code):
+            yield f"{hashed[0].store.root} and {other.store.root} ran different code: {', '.join(changed_files)}"
             return
-    finished = [each for each in found if each.record.has_result]
+    finished = [candidate for candidate in candidates if candidate.record.has_result]
     for other in finished[1:]:
         what = _difference(cell_id, finished[0], other)
         if what:
@@ -149,7 +151,7 @@ def _difference(cell_id: str, left: _FoundCell, right: _FoundCell) -> str:
         if one != two:
             return f"{key} is {one!r:.60} and {two!r:.60}"
     for name in TABLES:
-        tables = [each.store.read_cell_table(cell_id, name) for each in (left, right)]
+        tables = [side.store.read_cell_table(cell_id, name) for side in (left, right)]
         if what := _first_difference(*tables):
             return f"{name}: {what}"
     return ""
@@ -166,22 +168,22 @@ def _first_difference(left: pa.Table, right: pa.Table) -> str:
     return ""
 
 
-def _copy(cell_id: str, found: _FoundCell, store: ResultsFolder) -> None:
+def _copy(cell_id: str, source: _FoundCell, store: ResultsFolder) -> None:
     """Copy the tables of a cell with a result, or the checkpoint of any other cell, and then the record.
 
     Other files are not copied, because a run may be writing to the folder at the same time.
     """
-    origin, target = found.store.cell_dir(cell_id), store.cell_dir(cell_id)
+    origin, target = source.store.cell_dir(cell_id), store.cell_dir(cell_id)
     try:
-        if found.record.has_result:
+        if source.record.has_result:
             for name in (*TABLES, *(name for name in OPTIONAL_TABLES if (origin / f"{name}.parquet").exists())):
                 atomic_write_bytes(target / f"{name}.parquet", read_regular(origin / f"{name}.parquet"))
-        elif (checkpoint := found.store.checkpoint_path(cell_id)).exists():
-            with open_regular(checkpoint) as kept:
-                atomic_write(store.checkpoint_path(cell_id), lambda file: shutil.copyfileobj(kept, file))
+        elif (checkpoint := source.store.checkpoint_path(cell_id)).exists():
+            with open_regular(checkpoint) as stream:
+                atomic_write(store.checkpoint_path(cell_id), lambda file: shutil.copyfileobj(stream, file))
     except OSError as error:
         raise ResultError(f"{origin}: cannot be read: {error.strerror}") from error
-    store.write_record(found.record)
+    store.write_record(source.record)
 
 
 @contextmanager

@@ -29,14 +29,14 @@ def suite_mismatches(first: LockedSuite, other: LockedSuite) -> list[str]:
     """Return the reasons why `other` does not contain results of the suite of `first`; empty if it does."""
     if other.lock.suite != first.lock.suite:
         return [f"{other.root}: holds results of the suite {other.lock.suite!r}, not {first.lock.suite!r}"]
-    expected, found = _settings(first.lock), _settings(other.lock)
-    differing = [
-        f"{other.root}: {key} is {_format_value(found.get(key))}; "
+    expected, actual = _settings(first.lock), _settings(other.lock)
+    changed_keys = [
+        f"{other.root}: {key} is {_format_value(actual.get(key))}; "
         f"in {first.root} it is {_format_value(expected.get(key))}"
-        for key in {**expected, **found}
-        if found.get(key) != expected.get(key)
+        for key in {**expected, **actual}
+        if actual.get(key) != expected.get(key)
     ]
-    return differing or _other_grid(first, other)
+    return changed_keys or _other_grid(first, other)
 
 
 def merge_locks(locks: Sequence[SuiteLock]) -> SuiteLock:
@@ -67,10 +67,10 @@ def merge_locks(locks: Sequence[SuiteLock]) -> SuiteLock:
 
 def _settings(lock: SuiteLock) -> dict[str, object]:
     """All settings of a suite except its seeds, its cells and `_WRITTEN_BY`."""
-    kept = lock.model_dump(exclude={*_WRITTEN_BY, *_JOINED}, exclude_unset=True, exclude_none=True)
+    settings = lock.model_dump(exclude={*_WRITTEN_BY, *_JOINED}, exclude_unset=True, exclude_none=True)
     gate = _gate(lock)
     gate["limit"] = [_without_cells(limit) for limit in gate.get("limit", [])]
-    return {**kept, "overrides": _other_overrides(lock), "gate": gate}
+    return {**settings, "overrides": _other_overrides(lock), "gate": gate}
 
 
 def _gate(lock: SuiteLock) -> dict[str, Any]:
@@ -89,14 +89,14 @@ def _other_overrides(lock: SuiteLock) -> list[str]:
 
 
 def _other_grid(first: LockedSuite, other: LockedSuite) -> list[str]:
-    expected, found = _grid(first.lock), _grid(other.lock)
-    only = [(first.root, expected[key]) for key in expected if key not in found]
-    only += [(other.root, found[key]) for key in found if key not in expected]
+    expected, actual = _grid(first.lock), _grid(other.lock)
+    only = [(first.root, expected[key]) for key in expected if key not in actual]
+    only += [(other.root, actual[key]) for key in actual if key not in expected]
     if not only:
         return []
     root, cell = only[0]
-    where = f"{cell.label} on {cell.config.dataset}, {cell.config.workers} workers"
-    return [f"{other.root}: its grid is not that of {first.root}, whatever the seeds: only {root} has {where}"]
+    location = f"{cell.label} on {cell.config.dataset}, {cell.config.workers} workers"
+    return [f"{other.root}: its grid is not that of {first.root}, whatever the seeds: only {root} has {location}"]
 
 
 def _grid(lock: SuiteLock) -> dict[str, LockedCell]:
@@ -110,9 +110,9 @@ def _without_seed(cell: LockedCell) -> str:
 
 def _limits(locks: Sequence[SuiteLock], ordered: Sequence[str]) -> list[dict[str, object]]:
     """Each limit, with all cells that it applies to in any of the locks."""
-    together = zip(*(_gate(lock)["limit"] for lock in locks), strict=True)
+    by_limit = zip(*(_gate(lock)["limit"] for lock in locks), strict=True)
     limits = []
-    for copies in together:
+    for copies in by_limit:
         ids = {cell_id for limit in copies for cell_id in limit["cells"]}
         limits.append({**copies[0], "cells": [cell_id for cell_id in ordered if cell_id in ids]})
     return limits

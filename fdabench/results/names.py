@@ -39,8 +39,8 @@ def strategy_family(strategy: ComponentConfig, info: FindInfo) -> str:
 
 def inner_info(kind: str, info: FindInfo) -> ComponentInfo:
     """Return the description of a component in a field of a strategy, such as a monitor or a server."""
-    found = (info(role, kind) for role in PART_ROLES)
-    return next((each for each in found if each != ComponentInfo()), ComponentInfo())
+    infos = (info(role, kind) for role in PART_ROLES)
+    return next((info_of_part for info_of_part in infos if info_of_part != ComponentInfo()), ComponentInfo())
 
 
 def partition_name(table: Mapping[str, TableValue]) -> str:
@@ -59,9 +59,9 @@ def partition_name(table: Mapping[str, TableValue]) -> str:
     kind = str(table["kind"])
     values = [(key, value) for key, value in table.items() if key != "kind"]
     defaults = _DEFAULTS.get(kind, {})
-    shown = [
+    texts = [
         format_parameter(value) if i == 0 or isinstance(value, str) else f"{key}={format_parameter(value)}"
         for i, (key, value) in enumerate(values)
         if key not in defaults or defaults[key] != value
     ]
-    return f"{kind}({', '.join(shown)})" if shown else kind
+    return f"{kind}({', '.join(texts)})" if texts else kind

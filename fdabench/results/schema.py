@@ -205,14 +205,14 @@ def extend_schema(schema: pa.Schema, table: str, columns: Collection[str]) -> pa
 CLOCK_COLUMNS = ("wall_s", "worker_steps_per_s")
 
 
-def other_version(place: object, found: object) -> str:
+def other_version(place: object, version: object) -> str:
     """Return the message about results of another schema version.
 
     Args:
         place: the file.
-        found: its version.
+        version: its version.
     """
     return (
-        f"{place}: results of schema version {found!s:.60}; this fdabench reads version {SCHEMA_VERSION}. Run the "
+        f"{place}: results of schema version {version!s:.60}; this fdabench reads version {SCHEMA_VERSION}. Run the "
         "suite again into another folder (-o), or read these results with the fdabench that wrote them."
     )

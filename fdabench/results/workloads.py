@@ -25,12 +25,12 @@ _IN_BASE = ("dataset", "model", "workers", "batch_size", "precision", "batchnorm
 """Keys that every title contains, as it contains the partition; precision and statistics only if not the default."""
 
 Flat = Mapping[str, Scalar]
-Table = Mapping[str, TableValue]
+SettingsTable = Mapping[str, TableValue]
 Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Workload:
+class WorkloadTitle:
     """One workload of a suite.
 
     Args:
@@ -56,7 +56,7 @@ class Workload:
         return f"{self.head}, {self.rest}"
 
 
-def workloads_of(cells: Sequence[LockedCell]) -> dict[str, Workload]:
+def workloads_of(cells: Sequence[LockedCell]) -> dict[str, WorkloadTitle]:
     """Return the workload of each cell of a frozen suite, by cell id.
 
     A strategy may have its own local optimizer, which is not part of the workload. If the workloads of a suite differ
@@ -72,31 +72,31 @@ def workloads_of(cells: Sequence[LockedCell]) -> dict[str, Workload]:
         rest, optimizer = keys[cell.id]
         optimizers = {"optimizer": json.loads(optimizer)} if optimizer else {}
         flats.setdefault((rest, optimizer), flatten_keys({**optimizers, **_rest(table)}))
-    found = {
-        key: Workload(_hash(key), *titles, _hash_without("workers", flat), _hash_without("partition", flat))
+    titles_by_key = {
+        key: WorkloadTitle(_hash(key), *titles, _hash_without("workers", flat), _hash_without("partition", flat))
         for (key, flat), titles in zip(flats.items(), _titles(list(flats.values())), strict=True)
     }
-    return {cell_id: found[key] for cell_id, key in keys.items()}
+    return {cell_id: titles_by_key[key] for cell_id, key in keys.items()}
 
 
-def _rest(config: Table) -> dict[str, TableValue]:
+def _rest(config: SettingsTable) -> dict[str, TableValue]:
     return {key: value for key, value in config.items() if key not in _NOT_OF_IT}
 
 
-def _keys(cells: Sequence[LockedCell], tables: Sequence[Table]) -> dict[str, Key]:
+def _keys(cells: Sequence[LockedCell], tables: Sequence[SettingsTable]) -> dict[str, Key]:
     """The JSON of the settings without the optimizer, and of the optimizer if workloads differ in it; by cell id."""
-    named = [(cell, _json(_rest(table)), _json(table["optimizer"])) for cell, table in zip(cells, tables, strict=True)]
+    groups = [(cell, _json(_rest(table)), _json(table["optimizer"])) for cell, table in zip(cells, tables, strict=True)]
     of_label: dict[tuple[str, str], list[str]] = {}
-    for cell, rest, optimizer in named:
+    for cell, rest, optimizer in groups:
         of_label.setdefault((rest, cell.label), []).append(optimizer)
     # A strategy without its own optimizer has a cell for each optimizer of the workload.
-    crossed: dict[str, dict[str, None]] = {}
+    optimizer_keys: dict[str, dict[str, None]] = {}
     for (rest, _), optimizers in of_label.items():
         if len(set(optimizers)) > 1:
-            crossed.setdefault(rest, {}).update(dict.fromkeys(optimizers))
+            optimizer_keys.setdefault(rest, {}).update(dict.fromkeys(optimizers))
     keys = {}
-    for cell, rest, optimizer in named:
-        shared = crossed.get(rest, {})
+    for cell, rest, optimizer in groups:
+        shared = optimizer_keys.get(rest, {})
         keys[cell.id] = (rest, optimizer if optimizer in shared else next(iter(shared), ""))
     return keys
 
@@ -106,13 +106,13 @@ def _titles(flats: Sequence[Flat]) -> list[tuple[str, str, str, str]]:
     keys = [key for key in varying_keys(flats) if key not in _IN_BASE and not key.startswith("partition.")]
     texts = [{key: _format_setting(key, flat[key]) for key in keys if key in flat} for flat in flats]
     titles = [_title(flat, more) for flat, more in zip(flats, texts, strict=True)]
-    same: dict[str, list[int]] = {}
+    by_title: dict[str, list[int]] = {}
     for i, (head, rest, *_) in enumerate(titles):
-        same.setdefault(f"{head}, {rest}", []).append(i)
-    for group in same.values():  # values that differ only in digits that a title omits
-        differing = varying_keys([flats[i] for i in group])
+        by_title.setdefault(f"{head}, {rest}", []).append(i)
+    for group in by_title.values():  # values that differ only in digits that a title omits
+        varying = varying_keys([flats[i] for i in group])
         for i in group if len(group) > 1 else ():
-            exact = {key: f"{key}={flats[i][key]!r}" for key in differing if key in flats[i]}
+            exact = {key: f"{key}={flats[i][key]!r}" for key in varying if key in flats[i]}
             titles[i] = _title(flats[i], texts[i] | exact)
     return titles
 
@@ -125,14 +125,14 @@ def _title(flat: Flat, more: Mapping[str, str]) -> tuple[str, str, str, str]:
     clients = f" of {flat['participation.clients']}" if "participation.clients" in flat else ""
     workers, batch = f"K={flat['workers']}{clients}", f"b={flat['batch_size']}"
     table = {key.removeprefix("partition."): v for key, v in flat.items() if key.startswith("partition.")}
-    where = partition_name(table)
-    whole = list(more.values())
+    partition = partition_name(table)
+    values = list(more.values())
     no_workers = [text for key, text in more.items() if key != "workers"]
     no_partition = [text for key, text in more.items() if not key.startswith("partition.")]
     return (
         ", ".join([data, workers, batch]),
-        ", ".join([where, *whole]),
-        ", ".join([data, batch, where, *no_workers]),
+        ", ".join([partition, *values]),
+        ", ".join([data, batch, partition, *no_workers]),
         ", ".join([data, workers, batch, *no_partition]),
     )
 

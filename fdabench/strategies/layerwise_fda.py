@@ -95,9 +95,9 @@ def layer_slices(layout: Layout, layers: LayerKind) -> tuple[slice, ...]:
         layers: `tensors`: each is a layer. `modules`: consecutive tensors of one module are a layer.
     """
     if layers == "tensors":
-        return tuple(slice(each.start, each.stop) for each in layout)
-    groups = [list(found) for _, found in groupby(layout, key=lambda each: each.name.rpartition(".")[0])]
-    return tuple(slice(found[0].start, found[-1].stop) for found in groups)
+        return tuple(slice(layer.start, layer.stop) for layer in layout)
+    groups = [list(group) for _, group in groupby(layout, key=lambda layer: layer.name.rpartition(".")[0])]
+    return tuple(slice(group[0].start, group[-1].stop) for group in groups)
 
 
 def _indices(parts: list[slice], device: torch.device) -> torch.Tensor:

@@ -90,8 +90,8 @@ class StreamingDiLoCo:
     def _send(self, due: int, ctx: StepContext, r: Round, channel: Channel) -> tuple[Round, Tensor | None]:
         """Average the drifts of a fragment, and put it into the next global model; also the residuals."""
         part, states = fragment_slices(len(r.anchor_D), self.fragments)[due], list(r.server)
-        one = replace(r, server=states[due], start=self.schedule.start(ctx.t))
-        update = global_update(ctx, one, self.rule, channel, part)
+        fragment_round = replace(r, server=states[due], start=self.schedule.start(ctx.t))
+        update = global_update(ctx, fragment_round, self.rule, channel, part)
         states[due], next_D = update.server, r.trigger.clone()
         next_D[part] = update.w_D
         return replace(r, server=tuple(states), trigger=next_D), update.residual_KD

@@ -22,15 +22,15 @@ def dark_color(color: str) -> str:
 
     It is not more than the contrast of white to `CARD`. The color is found by bisection.
     """
-    wanted = min(contrast(color) ** _STRETCH, contrast("white", CARD))
-    if wanted < _SAME:
+    target_contrast = min(contrast(color) ** _STRETCH, contrast("white", CARD))
+    if target_contrast < _SAME:
         return CARD
     low, high = 0.0, 2.0
     for _ in range(_STEPS):
         middle = (low + high) / 2
         shade = _shade(color, middle)
         bright = contrast(shade, "black") >= contrast(CARD, "black")
-        low, high = (low, middle) if bright and contrast(shade, CARD) >= wanted else (middle, high)
+        low, high = (low, middle) if bright and contrast(shade, CARD) >= target_contrast else (middle, high)
     return _shade(color, high)
 
 
@@ -51,7 +51,7 @@ def variable(color: str) -> str:
 
 def declarations(colors: Iterable[str]) -> str:
     """Return a style sheet that declares a variable for each color, with another value on a screen in dark mode."""
-    found = sorted(set(colors))
-    light = "".join(f"{variable(color)}:{color};" for color in found)
-    night = "".join(f"{variable(color)}:{dark_color(color)};" for color in found)
+    unique = sorted(set(colors))
+    light = "".join(f"{variable(color)}:{color};" for color in unique)
+    night = "".join(f"{variable(color)}:{dark_color(color)};" for color in unique)
     return f":root{{{light}}}\n@media screen and (prefers-color-scheme: dark){{:root{{{night}}}}}\n"

@@ -42,10 +42,10 @@ def require_one_of(table: BaseModel, first: str, second: str) -> None:
     Raises:
         ValueError: both keys of the table are given, or neither is.
     """
-    given = [getattr(table, key) is not None for key in (first, second)]
-    if all(given):
+    is_set = [getattr(table, key) is not None for key in (first, second)]
+    if all(is_set):
         raise ValueError(f"both {first} and {second} are given; remove one of them")
-    if not any(given):
+    if not any(is_set):
         raise ValueError(f"neither {first} nor {second} is given; add one of them")
 
 
@@ -56,8 +56,8 @@ def _constant(value: object) -> object:
     """
     if isinstance(value, str):
         if value not in THETA_PER_PARAMETER:
-            found = f"{format_value(value)}{did_you_mean(value, THETA_PER_PARAMETER)}"
-            raise ValueError(f"expected a number, or one of {format_names(THETA_PER_PARAMETER)}, found {found}")
+            text = f"{format_value(value)}{did_you_mean(value, THETA_PER_PARAMETER)}"
+            raise ValueError(f"expected a number, or one of {format_names(THETA_PER_PARAMETER)}, found {text}")
         return THETA_PER_PARAMETER[value]
     return value
 
@@ -105,9 +105,9 @@ class ComponentTable(TomlTable):
     @model_validator(mode="after")
     def _accepted(self) -> Self:
         try:
-            given = ComponentConfig.from_table(self.model_dump(exclude_none=True))
+            config = ComponentConfig.from_table(self.model_dump(exclude_none=True))
             # an epoch is long here, so that a period in epochs is too short for nothing; `suite.sizes` knows its length
-            made = build_component(self.component, given, CellScale(Fraction(10**6), 1, 0), self.registry)
+            made = build_component(self.component, config, CellScale(Fraction(10**6), 1, 0), self.registry)
             _check_state(made, self.registry)
         except ValueError:
             raise
@@ -192,10 +192,10 @@ def _as_table(kinds: Kinds, default_kind: str | None) -> Callable[[object], obje
             return {"kind": value}
         if isinstance(value, dict) and isinstance(value.get("preset"), str):
             preset = value["preset"]
-            named = [kind.removesuffix(f"-{preset}") for kind, known in presets.items() if known == preset]
-            method = value.get("kind", next(iter(named + methods), None))
+            kinds = [kind.removesuffix(f"-{preset}") for kind, kind_preset in presets.items() if kind_preset == preset]
+            method = value.get("kind", next(iter(kinds + methods), None))
             if method in methods:
-                value = {key: found for key, found in value.items() if key != "preset"} | {"kind": f"{method}-{preset}"}
+                value = {key: item for key, item in value.items() if key != "preset"} | {"kind": f"{method}-{preset}"}
         if isinstance(value, dict) and "kind" not in value and default_kind is not None:
             value = {"kind": default_kind, **value}
         return value

@@ -52,10 +52,10 @@ def distinct_components(cells: Iterable[Cell], registry: Registry) -> list[tuple
 
 def locked_components(used: Iterable[tuple[str, str]], registry: Registry) -> dict[str, dict[str, ComponentInfo]]:
     """The entries of the lock file for the components in use: the description of each, by role and name."""
-    found: dict[str, dict[str, ComponentInfo]] = {}
+    infos: dict[str, dict[str, ComponentInfo]] = {}
     for role, name in used:
-        found.setdefault(role, {})[name] = registry.info(role, name)
-    return found
+        infos.setdefault(role, {})[name] = registry.info(role, name)
+    return infos
 
 
 def _parts(role: str, component: ComponentConfig, registry: Registry) -> Iterator[tuple[str, str]]:
@@ -85,9 +85,9 @@ def check_component_usable(registry: Registry, role: str, name: str) -> None:
     if role in ("datasets", "models"):
         return
     cls: type = getattr(registry, role)[name]
-    taken = {"kind", *(STRATEGY_OPTIONS if role == "strategies" else ())}
+    reserved = {"kind", *(STRATEGY_OPTIONS if role == "strategies" else ())}
     for field in fields(cls):
-        if field.name in taken:
+        if field.name in reserved:
             raise TypeError(f"the field {field.name!r} is a key that the suite's table has already")
         if field.name.startswith("_"):
             raise TypeError(f"the field {field.name!r} begins with '_', which no key of a suite does")
@@ -106,20 +106,22 @@ def _check_member(member: ComponentField) -> None:
     Raises:
         TypeError: a suite could not give the field, or the tables of results could not contain it.
     """
-    said = f"the field {member.name!r}"
+    field = f"the field {member.name!r}"
     if member.component_classes:
         made = None if member.required or member.default is None else type(member.default)
         if made is not None and (member.default_kind is None or member.default != made()):
-            raise TypeError(f"{said}: its default must be one that a plug-in or fdabench adds, made without values")
+            raise TypeError(f"{field}: its default must be one that a plug-in or fdabench adds, made without values")
     elif not (member.has_tag(STEPS_TAG) or member.has_tag(SEED_TAG) or member.has_tag(THRESHOLD_TAG)):
         if not _is_plain(member.type_hint):
-            raise TypeError(f"{said}: a suite can give numbers, strings, true and false, not {member.type_hint}")
+            raise TypeError(f"{field}: a suite can give numbers, strings, true and false, not {member.type_hint}")
         if not (member.required or isinstance(member.default, (*PLAIN, NoneType))):
-            raise TypeError(f"{said}: its default must be a number, a string, true, false or None")
+            raise TypeError(f"{field}: its default must be a number, a string, true, false or None")
     if member.name in PARTS and not member.component_classes:
-        raise TypeError(f"{said}: results take it for a component; give it another name, or the type Monitor or Server")
+        raise TypeError(
+            f"{field}: results take it for a component; give it another name, or the type Monitor or Server"
+        )
     if member.name in NUMBERS and _unwrap_optional(member.type_hint) not in (int, float, Fraction):
-        raise TypeError(f"{said}: results take it for a number; give it another name, or the type float")
+        raise TypeError(f"{field}: results take it for a number; give it another name, or the type float")
 
 
 def _unwrap_optional(hint: object) -> object:
@@ -132,4 +134,4 @@ def _is_plain(hint: object) -> bool:
     bare = _unwrap_optional(hint)
     if get_origin(bare) in (Union, UnionType):
         return all(part is NoneType or _is_plain(part) for part in get_args(bare))
-    return bare in PLAIN or (get_origin(bare) is Literal and all(isinstance(each, PLAIN) for each in get_args(bare)))
+    return bare in PLAIN or (get_origin(bare) is Literal and all(isinstance(arg, PLAIN) for arg in get_args(bare)))

@@ -40,8 +40,8 @@ def suite_json_schema(registry: Registry = BUILT_IN) -> Schema:
                 {name: _or_lists(table) for name, table in variant.pop("$defs", {}).items()}
             )
         schema["properties"][key]["items"] = {"anyOf": [_or_lists(variant) for variant in variants]}
-    described: Schema = _described(schema)
-    return described
+    with_descriptions: Schema = _described(schema)
+    return with_descriptions
 
 
 def _add_own_tables(workload: Schema, registry: Registry) -> None:

@@ -53,7 +53,7 @@ def expand_lists(value: object, place: KeyPath) -> Iterator[Variant]:
 
 def _expand_table(table: Mapping[str, object], place: KeyPath) -> Iterator[Variant]:
     choices = [list(expand_lists(entry, (*place, key))) for key, entry in table.items()]
-    for chosen in product(*choices):
-        named = list(zip(table, chosen, strict=True))
-        places = {(key, *path): where for key, variant in named for path, where in variant.locations.items()}
-        yield Variant({key: variant.value for key, variant in named}, {(): place, **places})
+    for variants in product(*choices):
+        by_key = list(zip(table, variants, strict=True))
+        places = {(key, *path): location for key, variant in by_key for path, location in variant.locations.items()}
+        yield Variant({key: variant.value for key, variant in by_key}, {(): place, **places})

@@ -33,13 +33,13 @@ from fdabench.validation.toml_text import KeyPath, format_path, format_toml, for
 MAX_CELLS = 100_000
 NO_KINDS: Keys = {}
 
-Table = dict[str, Any]
+SettingsTable = dict[str, Any]
 
 
 class ValidatedTables(NamedTuple):
     """The variants that are valid, the errors of the others, and notes on how valid variants were interpreted."""
 
-    tables: list[Table]
+    tables: list[SettingsTable]
     errors: list[Issue]
     notes: list[str]
 
@@ -78,30 +78,30 @@ def check_excludes(raw: Any) -> ValidatedTables:
 
 def _check_all(raw: object, name: str, check: Check) -> ValidatedTables:
     """Expand the lists in each table of a kind and call `check` for each variant."""
-    found = ValidatedTables([], [], [])
+    validated = ValidatedTables([], [], [])
     for i, table in enumerate(raw if isinstance(raw, list) else []):
         place = (name, i)
         if not isinstance(table, dict):
             continue
         if not 0 < count_variants(table) <= MAX_CELLS:
-            said = f"its lists make {count_variants(table)} variants; between 1 and {MAX_CELLS} are allowed"
-            found.errors.append(Issue(place, said))
+            message = f"its lists make {count_variants(table)} variants; between 1 and {MAX_CELLS} are allowed"
+            validated.errors.append(Issue(place, message))
             continue
         for variant in expand_lists(table, place):
-            check(variant, place, found)
-    return found
+            check(variant, place, validated)
+    return validated
 
 
-def _check_workload(registry: Registry, variant: Variant, place: KeyPath, found: ValidatedTables) -> None:
-    """Validate one variant of a workload, and add it or its errors to `found`."""
+def _check_workload(registry: Registry, variant: Variant, place: KeyPath, validated: ValidatedTables) -> None:
+    """Validate one variant of a workload, and add it or its errors to `validated`."""
     misfits = _misfits(registry, variant.value, lambda key: variant.locations.get((key,), (*place, key)))
-    found.errors.extend(misfits)
-    table = _validated(workload_table(registry), variant, found)
+    validated.errors.extend(misfits)
+    table = _validate_variant(workload_table(registry), variant, validated)
     if table is not None and not misfits:
-        found.tables.append(table)
+        validated.tables.append(table)
 
 
-def _misfits(registry: Registry, table: Table, place: Callable[[str], KeyPath]) -> list[Issue]:
+def _misfits(registry: Registry, table: SettingsTable, place: Callable[[str], KeyPath]) -> list[Issue]:
     """The conflicts between values of a workload, such as more workers than training samples.
 
     It runs before single values are validated, so each value may have the wrong type.
@@ -117,49 +117,51 @@ def _misfits(registry: Registry, table: Table, place: Callable[[str], KeyPath]) 
         return []
     faults = []
     if isinstance(workers, int) and workers > data.train_samples:
-        said = f"{format_value(workers)} workers, but {name} has {data.train_samples} training samples"
-        faults.append(Issue(place("workers"), said))
-    drawn = table.get("participation")
-    clients = drawn.get("clients") if isinstance(drawn, dict) else None
+        message = f"{format_value(workers)} workers, but {name} has {data.train_samples} training samples"
+        faults.append(Issue(place("workers"), message))
+    participation = table.get("participation")
+    clients = participation.get("clients") if isinstance(participation, dict) else None
     if isinstance(clients, int) and clients > data.train_samples:
-        said = f"{format_value(clients)} clients, but {name} has {data.train_samples} training samples"
-        faults.append(Issue(place("participation"), said))
+        message = f"{format_value(clients)} clients, but {name} has {data.train_samples} training samples"
+        faults.append(Issue(place("participation"), message))
     batch_size = table.get("batch_size")
     if isinstance(batch_size, int) and batch_size > data.train_samples:
-        said = f"{format_value(batch_size)} samples, but {name} has {data.train_samples} training samples"
-        faults.append(Issue(place("batch_size"), said))
+        message = f"{format_value(batch_size)} samples, but {name} has {data.train_samples} training samples"
+        faults.append(Issue(place("batch_size"), message))
     if model is not None and model.task != data.task:
-        said = f"{table['model']} is a model for {model.task}, but {name} is a data set for {data.task}"
+        message = f"{table['model']} is a model for {model.task}, but {name} is a data set for {data.task}"
         fitting = format_names(other for other, spec in registry.models.items() if spec.task == data.task)
-        faults.append(Issue(place("model"), f"{said}; models for {data.task}: {fitting}"))
+        faults.append(Issue(place("model"), f"{message}; models for {data.task}: {fitting}"))
     elif model is not None and model.input_shape not in (None, data.shape):
-        said = f"{table['model']} takes images of shape {model.input_shape}, but those of {name} are {data.shape}"
-        faults.append(Issue(place("model"), said))
+        message = f"{table['model']} takes images of shape {model.input_shape}, but those of {name} are {data.shape}"
+        faults.append(Issue(place("model"), message))
     label = partition.get("label") if isinstance(partition, dict) else None
     if isinstance(label, int) and label >= data.classes:
-        said = f"there is no label {label}: {name} has 0 to {data.classes - 1}"
-        faults.append(Issue(place("partition"), said))
+        message = f"there is no label {label}: {name} has 0 to {data.classes - 1}"
+        faults.append(Issue(place("partition"), message))
     return faults
 
 
-def _check_strategy(registry: Registry, variant: Variant, place: KeyPath, found: ValidatedTables) -> None:
-    """Validate one variant of a strategy, and add it, its notes or its errors to `found`."""
-    kind, known = variant.value.get("kind"), registry.strategies
-    if not isinstance(kind, str) or kind not in known:
-        said = f"kind is missing; allowed: {format_names(known)}" if kind is None else explain_value(kind, known)
-        found.errors.append(Issue(variant.locations.get(("kind",), place), said))
+def _check_strategy(registry: Registry, variant: Variant, place: KeyPath, validated: ValidatedTables) -> None:
+    """Validate one variant of a strategy, and add it, its notes or its errors to `validated`."""
+    kind, strategies = variant.value.get("kind"), registry.strategies
+    if not isinstance(kind, str) or kind not in strategies:
+        text = (
+            f"kind is missing; allowed: {format_names(strategies)}" if kind is None else explain_value(kind, strategies)
+        )
+        validated.errors.append(Issue(variant.locations.get(("kind",), place), text))
         return
-    keys = {name: strategy_table(name, registry).model_fields for name in known}
-    table = _validated(strategy_table(kind, registry), variant, found, keys)
+    keys = {name: strategy_table(name, registry).model_fields for name in strategies}
+    table = _validate_variant(strategy_table(kind, registry), variant, validated, keys)
     if table is None:
         return
-    where = format_path(place)
-    found.notes.extend(f"{where}: {note}" for note in _rule_notes(registry, variant.value))
-    found.notes.extend(f"{where}: {note}" for note in _preset_notes(registry, variant.value))
-    found.tables.append(table)
+    path = format_path(place)
+    validated.notes.extend(f"{path}: {note}" for note in _rule_notes(registry, variant.value))
+    validated.notes.extend(f"{path}: {note}" for note in _preset_notes(registry, variant.value))
+    validated.tables.append(table)
 
 
-def _preset_notes(registry: Registry, table: Table) -> list[str]:
+def _preset_notes(registry: Registry, table: SettingsTable) -> list[str]:
     """One note for each field whose component has several published presets and for which the table names none.
 
     The note names the preset that is used.
@@ -167,38 +169,38 @@ def _preset_notes(registry: Registry, table: Table) -> list[str]:
     notes = []
     for member in component_fields(registry.strategies[table["kind"]], registry):
         variants = {kind: info_of(cls) for kind, cls in member.component_classes.items()}
-        given = table.get(member.name, {})
-        unnamed = isinstance(given, dict) and not {"kind", "preset"} & set(given)
+        settings = table.get(member.name, {})
+        unnamed = isinstance(settings, dict) and not {"kind", "preset"} & set(settings)
         if unnamed and len(variants) > 1 and member.default_kind and all(info.preset for info in variants.values()):
             used = variants[member.default_kind]
             notes.append(f"no {member.name}.preset: preset = {used.preset!r} is used: {used.variant}")
     return notes
 
 
-def _rule_notes(registry: Registry, table: Table) -> list[str]:
+def _rule_notes(registry: Registry, table: SettingsTable) -> list[str]:
     """A warning about the published rules for theta, if the table names one of them; otherwise no note."""
     fields = component_fields(registry.strategies[table["kind"]], registry)
     thresholds = [member.name for member in fields if member.has_tag(THRESHOLD_TAG)]
     values = [table.get(name) for name in thresholds]
-    given = [value.get("per_parameter") if isinstance(value, dict) else value for value in values]
-    named = any(isinstance(value, str) for value in given)
+    constants = [value.get("per_parameter") if isinstance(value, dict) else value for value in values]
+    has_rule = any(isinstance(value, str) for value in constants)
     rules = ", ".join(f"{name} {constant:g}" for name, constant in THETA_PER_PARAMETER.items())
-    return [f"the rules for theta ({rules} per parameter) {WARNING}"] if named else []
+    return [f"the rules for theta ({rules} per parameter) {WARNING}"] if has_rule else []
 
 
-def _check_exclude(variant: Variant, place: KeyPath, found: ValidatedTables) -> None:
-    table = _validated(Exclude, variant, found)
+def _check_exclude(variant: Variant, place: KeyPath, validated: ValidatedTables) -> None:
+    table = _validate_variant(Exclude, variant, validated)
     if table is not None:
-        found.tables.append(table)
+        validated.tables.append(table)
 
 
-def _validated(
-    model: type[BaseModel], variant: Variant, found: ValidatedTables, kinds: Keys = NO_KINDS
-) -> Table | None:
+def _validate_variant(
+    model: type[BaseModel], variant: Variant, validated: ValidatedTables, kinds: Keys = NO_KINDS
+) -> SettingsTable | None:
     try:
         return model.model_validate(variant.value).model_dump(exclude_none=True)
     except ValidationError as error:
-        found.errors.extend(format_validation_errors(error, variant.value, model, variant.locations, kinds))
+        validated.errors.extend(format_validation_errors(error, variant.value, model, variant.locations, kinds))
         return None
 
 
@@ -216,33 +218,35 @@ def expand_grid(
         excludes: validated by `check_excludes`, without errors.
         registry: the components that the tables name.
     """
-    named = labels(strategies.tables, registry)
-    reference = _reference(strategies.tables, named, registry)
-    crossed = product(workloads.tables, zip(strategies.tables, named, strict=True), suite.seeds)
+    strategy_labels = labels(strategies.tables, registry)
+    reference = _reference(strategies.tables, strategy_labels, registry)
+    combinations = product(workloads.tables, zip(strategies.tables, strategy_labels, strict=True), suite.seeds)
     cells = [
         Cell(_config(suite, workload, strategy, seed), label, label == reference)
-        for workload, (strategy, label), seed in crossed
+        for workload, (strategy, label), seed in combinations
     ]
-    kept = [cell for cell in cells if not any(cell_matches(cell.config, exclude) for exclude in excludes.tables)]
-    unique = {cell.id: cell for cell in reversed(kept)}
-    twice = len(kept) - len(unique)
-    repeated = ["1 cell came up twice and is run once"] if twice == 1 else []
-    repeated += [f"{twice} cells came up twice and are run once"] if twice > 1 else []
-    repeated += _check_labels(workloads.tables, strategies.tables, named)
+    included = [cell for cell in cells if not any(cell_matches(cell.config, exclude) for exclude in excludes.tables)]
+    unique = {cell.id: cell for cell in reversed(included)}
+    twice = len(included) - len(unique)
+    duplicate_notes = ["1 cell came up twice and is run once"] if twice == 1 else []
+    duplicate_notes += [f"{twice} cells came up twice and are run once"] if twice > 1 else []
+    duplicate_notes += _check_labels(workloads.tables, strategies.tables, strategy_labels)
     idle = [exclude for exclude in excludes.tables if not any(cell_matches(cell.config, exclude) for cell in cells)]
-    notes = [*strategies.notes, *repeated, *(f"exclude: no cell matches {format_toml(table)}" for table in idle)]
+    notes = [*strategies.notes, *duplicate_notes, *(f"exclude: no cell matches {format_toml(table)}" for table in idle)]
     return CellGrid(tuple(_distinguish_titles(list(reversed(unique.values())))), tuple(dict.fromkeys(notes)))
 
 
-def _check_labels(workloads: Sequence[Table], strategies: Sequence[Table], named: Sequence[str]) -> list[str]:
+def _check_labels(
+    workloads: Sequence[SettingsTable], strategies: Sequence[SettingsTable], strategy_labels: Sequence[str]
+) -> list[str]:
     """One note for each strategy that has its own optimizer, if some workloads differ only in their optimizer.
 
     The strategy's optimizer replaces that of the workload, so such workloads give the same cells for it.
     """
-    whole = {repr(table) for table in workloads}
+    distinct = {repr(table) for table in workloads}
     others = {repr({key: value for key, value in table.items() if key != "optimizer"}) for table in workloads}
-    own = [label for table, label in zip(strategies, named, strict=True) if table.get("optimizer")]
-    if len(others) == len(whole) or not own or len(own) == len(named):
+    own = [label for table, label in zip(strategies, strategy_labels, strict=True) if table.get("optimizer")]
+    if len(others) == len(distinct) or not own or len(own) == len(strategy_labels):
         return []
     return [
         f"{label}: with an optimizer of its own it is the same in workloads that differ in the optimizer alone; it is "
@@ -253,35 +257,35 @@ def _check_labels(workloads: Sequence[Table], strategies: Sequence[Table], named
 
 def _distinguish_titles(cells: Sequence[Cell]) -> list[Cell]:
     """Set `detail` of cells that have the same title to the settings in which they differ."""
-    same: dict[str, list[Table]] = {}
+    configs_by_title: dict[str, list[SettingsTable]] = {}
     for cell in cells:
-        same.setdefault(cell.title, []).append(flatten_keys(cell.config.to_dict()))
-    keys = {title: varying_keys(alike) for title, alike in same.items() if len(alike) > 1}
+        configs_by_title.setdefault(cell.title, []).append(flatten_keys(cell.config.to_dict()))
+    keys = {title: varying_keys(configs) for title, configs in configs_by_title.items() if len(configs) > 1}
     return [replace(cell, detail=_detail(cell, keys[cell.title])) if cell.title in keys else cell for cell in cells]
 
 
 def _detail(cell: Cell, keys: Sequence[str]) -> str:
     values = flatten_keys(cell.config.to_dict())
-    said = {key: f"{key.rpartition('.')[2]}={values[key]}" for key in keys if key in values}
-    return " ".join(str(values[key]) if key.endswith(".kind") else text for key, text in said.items())
+    texts = {key: f"{key.rpartition('.')[2]}={values[key]}" for key in keys if key in values}
+    return " ".join(str(values[key]) if key.endswith(".kind") else text for key, text in texts.items())
 
 
-def _reference(strategies: Sequence[Table], named: Sequence[str], registry: Registry) -> str | None:
+def _reference(strategies: Sequence[SettingsTable], strategy_labels: Sequence[str], registry: Registry) -> str | None:
     """The label of the reference strategy.
 
     It is the first strategy that the suite marks with `reference = true`, or else the first whose description has
     `is_reference`. None if there is neither.
     """
-    flagged = [label for table, label in zip(strategies, named, strict=True) if table["reference"]]
+    flagged = [label for table, label in zip(strategies, strategy_labels, strict=True) if table["reference"]]
     usual = [
         label
-        for table, label in zip(strategies, named, strict=True)
+        for table, label in zip(strategies, strategy_labels, strict=True)
         if registry.info("strategies", table["kind"]).is_reference
     ]
     return next(iter(flagged + usual), None)
 
 
-def _config(suite: Suite, workload: Table, strategy: Table, seed: int) -> CellConfig:
+def _config(suite: Suite, workload: SettingsTable, strategy: SettingsTable, seed: int) -> CellConfig:
     """The configuration of one cell. The optimizer of the strategy, if it has one, replaces that of the workload."""
     own = {key: value for key, value in strategy.items() if key not in STRATEGY_OPTIONS}
     cadence = suite.eval.model_dump(

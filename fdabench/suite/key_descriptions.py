@@ -180,9 +180,9 @@ IN: Mapping[tuple[str, str], str] = {
     ("TorchvisionModel", "name"): "The function in torchvision.models.",
     ("TimmModel", "name"): "The name of the model in timm.",
     ("ImageFolder", "owner"): "folder: a level of folders above the classes names who an image belongs to; or none.",
-    ("Table", "label"): "The column of the labels.",
+    ("TableFiles", "label"): "The column of the labels.",
     ("HfDisk", "label"): "The column of the labels.",
-    ("Table", "input"): "The column of the inputs, or a pattern of columns such as pixel*.",
+    ("TableFiles", "input"): "The column of the inputs, or a pattern of columns such as pixel*.",
     ("CustomNetwork", "name"): "The network's name.",
     ("FleetTable", "name"): "The fleet's name.",
     ("FleetTable", "step"): "The law of step times: constant, lognormal, exponential or pareto.",
@@ -219,7 +219,7 @@ IN: Mapping[tuple[str, str], str] = {
 """Descriptions that differ from `KEYS` in one table, by the table's title and the key."""
 
 
-def description_of(key: str, title: str, about: str) -> str:
+def description_of(key: str, title: str, fallback: str) -> str:
     """The description of a key.
 
     A key that only a plug-in's component has gets the first paragraph of the table's own description.
@@ -227,12 +227,12 @@ def description_of(key: str, title: str, about: str) -> str:
     Args:
         key: the name of the key.
         title: the title of its table in the JSON Schema, such as `"Eval"`.
-        about: the description of its table in the JSON Schema.
+        fallback: the description of its table in the JSON Schema.
 
     >>> description_of("bandwidth_mbps", "CustomNetwork", "")
     'Megabits per second.'
     >>> description_of("strength", "MyStrategy", "Averages with a pull.")
     'A key of MyStrategy: Averages with a pull.'
     """
-    first = about.strip().split("\n\n")[0].replace("\n", " ")
+    first = fallback.strip().split("\n\n")[0].replace("\n", " ")
     return IN.get((title, key)) or KEYS.get(key) or f"A key of {title}: {first}"

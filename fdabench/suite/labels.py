@@ -21,11 +21,11 @@ SYMBOLS = {
     "optimizer.lr": "lr",
 }
 
-Table = Mapping[str, TableValue]
+SettingsTable = Mapping[str, TableValue]
 Flat = dict[str, Scalar]
 
 
-def labels(strategies: Sequence[Table], registry: Registry) -> list[str]:
+def labels(strategies: Sequence[SettingsTable], registry: Registry) -> list[str]:
     """Create one label for each strategy table; different tables get different labels.
 
     A label begins with the table's `name`, or with the name of the strategy's family if it has none. If several
@@ -47,16 +47,16 @@ def labels(strategies: Sequence[Table], registry: Registry) -> list[str]:
     of_name: dict[str, list[Flat]] = defaultdict(list)
     for name, family, values in zip(names, families, flat, strict=True):
         (of_name[name] if name else of_family[family]).append(values)
-    found = [
+    texts = [
         _label(name, values, of_name[name], info)
         if name
         else _label(family, values, of_family[family], info, _added_parts(table, registry))
         for table, name, family, values in zip(strategies, names, families, flat, strict=True)
     ]
-    return _make_unique(found, flat)
+    return _make_unique(texts, flat)
 
 
-def _added_parts(table: Table, registry: Registry) -> list[str]:
+def _added_parts(table: SettingsTable, registry: Registry) -> list[str]:
     """The keys of components that the table adds to its strategy, such as `codec.kind`.
 
     A field that takes one or two classes only, such as the server of FedAdam, belongs to the strategy itself.
@@ -87,18 +87,20 @@ def _varies(key: str, values: Flat, group: Sequence[Flat]) -> bool:
     """
     component = key.rpartition(".")[0]
     kind = f"{component}.kind"
-    alike = [other for other in group if key == kind or not component or other.get(kind) == values.get(kind)]
-    return len({repr(other.get(key)) for other in alike}) > 1
+    comparable = [other for other in group if key == kind or not component or other.get(kind) == values.get(kind)]
+    return len({repr(other.get(key)) for other in comparable}) > 1
 
 
-def _make_unique(found: Sequence[str], flat: Sequence[Flat]) -> list[str]:
+def _make_unique(texts: Sequence[str], flat: Sequence[Flat]) -> list[str]:
     """Append `#2`, `#3`, ... to labels that different tables have in common.
 
     This happens if numbers differ in digits that the label does not show.
     """
-    same: dict[str, dict[str, int]] = defaultdict(dict)
-    places = [same[label].setdefault(repr(values), len(same[label])) for label, values in zip(found, flat, strict=True)]
-    return [f"{label} #{place + 1}" if place else label for label, place in zip(found, places, strict=True)]
+    ranks: dict[str, dict[str, int]] = defaultdict(dict)
+    places = [
+        ranks[label].setdefault(repr(values), len(ranks[label])) for label, values in zip(texts, flat, strict=True)
+    ]
+    return [f"{label} #{place + 1}" if place else label for label, place in zip(texts, places, strict=True)]
 
 
 def _format_varying(key: str, value: Scalar, info: FindInfo) -> str:
@@ -108,5 +110,5 @@ def _format_varying(key: str, value: Scalar, info: FindInfo) -> str:
     return f"{SYMBOLS.get(key, key.split('.')[-1])}={text}"
 
 
-def _flatten(table: Table) -> Flat:
+def _flatten(table: SettingsTable) -> Flat:
     return {key: value for key, value in flatten_keys(table).items() if key not in ("kind", "name", "reference")}

@@ -177,7 +177,7 @@ def _as_tuple(names: Any) -> Any:
 
 
 def _has_table(dataset: Any) -> bool:
-    return isinstance(dataset, dict) or (isinstance(dataset, list) and any(isinstance(each, dict) for each in dataset))
+    return isinstance(dataset, dict) or (isinstance(dataset, list) and any(isinstance(item, dict) for item in dataset))
 
 
 def _values(
@@ -190,8 +190,8 @@ def _values(
     place, table = variant.locations[()], variant.value
     kind = table.get("kind")
     if not isinstance(kind, str) or kind not in kinds:
-        said = f"kind is missing; allowed: {format_names(kinds)}" if kind is None else explain_value(kind, list(kinds))
-        errors.append(Issue((*place, "kind") if kind is not None else place, said))
+        text = f"kind is missing; allowed: {format_names(kinds)}" if kind is None else explain_value(kind, list(kinds))
+        errors.append(Issue((*place, "kind") if kind is not None else place, text))
         return None
     return _checked(variant, table_of(kind), errors)
 
@@ -206,8 +206,8 @@ def _checked(variant: Variant, model: type[TomlTable], errors: list[Issue]) -> d
         return None
 
 
-def _name_model(variant: Variant, registry: Registry, named: dict[str, ModelSpec], errors: list[Issue]) -> str:
-    """Open one model and add it to `named`, or its faults to `errors`; returns its name."""
+def _name_model(variant: Variant, registry: Registry, models: dict[str, ModelSpec], errors: list[Issue]) -> str:
+    """Open one model and add it to `models`, or its faults to `errors`; returns its name."""
     sources = registry.model_sources
     built_in = "kind" not in variant.value and "name" in variant.value
     values = (
@@ -237,7 +237,7 @@ def _name_model(variant: Variant, registry: Registry, named: dict[str, ModelSpec
         is_key = bool(colon) and key in keys
         errors.append(Issue((*place, key) if is_key else place, message if is_key else str(error)))
         return ""
-    named[name] = spec
+    models[name] = spec
     return name
 
 
@@ -248,26 +248,26 @@ def _trial_input(spec: ModelSpec) -> tuple[Shape, int]:
     return spec.input_shape or (3, 224, 224), 10
 
 
-def _name_data(variant: Variant, registry: Registry, named: dict[str, _Named], errors: list[Issue]) -> str:
-    """Read one data set and add it to `named`, or its faults to `errors`; returns its name."""
+def _name_data(variant: Variant, registry: Registry, data_sets: dict[str, _Named], errors: list[Issue]) -> str:
+    """Read one data set and add it to `data_sets`, or its faults to `errors`; returns its name."""
     place = variant.locations[()]
     values = _values(variant, registry.formats, partial(dataset_table, registry=registry), errors)
     if values is None:
         return ""
-    given = values.pop("alias", None)
+    alias = values.pop("alias", None)
     source = registry.formats[values.pop("kind")](**values)
-    name = given or default_name(source)
+    name = alias or default_name(source)
     if name in registry.datasets:
-        said = f'"{name}" is a data set that fdabench or a plug-in adds; give this one another alias'
-        errors.append(Issue((*place, "alias"), said))
+        message = f'"{name}" is a data set that fdabench or a plug-in adds; give this one another alias'
+        errors.append(Issue((*place, "alias"), message))
         return ""
-    if name in named and named[name].source != source:
-        said = f'another data set of this suite has the name "{name}"; give this one another alias'
-        errors.append(Issue((*place, "alias"), said))
+    if name in data_sets and data_sets[name].source != source:
+        message = f'another data set of this suite has the name "{name}"; give this one another alias'
+        errors.append(Issue((*place, "alias"), message))
         return ""
-    if name not in named:
+    if name not in data_sets:
         try:
-            named[name] = _Named(source, open_data(source, name))
+            data_sets[name] = _Named(source, open_data(source, name))
         except DataError as error:
             places = variant.locations
             errors += [Issue(places.get((fault.key,), (*place, fault.key)), fault.message) for fault in error.faults]
@@ -299,8 +299,8 @@ def model_table(kind: str, registry: Registry) -> type[ComponentTable]:
 def built_in_table(registry: Registry) -> type[BuiltInModel]:
     """Create the pydantic model of the table `model` without a kind, whose name must be in the registry."""
     name: Any = (Literal[tuple(registry.models)], ...)
-    about = "A model by its name, with the weights that it begins from and what of it is trained."
-    return cast(type[BuiltInModel], create_model("BuiltInModel", __base__=BuiltInModel, __doc__=about, name=name))
+    description = "A model by its name, with the weights that it begins from and what of it is trained."
+    return cast(type[BuiltInModel], create_model("BuiltInModel", __base__=BuiltInModel, __doc__=description, name=name))
 
 
 def fine_tuning_of(keys: Mapping[str, Any]) -> FineTuning:
@@ -329,10 +329,10 @@ def model_spec(value: Any, registry: Registry) -> tuple[str, ModelSpec]:
         if value not in registry.models:
             raise WorkloadError(f"model {explain_value(value, list(registry.models))}")
         return value, registry.models[value]
-    named: dict[str, ModelSpec] = {}
+    models: dict[str, ModelSpec] = {}
     errors: list[Issue] = []
-    name = _name_model(Variant(value, {(): ("model",)}), registry, named, errors) if isinstance(value, dict) else ""
-    if name not in named:
+    name = _name_model(Variant(value, {(): ("model",)}), registry, models, errors) if isinstance(value, dict) else ""
+    if name not in models:
         faults = [format_issue(issue, {}) for issue in errors]
         raise WorkloadError("\n".join(faults) or f"model: expected a name or a table, found {value!r:.60}")
-    return name, named[name]
+    return name, models[name]

@@ -42,31 +42,31 @@ def plugin_files(suite: Path, names: object, lines: Mapping[KeyPath, int]) -> li
         names: the value of its key `plugins`.
         lines: the line of each key in the file.
     """
-    listed = names if isinstance(names, list) else []
+    entries = names if isinstance(names, list) else []
     return [
         PluginReference(suite, f"plugins.{i}", suite.parent / name, lines["plugins", i])
-        for i, name in enumerate(listed)
+        for i, name in enumerate(entries)
         if isinstance(name, str)
     ]
 
 
-def load_registry(source: str, named: Sequence[PluginReference]) -> Registry:
+def load_registry(source: str, references: Sequence[PluginReference]) -> Registry:
     """Create the registry of the built-in components, those of installed packages and those of the given files.
 
     Args:
         source: the name of the suite in the error message.
-        named: the files to load. A file that is named twice is loaded once.
+        references: the files to load. A file that is named twice is loaded once.
 
     Raises:
         SuiteError: a plug-in cannot be used. The message contains all errors of all plug-ins.
     """
     faults: list[str] = []
     files: dict[Path, FilePlugin] = {}
-    for each in named:
-        where = f"{each.suite.as_posix()}:{each.line}: {each.place}"
+    for reference in references:
+        declared_in = f"{reference.suite.as_posix()}:{reference.line}: {reference.place}"
         try:
-            file = read_plugin_file(where, each.path)
-            files.setdefault(each.path.resolve(), file)
+            file = read_plugin_file(declared_in, reference.path)
+            files.setdefault(reference.path.resolve(), file)
         except PluginError as error:
             faults += error.faults
     if faults:
@@ -79,13 +79,13 @@ def load_registry(source: str, named: Sequence[PluginReference]) -> Registry:
 
 def plugin_notes(registry: Registry) -> list[str]:
     """One note for each plug-in, such as `plug-in kamp.py adds strategies.kamp`."""
-    return [f"{_plugin_name(each.origin)} adds {', '.join(each.names)}" for each in registry.plugins]
+    return [f"{_plugin_name(plugin.origin)} adds {', '.join(plugin.names)}" for plugin in registry.plugins]
 
 
 def _plugin_name(origin: Any) -> str:
     if isinstance(origin, FilePlugin):
         return f"plug-in {origin.path.as_posix()}"
-    return f"plug-in {origin.name} of {origin.where}"
+    return f"plug-in {origin.name} of {origin.declared_in}"
 
 
 def plugins_to_lock(used: Iterable[tuple[str, str]], registry: Registry) -> list[LockedPlugin]:

@@ -121,9 +121,9 @@ def read_suite(path: Path, overrides: Sequence[str] = ()) -> LoadedSuite:
     if faults:
         raise SuiteError(source, _formatted(faults, origins))
     suite = Suite.model_validate(raw)
-    many = len(workloads.tables) * len(strategies.tables) * len(suite.seeds)
-    if many > MAX_CELLS:
-        raise SuiteError(source, [f"the suite has {many} cells; at most {MAX_CELLS} are allowed"])
+    num_combinations = len(workloads.tables) * len(strategies.tables) * len(suite.seeds)
+    if num_combinations > MAX_CELLS:
+        raise SuiteError(source, [f"the suite has {num_combinations} cells; at most {MAX_CELLS} are allowed"])
     grid = expand_grid(suite, workloads, strategies, excludes, registry)
     if not grid.cells:
         raise SuiteError(source, _formatted([Issue(("exclude",), "nothing is left to run")], origins))
@@ -186,14 +186,14 @@ class _File(NamedTuple):
     """The file and line of each key."""
 
 
-def _with_base(path: Path, seen: tuple[Path, ...]) -> _File:
+def _with_base(path: Path, including: tuple[Path, ...]) -> _File:
     """Read a file and, recursively, the file that it extends, and merge them. Values of this file have precedence.
 
     Args:
         path: the file.
-        seen: the files that extend this one, to detect a cycle.
+        including: the files that extend this one, to detect a cycle.
     """
-    if path.resolve() in seen:
+    if path.resolve() in including:
         raise SuiteError(path.as_posix(), ["extends: comes back to itself"])
     try:
         text = _content(path).decode("utf-8-sig")
@@ -214,7 +214,7 @@ def _with_base(path: Path, seen: tuple[Path, ...]) -> _File:
         wrong = Issue(("extends",), f"expected a string, found {format_value(base)}")
         raise SuiteError(path.as_posix(), _formatted([wrong], origins))
     try:
-        below = _with_base(path.parent / base, (*seen, path.resolve()))
+        below = _with_base(path.parent / base, (*including, path.resolve()))
     except SuiteNotFoundError as error:
         raise SuiteError(path.as_posix(), _formatted([Issue(("extends",), str(error))], origins)) from error
     return _File(_merged(below.raw, raw), [*below.plugins, *named], below.origins | origins)
@@ -233,8 +233,8 @@ def _merged(base: Raw, over: Raw) -> Raw:
     """A copy of `base` with the values of `over`. Tables are merged key by key; lists are replaced as a whole."""
     merged = {key: value for key, value in base.items() if _EXCLUSIVE_WITH.get(key) not in over}
     for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(base.get(key), dict)
-        merged[key] = _merged(base[key], value) if both else value
+        both_tables = isinstance(value, dict) and isinstance(base.get(key), dict)
+        merged[key] = _merged(base[key], value) if both_tables else value
     return merged
 
 

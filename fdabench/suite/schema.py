@@ -114,8 +114,8 @@ class Eval(TomlTable):
         """Check that the headline is one of the targets; skipped if the targets are invalid themselves."""
         targets = so_far.data.get("targets")
         if headline is not None and targets is not None and headline not in targets:
-            known = ", ".join(f"{target:g}" for target in targets) or "there are none"
-            raise ValueError(f"{headline:g} is not among eval.targets ({known})")
+            allowed = ", ".join(f"{target:g}" for target in targets) or "there are none"
+            raise ValueError(f"{headline:g} is not among eval.targets ({allowed})")
         return headline
 
 
@@ -171,8 +171,8 @@ class Suite(TomlTable):
     def _limits_fit(self) -> Self:
         for i, limit in enumerate(self.gate.limit):
             if limit.target is not None and limit.target not in self.eval.targets:
-                known = ", ".join(f"{target:g}" for target in self.eval.targets) or "there are none"
-                raise ValueError(f"gate.limit.{i}.target: {limit.target:g} is not among eval.targets ({known})")
+                allowed = ", ".join(f"{target:g}" for target in self.eval.targets) or "there are none"
+                raise ValueError(f"gate.limit.{i}.target: {limit.target:g} is not among eval.targets ({allowed})")
         return self
 
 
@@ -222,12 +222,12 @@ class Workload(TomlTable):
 
     @model_validator(mode="after")
     def _clients_suffice(self) -> Self:
-        drawn = self.participation
-        if drawn is not None and drawn.clients < self.workers:
+        table = self.participation
+        if table is not None and table.clients < self.workers:
             raise ValueError(
-                f"participation: {drawn.clients} clients, but workers = {self.workers} of them train in each round"
+                f"participation: {table.clients} clients, but workers = {self.workers} of them train in each round"
             )
-        if drawn is not None and self.averaging == "samples":
+        if table is not None and self.averaging == "samples":
             raise ValueError(
                 'averaging = "samples" does not go with participation, whose participants have equal weights; '
                 'participation.choose = "samples" draws clients in proportion to their samples'
@@ -247,8 +247,8 @@ def workload_table(registry: Registry) -> type[Workload]:
             Field(default={"kind": "iid"}, validate_default=True),
         ),
     }
-    about = "What is learned, by how many workers, from which share of the data."
-    return create_model("Workload", __base__=Workload, __doc__=about, **keys)
+    description = "What is learned, by how many workers, from which share of the data."
+    return create_model("Workload", __base__=Workload, __doc__=description, **keys)
 
 
 class StrategyOptions(ComponentTable):

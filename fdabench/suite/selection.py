@@ -35,11 +35,11 @@ def select(cells: Sequence[Cell], expression: str) -> list[Cell]:
         UsageError: the expression has a syntax error, or no cell matches.
     """
     test = _parse(expression)
-    chosen = [cell for cell in cells if test(selection_text(cell))]
-    if not chosen:
+    selected = [cell for cell in cells if test(selection_text(cell))]
+    if not selected:
         words = {word for cell in cells for word in re.findall(r"[^\s|]+", cell.title)}
         raise UsageError(f"-k {expression!r} chooses none of {len(cells)} cells{did_you_mean(expression, words)}")
-    return chosen
+    return selected
 
 
 def parse_expression(cells: Sequence[Cell], words: str) -> list[Cell]:
@@ -62,9 +62,9 @@ def parse_expression(cells: Sequence[Cell], words: str) -> list[Cell]:
     if not plain or _OPERATORS & set(plain):
         test = _parse(words)
         return [cell for cell in cells if test(selection_text(cell))]
-    found = [cell for cell in cells if all(word in selection_text(cell) for word in plain)]
-    whole = [cell for cell in found if set(plain) <= set(selection_text(cell).split())]
-    return whole or found
+    matches = [cell for cell in cells if all(word in selection_text(cell) for word in plain)]
+    whole_word = [cell for cell in matches if set(plain) <= set(selection_text(cell).split())]
+    return whole_word or matches
 
 
 def find_cell(cells: Mapping[str, Cell], words: Sequence[str], place: str) -> str:
@@ -90,12 +90,12 @@ def find_cell(cells: Mapping[str, Cell], words: Sequence[str], place: str) -> st
         unknown = [
             word for word in text.split() if not any(word.casefold() in selection_text(cell) for cell in cells.values())
         ]
-        known = {word for cell in cells.values() for word in cell.title.split()} | set(cells)
-        raise ResultError(f"{place}: no cell matches {text!r}{did_you_mean(unknown[0], known) if unknown else ''}")
+        vocabulary = {word for cell in cells.values() for word in cell.title.split()} | set(cells)
+        raise ResultError(f"{place}: no cell matches {text!r}{did_you_mean(unknown[0], vocabulary) if unknown else ''}")
     if len(selected) > 1:
         lines = [f"  {cell.id}  {cell.title}" for cell in selected]
-        listed = "\n".join(truncate_list(lines, MOST_LISTED, "  and {} more"))
-        raise ResultError(f"{place}: {len(selected)} cells match {text!r}; give more words, or an id:\n{listed}")
+        listing = "\n".join(truncate_list(lines, MOST_LISTED, "  and {} more"))
+        raise ResultError(f"{place}: {len(selected)} cells match {text!r}; give more words, or an id:\n{listing}")
     return next(cell_id for cell_id, cell in cells.items() if cell is selected[0])
 
 
@@ -139,32 +139,32 @@ def _parse(expression: str) -> Test:
     return test
 
 
-def _any(tokens: list[str], whole: str) -> tuple[Test, list[str]]:
-    left, rest = _all(tokens, whole)
+def _any(tokens: list[str], expression: str) -> tuple[Test, list[str]]:
+    left, rest = _all(tokens, expression)
     if rest[:1] != ["or"]:
         return left, rest
-    right, rest = _any(rest[1:], whole)
+    right, rest = _any(rest[1:], expression)
     return (lambda text: left(text) or right(text)), rest
 
 
-def _all(tokens: list[str], whole: str) -> tuple[Test, list[str]]:
-    left, rest = _parse_term(tokens, whole)
+def _all(tokens: list[str], expression: str) -> tuple[Test, list[str]]:
+    left, rest = _parse_term(tokens, expression)
     if rest[:1] != ["and"]:
         return left, rest
-    right, rest = _all(rest[1:], whole)
+    right, rest = _all(rest[1:], expression)
     return (lambda text: left(text) and right(text)), rest
 
 
-def _parse_term(tokens: list[str], whole: str) -> tuple[Test, list[str]]:
+def _parse_term(tokens: list[str], source: str) -> tuple[Test, list[str]]:
     if not tokens or tokens[0] in ("and", "or", ")"):
-        raise UsageError(f"-k {whole!r}: a word is missing {'at the end' if not tokens else f'before {tokens[0]!r}'}")
+        raise UsageError(f"-k {source!r}: a word is missing {'at the end' if not tokens else f'before {tokens[0]!r}'}")
     if tokens[0] == "not":
-        test, rest = _parse_term(tokens[1:], whole)
+        test, rest = _parse_term(tokens[1:], source)
         return (lambda text: not test(text)), rest
     if tokens[0] == "(":
-        test, rest = _any(tokens[1:], whole)
+        test, rest = _any(tokens[1:], source)
         if rest[:1] != [")"]:
-            raise UsageError(f"-k {whole!r}: a closing parenthesis is missing")
+            raise UsageError(f"-k {source!r}: a closing parenthesis is missing")
         return test, rest[1:]
     word = tokens[0].casefold()
     return (lambda text: word in text), tokens[1:]

@@ -31,36 +31,36 @@ def _cell_errors(config: CellConfig, registry: Registry) -> Iterator[Issue]:
     yield from _learning_rate_errors(config, registry)
     yield from _evaluation_errors(config, registry)
     workers, batch_size = config.workers, config.batch_size
-    whole = registry.datasets[config.dataset].train_samples
-    held_out = held_out_samples(config.eval, whole)
-    left = whole - held_out
+    train_samples = registry.datasets[config.dataset].train_samples
+    held_out = held_out_samples(config.eval, train_samples)
+    left = train_samples - held_out
     if config.eval.validation is not None and (held_out == 0 or left < config.clients):
-        said = f"of {whole} samples of {config.dataset} it takes {held_out} and leaves {left}"
-        yield Issue(("eval", "validation", "share"), said)
+        message = f"of {train_samples} samples of {config.dataset} it takes {held_out} and leaves {left}"
+        yield Issue(("eval", "validation", "share"), message)
         return
     epoch = Fraction(left, workers * batch_size)
     yield from _optimizer_errors(config, epoch, registry)
     steps = to_steps(config.budget.steps, config.budget.epochs, epoch)
-    where = f"for {config.dataset}, workers = {workers} and batch_size = {batch_size}"
+    scope = f"for {config.dataset}, workers = {workers} and batch_size = {batch_size}"
     if steps > MAX_STEPS:
-        said = f"{where} it comes to {float(steps):.3g} local steps; at most {MAX_STEPS:.0e} are allowed"
-        yield Issue(("budget",), said)
+        message = f"{scope} it comes to {float(steps):.3g} local steps; at most {MAX_STEPS:.0e} are allowed"
+        yield Issue(("budget",), message)
     # there is at most one evaluation in a step
     evaluations = min(steps, steps / to_steps(config.eval.every_steps, config.eval.every_epochs, epoch))
     if evaluations > MAX_EVALUATIONS:
-        said = f"{float(evaluations):.3g} evaluations; at most {MAX_EVALUATIONS:.0e} are allowed"
-        yield Issue(("eval",), f"{where} there would be {said}: take a longer period")
+        message = f"{float(evaluations):.3g} evaluations; at most {MAX_EVALUATIONS:.0e} are allowed"
+        yield Issue(("eval",), f"{scope} there would be {message}: take a longer period")
 
 
 def _evaluation_errors(config: CellConfig, registry: Registry) -> Iterator[Issue]:
     """Yield an error for each key of `eval` that asks for more than the data set has, if that is known unloaded."""
     data, samples = registry.datasets[config.dataset], config.eval.samples
     if samples is not None and data.test_samples is not None and samples > data.test_samples:
-        said = f"{samples} samples, but the test set of {config.dataset} has {data.test_samples}; use at most that many"
-        yield Issue(("eval", "samples"), f"{said}, or leave the key out")
+        text = f"{samples} samples, but the test set of {config.dataset} has {data.test_samples}; use at most that many"
+        yield Issue(("eval", "samples"), f"{text}, or leave the key out")
     if config.eval.worst_decile and data.has_owners is False:
-        said = f"the samples of {config.dataset} have no owners; leave the key out, or use data with owners"
-        yield Issue(("eval", "worst_decile"), f"{said}, such as shakespeare")
+        text = f"the samples of {config.dataset} have no owners; leave the key out, or use data with owners"
+        yield Issue(("eval", "worst_decile"), f"{text}, such as shakespeare")
 
 
 def _optimizer_errors(config: CellConfig, epoch: Fraction, registry: Registry) -> Iterator[Issue]:
@@ -75,8 +75,8 @@ def _optimizer_errors(config: CellConfig, epoch: Fraction, registry: Registry) -
         return
     rule, reason = strategy.rule, ""
     if rule.is_streaming and config.participation is not None:
-        said = "its syncs average a part of the model, and clients that are drawn need the whole: remove participation"
-        yield Issue((), f'strategy "{config.strategy.kind}": {said}')
+        text = "its syncs average a part of the model, and clients that are drawn need the whole: remove participation"
+        yield Issue((), f'strategy "{config.strategy.kind}": {text}')
     if not rule.is_streaming and not isinstance(rule.correction, RestrictsOptimizer):
         return
     optimizer = build_component(registry.optimizers[config.optimizer.kind], config.optimizer, scale, registry)

@@ -45,12 +45,12 @@ def _issue(
     if error == "extra_forbidden":
         return Issue((*_location(path[:-1], places), path[-1]), _unknown_key(detail["loc"], model, kinds))
     place = _location(path, places)
-    if error in ("union_tag_not_found", "model_attributes_type") and (known := kinds_at(detail["loc"], model)):
-        found, allowed = detail["input"], format_names(known)
-        if isinstance(found, dict):
+    if error in ("union_tag_not_found", "model_attributes_type") and (allowed_kinds := kinds_at(detail["loc"], model)):
+        value, allowed = detail["input"], format_names(allowed_kinds)
+        if isinstance(value, dict):
             return Issue(place, f"kind is missing; allowed: {allowed}")
         return Issue(
-            place, f"expected a kind, or a table with a kind, found {format_value(found)}; allowed kinds: {allowed}"
+            place, f"expected a kind, or a table with a kind, found {format_value(value)}; allowed kinds: {allowed}"
         )
     if error == "union_tag_invalid" and "kind" in _inside(raw, path):
         return Issue((*place, "kind"), explain_value(detail["ctx"]["tag"], list(kinds_at(detail["loc"], model))))
@@ -93,7 +93,7 @@ def _without_tags(loc: Loc, raw: Any) -> KeyPath:
     Pydantic inserts the tag of the chosen variant, such as the kind of a component, into locations. The file has no
     such level.
     """
-    kept: list[str | int] = []
+    path: list[str | int] = []
     here = raw
     for i, step in enumerate(loc):
         inside = isinstance(here, dict) and step in here
@@ -101,9 +101,9 @@ def _without_tags(loc: Loc, raw: Any) -> KeyPath:
         if inside and not last and _is_tag(str(step), here) and loc[i + 1] in here:
             continue  # the tag has the same name as one of the table's keys
         if inside or isinstance(step, int) or (last and not _is_tag(step, here)):
-            kept.append(step)
+            path.append(step)
             here = here[step] if inside or (isinstance(here, list) and isinstance(step, int)) else None
-    return tuple(kept)
+    return tuple(path)
 
 
 def _is_tag(step: str, here: Any) -> bool:
@@ -116,5 +116,5 @@ def _is_tag(step: str, here: Any) -> bool:
 
 def _location(path: KeyPath, places: Mapping[KeyPath, KeyPath]) -> KeyPath:
     # the longest part of the path that the file contains; the rest are keys that are missing or have defaults
-    known = next((path[:length] for length in range(len(path), -1, -1) if path[:length] in places), ())
-    return (*places.get(known, ()), *path[len(known) :])
+    nearest = next((path[:length] for length in range(len(path), -1, -1) if path[:length] in places), ())
+    return (*places.get(nearest, ()), *path[len(nearest) :])

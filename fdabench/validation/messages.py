@@ -96,15 +96,15 @@ def explain(detail: ErrorDetails) -> str:
 
     `explain_unknown` and `explain_missing` return the messages for these.
     """
-    kind, found, context = detail["type"], detail.get("input"), detail.get("ctx", {})
+    kind, value, context = detail["type"], detail.get("input"), detail.get("ctx", {})
     if kind in _BOUNDS:
         key, words = _BOUNDS[kind]
         percent = "; a fraction, so 98 % is 0.98" if key == "le" and context[key] == 1 else ""
-        return f"{format_value(found)} is out of range: it must be {words} {context[key]:g}{percent}"
+        return f"{format_value(value)} is out of range: it must be {words} {context[key]:g}{percent}"
     if kind in _TYPES:
-        return f"expected {_TYPES[kind]}, found {format_value(found)}"
+        return f"expected {_TYPES[kind]}, found {format_value(value)}"
     if kind == "literal_error":
-        return explain_value(found, _quoted(context["expected"]))
+        return explain_value(value, _quoted(context["expected"]))
     if kind == "union_tag_invalid":
         return f"kind {explain_value(context['tag'], _quoted(context['expected_tags']))}"
     if kind == "too_short":
@@ -113,19 +113,19 @@ def explain(detail: ErrorDetails) -> str:
         return f"the list has {context['actual_length']} entries; at most {context['max_length']} are allowed"
     if kind == "string_pattern_mismatch":
         return (
-            f'{format_value(found)} is no name: a name has letters, digits, ".", "_" and "-", at most 64 of them, and '
+            f'{format_value(value)} is no name: a name has letters, digits, ".", "_" and "-", at most 64 of them, and '
             "begins with a letter or digit"
         )
     return detail["msg"].removeprefix("Value error, ")
 
 
-def explain_value(found: object, allowed: Collection[str]) -> str:
+def explain_value(value: object, allowed: Collection[str]) -> str:
     """Return the message for an unknown name.
 
     >>> explain_value("fdaa", ["fedavg", "fda"])
     '"fdaa" is unknown; allowed: "fedavg", "fda"; did you mean "fda"?'
     """
-    return f"{format_value(found)} is unknown; allowed: {format_names(allowed)}{did_you_mean(str(found), allowed)}"
+    return f"{format_value(value)} is unknown; allowed: {format_names(allowed)}{did_you_mean(str(value), allowed)}"
 
 
 def explain_unknown(
@@ -145,9 +145,9 @@ def explain_unknown(
     """
     allowed = list(allowed)
     verb = "does" if len(others) == 1 else "do"
-    elsewhere = f" ({', '.join(others)} {verb})" if others else ""
-    whose = f": {owner} takes no {format_key(key)}{elsewhere}" if owner else ""
-    return f"unknown key{whose}; allowed: {', '.join(allowed)}{hint or did_you_mean(key, allowed)}"
+    kinds_with_key = f" ({', '.join(others)} {verb})" if others else ""
+    subject = f": {owner} takes no {format_key(key)}{kinds_with_key}" if owner else ""
+    return f"unknown key{subject}; allowed: {', '.join(allowed)}{hint or did_you_mean(key, allowed)}"
 
 
 def explain_missing(key: str, owner: str = "") -> str:

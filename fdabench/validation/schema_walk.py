@@ -67,9 +67,9 @@ def _child(node: Any, step: int | str, schema: Any) -> Any:
 
 def _options(node: Any, schema: Any) -> list[Any]:
     node = _resolved(node, schema)
-    found = [_resolved(option, schema) for key in ("oneOf", "anyOf") for option in node.get(key, [])]
+    options = [_resolved(option, schema) for key in ("oneOf", "anyOf") for option in node.get(key, [])]
     # an optional component is a union of null and a union of kinds
-    return [inner for option in found for inner in (_options(option, schema) or [option])]
+    return [inner for option in options for inner in (_options(option, schema) or [option])]
 
 
 def _resolved(node: Any, schema: Any) -> Any:

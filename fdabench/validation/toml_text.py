@@ -119,12 +119,12 @@ def _statements(text: str) -> Iterator[_Statement]:
     start, line, depth, expects_element = 0, 1, 0, False
     first_line, elements, is_array, is_header = 1, list[int](), False, False
     previous = ""
-    for found in _TOKEN.finditer(text):
-        token = found.group()
+    for match in _TOKEN.finditer(text):
+        token = match.group()
         if token == "\n" and depth == 0:
             if previous:
-                yield _Statement(text[start : found.start()].strip(), first_line, elements)
-            start, first_line, elements, previous = found.end(), line + 1, [], ""
+                yield _Statement(text[start : match.start()].strip(), first_line, elements)
+            start, first_line, elements, previous = match.end(), line + 1, [], ""
             is_array = is_header = False
         elif token[0] not in "#\n":
             if not previous:
@@ -170,5 +170,5 @@ def _paths(value: object, above: KeyPath = ()) -> Iterator[KeyPath]:
     if above:
         yield above
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for step, each in inner:
-        yield from _paths(each, (*above, step))
+    for step, nested in inner:
+        yield from _paths(nested, (*above, step))

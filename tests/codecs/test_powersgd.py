@@ -138,8 +138,8 @@ def test_the_ledger_has_both_messages_and_the_forecast_all_collectives() -> None
         ("factor", 6, second, "all_reduce"),
     ]
     planned, size = PlannedRun(STEPS, PARAMETERS, lambda t: 0.2, layout()), RunSize(WORKERS, PARAMETERS, STEPS)
-    demand = forecast_strategy(strategy, planned, size, (), "paper").low
-    assert demand.sequential_messages == 2 * sum(count for _, count, _, _ in facts)  # up and down
+    volume = forecast_strategy(strategy, planned, size, (), "paper").low
+    assert volume.sequential_messages == 2 * sum(count for _, count, _, _ in facts)  # up and down
 
 
 @pytest.mark.slow

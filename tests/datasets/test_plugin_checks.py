@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fdabench.datasets.base import DatasetSpec, DatasetTensors
-from fdabench.datasets.checks import KNOWN, data_errors, data_hash
+from fdabench.datasets.checks import SUPPORTED, data_errors, data_hash
 from fdabench.datasets.files import FileBackedDatasetSpec, files_hash
 from fdabench.errors import WorkloadError
 
@@ -51,7 +51,7 @@ FAULTS: dict[str, tuple[Any, list[str]]] = {
     "tuple": ((X, Y), ["load must return a fdabench.datasets.base.DatasetTensors; it returned a tuple"]),
     "array": (replace(GOOD, test_y=np.zeros(2)), ["test_y must be a torch.Tensor; it is a numpy.ndarray"]),
     "float64": (replace(GOOD, train_x=X.double()), [f"{INPUT} [6, 1, 4, 4] float64"]),
-    "sequences": (replace(GOOD, train_x=X.flatten(1).long()), [f"{INPUT} [6, 16] int64. {KNOWN}"]),
+    "sequences": (replace(GOOD, train_x=X.flatten(1).long()), [f"{INPUT} [6, 16] int64. {SUPPORTED}"]),
     "too few": (
         replace(GOOD, train_x=X[:5], train_y=Y[:5]),
         [f"{INPUT} [5, 1, 4, 4] float32", "train_y must be int64 of shape [6]; it is [5] int64"],
@@ -75,7 +75,7 @@ FAULTS: dict[str, tuple[Any, list[str]]] = {
     ),
     "one hot": (
         replace(GOOD, train_y=torch.zeros(6, 3)),
-        [f"train_y must be int64 of shape [6]; it is [6, 3] float32. {KNOWN}"],
+        [f"train_y must be int64 of shape [6]; it is [6, 3] float32. {SUPPORTED}"],
     ),
     "int32": (replace(GOOD, train_y=Y.int()), ["train_y must be int64 of shape [6]; it is [6] int32"]),
     "classes": (replace(GOOD, classes=4), ["the DatasetTensors have classes = 4; the DatasetSpec declares 3"]),
@@ -85,8 +85,8 @@ FAULTS: dict[str, tuple[Any, list[str]]] = {
         DatasetTensors(X.long(), Y.float(), X[:2], Y[:2] + 5, 9),
         [
             "the DatasetTensors have classes = 9; the DatasetSpec declares 3",
-            f"{INPUT} [6, 1, 4, 4] int64. {KNOWN}",
-            f"train_y must be int64 of shape [6]; it is [6] float32. {KNOWN}",
+            f"{INPUT} [6, 1, 4, 4] int64. {SUPPORTED}",
+            f"train_y must be int64 of shape [6]; it is [6] float32. {SUPPORTED}",
             "test_y[0] is 5; classes = 3 allows 0 to 2",
         ],
     ),
@@ -130,11 +130,11 @@ SEQUENCE_SOURCE = DatasetSpec(lambda root: SEQUENCES, 6, (5,), 4, "six sequences
 SEQUENCE_FAULTS = {
     "images": (
         replace(SEQUENCES, test_x=X[:2]),
-        f"test_x must be int64 of shape [2, 5] (shape of its DatasetSpec); it is [2, 1, 4, 4] float32. {KNOWN}",
+        f"test_x must be int64 of shape [2, 5] (shape of its DatasetSpec); it is [2, 1, 4, 4] float32. {SUPPORTED}",
     ),
     "labels": (
         replace(SEQUENCES, test_y=Y[:2]),
-        f"test_y must be int64 of shape [2, 5] (shape of its DatasetSpec); it is [2] int64. {KNOWN}",
+        f"test_y must be int64 of shape [2, 5] (shape of its DatasetSpec); it is [2] int64. {SUPPORTED}",
     ),
     "token too large": (replace(SEQUENCES, train_x=TOKENS + 1), "train_x[0, 3] is 4; classes = 4 allows 0 to 3"),
 }

@@ -16,7 +16,7 @@ from fdabench.distributed.rendezvous import LOOPBACK, Rendezvous, open_local_sto
 from fdabench.engine.evaluate import EvalMetrics
 from fdabench.engine.workers import WorkerGroupState
 from fdabench.errors import ProcessLostError
-from fdabench.experiment.checkpoint.encoding import Codec
+from fdabench.experiment.checkpoint.encoding import StateCodec
 from fdabench.experiment.checkpoint.serialize import records_for
 from support.launch import launch
 from support.suites import SYNCHRONOUS, digits_suite
@@ -25,7 +25,7 @@ SUITE = digits_suite([SYNCHRONOUS], name="heard", steps=100_000, every_steps=50_
 
 
 def team_of(rank: int, size: int) -> TorchProcessGroup:
-    return TorchProcessGroup(rank, size, codec=Codec(records_for([]), torch.device("cpu")))
+    return TorchProcessGroup(rank, size, codec=StateCodec(records_for([]), torch.device("cpu")))
 
 
 def crew_of(rank: int) -> WorkerGroupState:
@@ -72,11 +72,11 @@ def hear_a_pickle() -> str:
 
     import torch.distributed as dist
 
-    class Says(Codec):
+    class Says(StateCodec):
         def encode(self, value: Any) -> bytes:
             return pickle.dumps(value)
 
-    codec = Codec(records_for([]), torch.device("cpu"))
+    codec = StateCodec(records_for([]), torch.device("cpu"))
     rank = dist.get_rank()
     team = TorchProcessGroup(rank, 2, codec=Says(*codec) if rank == 0 else codec)
     try:

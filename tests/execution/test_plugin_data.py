@@ -39,7 +39,7 @@ def test_data_of_a_plugin_are_loaded_and_hashed_once_and_built_in_data_not_at_al
 
 
 def test_other_processes_are_sent_the_hashes() -> None:
-    assert PackedPlugins((), {"mine": "a"}).unpacked().data_hashes == {"mine": "a"}
+    assert PackedPlugins((), {"mine": "a"}).unpack().data_hashes == {"mine": "a"}
     assert pack_plugins(replace(BUILT_IN, data_hashes={"mine": "a"})) == PackedPlugins((), {"mine": "a"})
 
 

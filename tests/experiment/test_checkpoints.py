@@ -20,7 +20,7 @@ from fdabench.core.channel import Channel
 from fdabench.core.strategy import Round, RoundInfo, StepContext, StepResult, SyncRule
 from fdabench.core.sync import synchronize
 from fdabench.execution.shared_data import load_datasets
-from fdabench.experiment.checkpoint.encoding import FORMAT_VERSION, Codec
+from fdabench.experiment.checkpoint.encoding import FORMAT_VERSION, StateCodec
 from fdabench.experiment.checkpoint.serialize import NotSerializableError, from_plain, records_for, to_plain
 from fdabench.experiment.execution_config import ExecutionConfig
 from fdabench.experiment.run_cell import CellCallbacks, ExecutionContext, run_cells_batched
@@ -475,7 +475,7 @@ def test_no_class_is_made_but_those_of_the_cells_own_files(change: Any) -> None:
 
 
 def coded(value: Any) -> Any:
-    codec = Codec(records_for([Mine]), torch.device("cpu"))
+    codec = StateCodec(records_for([Mine]), torch.device("cpu"))
     return codec.decode(codec.encode(value))
 
 
@@ -504,7 +504,7 @@ def test_what_was_one_tensor_is_one_again() -> None:
 
 def test_a_part_of_a_tensor_is_stored_as_a_part() -> None:
     big = torch.arange(1000.0)
-    codec = Codec(NOTHING_OWN, torch.device("cpu"))
+    codec = StateCodec(NOTHING_OWN, torch.device("cpu"))
     assert len(codec.encode(big[10:20])) < 400
     assert torch.equal(coded(big[10:20]), big[10:20])
     (stored,) = to_plain([big], NOTHING_OWN).tensors

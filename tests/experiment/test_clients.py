@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from fdabench.accounting.costs import total_bytes
-from fdabench.engine.clients import ClientDraw, Clients, Row
+from fdabench.engine.clients import ClientDraw, Clients, WorkerRow
 from fdabench.engine.sampling import IndependentBatchSampler
 from fdabench.errors import SuiteError
 from fdabench.experiment.run_cell import CellCallbacks, run_cells_batched
@@ -106,14 +106,14 @@ def test_bytes_are_those_of_the_participants(tmp_path: Path) -> None:
 class FakeRows:
     """Rows whose optimizer state counts the rounds that their clients have trained."""
 
-    def __init__(self, rows: list[Row]) -> None:
+    def __init__(self, rows: list[WorkerRow]) -> None:
         self.rows = rows
 
-    def take_rows(self, group: int) -> list[Row]:
+    def take_rows(self, group: int) -> list[WorkerRow]:
         taken, self.rows = self.rows, []
         return [row._replace(optimizer_state={"rounds": row.optimizer_state.get("rounds", 0) + 1}) for row in taken]
 
-    def put_rows(self, group: int, rows: list[Row]) -> None:
+    def put_rows(self, group: int, rows: list[WorkerRow]) -> None:
         self.rows = rows
 
 

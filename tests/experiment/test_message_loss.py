@@ -11,7 +11,7 @@ import torch
 
 from fdabench.codecs.int8 import Int8
 from fdabench.codecs.topk import TopK
-from fdabench.core.channel import Channel, MessageLoss
+from fdabench.core.channel import Channel, LossyMessages
 from fdabench.core.codec import Codec
 from fdabench.core.collective import InProcessCollective
 from fdabench.core.ledger import Ledger
@@ -53,13 +53,13 @@ def tables_of(cell: Cell) -> dict[str, list[dict[str, object]]]:
     }
 
 
-def channel_at(step: int, loss: MessageLoss | None) -> Channel:
+def channel_at(step: int, loss: LossyMessages | None) -> Channel:
     ledger = Ledger()
     ledger.step = step
     return Channel(InProcessCollective(WEIGHTS), ledger, loss=loss)
 
 
-def step_with_losses(loss: MessageLoss, arrive: int) -> int:
+def step_with_losses(loss: LossyMessages, arrive: int) -> int:
     return next(step for step in range(1, 1000) if int(loss.arrived(step).sum()) == arrive)
 
 
@@ -71,9 +71,9 @@ def test_without_a_loss_every_bit_is_the_same(strategy: str, tmp_path: Path) -> 
 
 
 def test_losses_depend_on_seed_and_step_only_and_have_their_probability() -> None:
-    loss = MessageLoss(0.25, 1, 7, WEIGHTS)
+    loss = LossyMessages(0.25, 1, 7, WEIGHTS)
     drawn = torch.stack([loss.arrived(step) for step in range(4000)]).double()
-    assert torch.equal(loss.arrived(3), MessageLoss(0.25, 4, 7, torch.full((4,), 0.25)).arrived(3))
+    assert torch.equal(loss.arrived(3), LossyMessages(0.25, 4, 7, torch.full((4,), 0.25)).arrived(3))
     assert not torch.equal(drawn, torch.stack([replace(loss, seed=8).arrived(step) for step in range(4000)]).double())
     # four standard deviations of a mean of 4,000 draws, and of the correlation of two workers
     assert drawn.mean(0).sub(0.75).abs().max() < 4 * (0.75 * 0.25 / 4000) ** 0.5
@@ -81,7 +81,7 @@ def test_losses_depend_on_seed_and_step_only_and_have_their_probability() -> Non
 
 
 def test_the_mean_is_that_of_the_messages_that_arrive() -> None:
-    loss, x_KD = MessageLoss(0.5, 1, 0, WEIGHTS), torch.arange(20.0).reshape(4, 5)
+    loss, x_KD = LossyMessages(0.5, 1, 0, WEIGHTS), torch.arange(20.0).reshape(4, 5)
     for arrive in (1, 2, 3):
         step = step_with_losses(loss, arrive)
         rows = loss.arrived(step)
@@ -101,7 +101,7 @@ def test_a_sync_without_a_quorum_leaves_model_and_server_as_they_were(
     server: ServerOptimizer, codec: Codec | None
 ) -> None:
     """All four messages arrive with a probability of 0.0001, and the workers return to the model they began with."""
-    loss = MessageLoss(0.9, 4, 0, equal_shares(4))
+    loss = LossyMessages(0.9, 4, 0, equal_shares(4))
     assert not any(loss.has_quorum(step) for step in range(1, 13))
     rounds, models = [], []
 

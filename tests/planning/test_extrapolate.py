@@ -30,8 +30,8 @@ def test_at_the_size_that_was_run_bytes_and_syncs_are_those_of_the_ledger(ran: A
     found = estimate_costs(list(ran.cells.values()), TargetScale(), "paper", results)
     assert [each.cell.label for each in found] == list(runs.index)
     for each in found:
-        assert each.demands is not None
-        low, high = each.demands
+        assert each.volumes is not None
+        low, high = each.volumes
         assert low == high
         assert low.wire_bytes == runs.at[each.cell.label, "bytes_total"]
         assert each.syncs == (runs.at[each.cell.label, "syncs"],) * 2
@@ -51,16 +51,16 @@ def test_bytes_are_exact_whole_numbers_of_any_size(cells: Change, convention: st
     initial = {"paper": 2 * workers * n, "star": 2 * workers * n, "upload": 0, "ring": 0}
     state = {"paper": workers * 8, "star": 2 * workers * 8, "upload": workers * 8, "ring": 2 * (workers - 1) * 8}
     found = {each.cell.label: each for each in estimate_costs(cells(), HUGE, convention)}
-    demands = {label: each.demands for label, each in found.items()}
-    ((low, high),) = [value for label, value in demands.items() if label == "Synchronous" and value is not None]
+    volumes = {label: each.volumes for label, each in found.items()}
+    ((low, high),) = [value for label, value in volumes.items() if label == "Synchronous" and value is not None]
     assert low.wire_bytes == high.wire_bytes == initial[convention] + steps * sync[convention]
     linear = next(
         each for each in found.values() if each.cell.label.startswith("LinearFDA") and "4" not in each.cell.label
     )
     assert linear.basis == "bound"
-    assert linear.demands is not None
+    assert linear.volumes is not None
     states = initial[convention] + steps * state[convention]
-    assert [demand.wire_bytes for demand in linear.demands] == [states, states + steps * sync[convention]]
+    assert [volume.wire_bytes for volume in linear.volumes] == [states, states + steps * sync[convention]]
 
 
 def test_a_rate_that_was_measured_is_taken_over_and_theta_grows_with_the_parameters(ran: Any) -> None:
@@ -121,11 +121,11 @@ def test_the_forecast_of_a_run_with_averaged_moments_is_its_ledger(
 def test_plan_and_extrapolation_forecast_the_same_bytes(
     cells: Change, changes: tuple[str, ...], convention: str
 ) -> None:
-    found = {each.cell.id: each.demands for each in estimate_costs(cells(*changes), TargetScale(), convention)}
+    found = {each.cell.id: each.volumes for each in estimate_costs(cells(*changes), TargetScale(), convention)}
     for cell in cells(*changes):
-        demands = found[cell.id]
-        assert demands is not None
-        assert forecast_bytes(ResolvedCell(cell.config), convention) == tuple(demand.wire_bytes for demand in demands)
+        volumes = found[cell.id]
+        assert volumes is not None
+        assert forecast_bytes(ResolvedCell(cell.config), convention) == tuple(volume.wire_bytes for volume in volumes)
 
 
 def test_memory_counts_every_vector_that_a_process_holds(cells: Change) -> None:

@@ -22,7 +22,7 @@ def forecast_of(workers: int, steps: int, syncs: int, states: int = 0, conventio
 def test_with_equal_machines_the_time_is_that_of_a_network() -> None:
     found = forecast_of(5, 100, 10, 100)
     equal = Fleet(Constant(), Links((1e6,), (0.01,)))
-    assert seconds_on_fleet(found, 10, equal, 0.5) == pytest.approx(found.demand(10).seconds(1e6, 0.01, 0.5))
+    assert seconds_on_fleet(found, 10, equal, 0.5) == pytest.approx(found.volume(10).seconds(1e6, 0.01, 0.5))
 
 
 def test_exponential_steps_with_a_barrier_each_take_the_harmonic_number() -> None:

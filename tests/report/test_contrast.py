@@ -25,8 +25,8 @@ from fdabench.report.figures.plot import FigureSpec
 from fdabench.report.page.render import house_style
 from fdabench.results.load import Results, load
 from fdabench.style.contrast import contrast, readable_color, text_color_on
-from fdabench.style.looks import assign_styles
-from support.components import PAINTS
+from fdabench.style.plot_style import assign_styles
+from support.components import COLOR_MARKERS
 from support.lenet5_results import LINEAR, SyntheticCell, write_lenet5_results
 from support.recorded_syncs import with_recorded_syncs
 
@@ -66,25 +66,30 @@ def test_ink_can_be_read(color: str) -> None:
 @pytest.mark.parametrize("family", [*KNOWN, *STRANGERS])
 @pytest.mark.parametrize("variants", [1, 2, 5, 40])
 def test_every_strategy_has_a_color_with_enough_contrast(family: str, variants: int) -> None:
-    looks = assign_styles(
-        {f"{family} θ={i}": family for i in range(variants)} | {name: name for name in STRANGERS}, PAINTS
+    styles = assign_styles(
+        {f"{family} θ={i}": family for i in range(variants)} | {name: name for name in STRANGERS}, COLOR_MARKERS
     )
-    assert min(contrast(look.color) for look in looks.values()) >= GRAPHICS
+    assert min(contrast(style.color) for style in styles.values()) >= GRAPHICS
 
 
 def test_the_papers_four_strategies_keep_its_colors_and_markers() -> None:
-    looks = assign_styles({name: name for name in KNOWN}, PAINTS)
-    red, green, blue = (to_rgba(looks[name].color)[:3] for name in ("SketchFDA", "LinearFDA", "FedAdam"))
+    styles = assign_styles({name: name for name in KNOWN}, COLOR_MARKERS)
+    red, green, blue = (to_rgba(styles[name].color)[:3] for name in ("SketchFDA", "LinearFDA", "FedAdam"))
     assert [int(np.argmax(color)) for color in (red, green, blue)] == [0, 1, 2]
-    assert looks["Synchronous"].color == "#000000"
-    assert [looks[name].marker for name in ("LinearFDA", "SketchFDA", "FedAdam", "Synchronous")] == ["^", "*", "o", "s"]
+    assert styles["Synchronous"].color == "#000000"
+    assert [styles[name].marker for name in ("LinearFDA", "SketchFDA", "FedAdam", "Synchronous")] == [
+        "^",
+        "*",
+        "o",
+        "s",
+    ]
 
 
 def test_shades_of_a_family_are_distinguishable() -> None:
     """By brightness as well, in order, so that a printer without colors shows them."""
     for family in KNOWN:
-        looks = assign_styles({f"{family} {i}": family for i in range(5)}, PAINTS)
-        steps = [contrast(look.color) for look in looks.values()]
+        styles = assign_styles({f"{family} {i}": family for i in range(5)}, COLOR_MARKERS)
+        steps = [contrast(style.color) for style in styles.values()]
         assert steps in (sorted(steps), sorted(steps, reverse=True))
         assert min(abs(a - b) for a, b in pairwise(steps)) > 0.2
 

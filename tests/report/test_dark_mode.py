@@ -9,8 +9,8 @@ import pytest
 
 from fdabench.style.contrast import blend, contrast
 from fdabench.style.dark import CARD, dark_color, declarations, variable
-from fdabench.style.looks import assign_styles
-from support.components import PAINTS
+from fdabench.style.plot_style import assign_styles
+from support.components import COLOR_MARKERS
 
 KNOWN = (
     "Synchronous",
@@ -30,9 +30,9 @@ GREATEST = contrast("white", CARD)
 @pytest.mark.parametrize("variants", [1, 5])
 def test_every_strategy_has_enough_contrast_in_dark_mode(variants: int) -> None:
     for family in KNOWN:
-        for look in assign_styles({f"{family} {i}": family for i in range(variants)}, PAINTS).values():
-            assert contrast(dark_color(look.color), CARD) >= 3.0
-            assert contrast(dark_color(look.color), CARD) >= min(contrast(look.color), GREATEST) * 0.99
+        for style in assign_styles({f"{family} {i}": family for i in range(variants)}, COLOR_MARKERS).values():
+            assert contrast(dark_color(style.color), CARD) >= 3.0
+            assert contrast(dark_color(style.color), CARD) >= min(contrast(style.color), GREATEST) * 0.99
 
 
 def test_the_order_of_contrasts_stays() -> None:

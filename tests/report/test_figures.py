@@ -22,8 +22,8 @@ from fdabench.report.figures.tags import number_tags, strategy_tag
 from fdabench.report.page.render import house_style
 from fdabench.results.load import Results
 from fdabench.results.names import strategy_family
-from fdabench.style.looks import assign_styles
-from support.components import PAINTS
+from fdabench.style.plot_style import assign_styles
+from support.components import COLOR_MARKERS
 from support.recorded_syncs import with_recorded_syncs
 
 MACHINES = {"devices": FLEETS["devices"]}
@@ -92,9 +92,9 @@ def test_iid_is_the_rightmost_value(full: Results) -> None:
 
 def test_no_two_strategies_share_a_color_or_a_marker() -> None:
     labels = {f"{name} θ={theta}": name for name in ("LinearFDA", "SketchFDA", "Kamp", "Gossip") for theta in range(5)}
-    looks = assign_styles(labels, PAINTS)
-    assert len({(look.marker, look.fill) for look in looks.values()}) == len(labels)
-    assert len({look.color for look in looks.values()}) == len(labels)
+    styles = assign_styles(labels, COLOR_MARKERS)
+    assert len({(style.marker, style.fill) for style in styles.values()}) == len(labels)
+    assert len({style.color for style in styles.values()}) == len(labels)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def relabeled(data: Any, suffix: str) -> Any:
     """The same results of strategies with longer names."""
     return replace(
         data,
-        looks={label + suffix: look for label, look in data.looks.items()},
+        styles={label + suffix: style for label, style in data.styles.items()},
         **{
             name: getattr(data, name).assign(label=getattr(data, name)["label"] + suffix)
             for name in ("runs", "evals", "rounds", "outcomes")

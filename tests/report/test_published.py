@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fdabench.analysis.data import combine_results
-from fdabench.analysis.published import Comparison, compare_with_published
+from fdabench.analysis.published import PublishedComparison, compare_with_published
 from fdabench.cell_config import ComponentConfig
 from fdabench.published.results import KINDS, STRATEGIES, PublishedResult, published, published_name
 from fdabench.registry.registry import BUILT_IN
@@ -28,11 +28,11 @@ SERVER = {"kind": "adam-keras", "lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps":
 FEDADAM = {"kind": "fedadam", "local_epochs": 1.0, "server": SERVER}
 
 
-def compared(root: Path, *cells: SyntheticCell, **lock: Any) -> Comparison:
+def compared(root: Path, *cells: SyntheticCell, **lock: Any) -> PublishedComparison:
     return compare_with_published(combine_results([load(write_lenet5_results(root / "hand", cells, **lock))]))
 
 
-def row(found: Comparison, quantity: str, **axes: Any) -> dict[str, Any]:
+def row(found: PublishedComparison, quantity: str, **axes: Any) -> dict[str, Any]:
     frame = found.frame[found.frame["quantity"] == quantity]
     for key, value in axes.items():
         frame = frame[frame[key] == value]

@@ -196,8 +196,8 @@ def test_reasons_are_on_the_page_and_in_the_summary(full: Results, full_report: 
 
 
 def test_near_ties_are_no_border(full: Results) -> None:
-    demands = combine_results([full]).demands
-    group = next(group for _, group in demands.groupby(["suite", "workload"]) if group["label"].nunique() > 1)
+    volumes = combine_results([full]).volumes
+    group = next(group for _, group in volumes.groupby(["suite", "workload"]) if group["label"].nunique() > 1)
     close, found = ties(group), fastest_regions(group)
     assert close.dtype == bool
     assert 0 < TIE < 1

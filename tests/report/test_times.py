@@ -54,7 +54,7 @@ def test_a_strategy_that_missed_the_target_is_not_in_the_tables(tmp_path: Path) 
 
 def test_the_map_agrees_with_the_seconds_at_its_corners(tmp_path: Path) -> None:
     data = data_of(tmp_path, MANY, FEW)
-    found = fastest_regions(data.demands)
+    found = fastest_regions(data.volumes)
     assert found["LinearFDA"][0, 0]
     # Synchronous waits 375 times, FDA 378 times
     assert found["Synchronous"][-1, -1]
@@ -130,7 +130,7 @@ def test_a_fleet_of_the_user_is_added_to_those_of_the_suite(tmp_path: Path) -> N
 
 def test_the_curves_begin_at_one_and_rise(tmp_path: Path) -> None:
     data = fleet_data_of(tmp_path, EQUAL)
-    for curve in jitter_curves(data, data.demands).values():
+    for curve in jitter_curves(data, data.volumes).values():
         assert curve[0] == pytest.approx(1)
         assert (curve[1:] > curve[:-1]).all()
         assert len(curve) == len(SIGMAS)
@@ -139,7 +139,7 @@ def test_the_curves_begin_at_one_and_rise(tmp_path: Path) -> None:
 def test_the_map_covers_the_plane_once(tmp_path: Path) -> None:
     """On a slow network FDA's fewer bytes decide; on a fast one the strategies are close."""
     data = fleet_data_of(tmp_path, EQUAL)
-    found = fastest_by_jitter(data, data.demands)
+    found = fastest_by_jitter(data, data.volumes)
     assert sum(region.astype(int) for region in found.values()).min() == 1
     assert sum(region.astype(int) for region in found.values()).max() == 1
     assert found["LinearFDA"][:, 0].all()
@@ -151,10 +151,10 @@ def test_the_map_covers_the_plane_once(tmp_path: Path) -> None:
 
 def test_both_figures_use_the_same_computed_curves(tmp_path: Path) -> None:
     data = fleet_data_of(tmp_path, EQUAL)
-    first = jitter_curves(data, data.demands)
-    fastest_by_jitter(data, data.demands)
-    assert jitter_curves(data, data.demands) is first
-    assert jitter_curves(data, data.demands[data.demands["label"] == "LinearFDA"]).keys() == {"LinearFDA"}
+    first = jitter_curves(data, data.volumes)
+    fastest_by_jitter(data, data.volumes)
+    assert jitter_curves(data, data.volumes) is first
+    assert jitter_curves(data, data.volumes[data.volumes["label"] == "LinearFDA"]).keys() == {"LinearFDA"}
 
 
 def test_the_first_screen_has_the_time_on_a_named_network_and_fleet(tmp_path: Path) -> None:

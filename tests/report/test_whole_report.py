@@ -61,7 +61,7 @@ def test_a_workload_that_stays_below_the_headline_target_is_shown_at_its_own(ful
     hits = full.hits.assign(reached=~is_hard & (target <= high) | is_hard & (target == low))
     data = combine_results([replace(full, hits=hits, lock=full.lock.with_changes({"headline": high}))])
     assert set(data.at_suite_target["target"]) == {high}
-    assert data.apart("full", hard) == "to 90 %: no strategy reached 99.9 %"
+    assert data.target_note("full", hard) == "to 90 %: no strategy reached 99.9 %"
     shown = data.at_workload_target.groupby("workload")["target"].unique().map(list)
     assert shown.drop(hard).map(lambda targets: targets == [high]).all()
     assert shown[hard] == [low]

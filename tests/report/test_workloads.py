@@ -109,7 +109,7 @@ def test_heterogeneity_draws_each_setting_for_itself(tmp_path: Path) -> None:
 def test_the_time_of_a_step_is_that_of_the_same_suite(full: Results) -> None:
     """Two suites with the same workload, one on a machine that takes twice as long."""
     slow = replace(full, runs=full.runs.assign(worker_steps_per_s=full.runs["worker_steps_per_s"] / 2))
-    steps = combine_results([full, slow]).demands.groupby("suite")["step_s"].first()
+    steps = combine_results([full, slow]).volumes.groupby("suite")["step_s"].first()
     assert steps["full #2"] == pytest.approx(2 * steps["full"])
 
 

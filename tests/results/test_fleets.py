@@ -13,7 +13,7 @@ import pytest
 
 from fdabench.accounting.costs import CONVENTIONS, EvalPoint
 from fdabench.accounting.fleets import FLEETS, Fleet, Links, fleet_time
-from fdabench.accounting.network_time import NETWORKS, demand_at
+from fdabench.accounting.network_time import NETWORKS, volume_at
 from fdabench.accounting.step_time import Constant, Exponential, Lognormal, Pareto, StepTime, Trace
 from fdabench.errors import ResultError, UsageError
 from fdabench.results.fleets import read_trace
@@ -48,7 +48,7 @@ def test_equal_machines_take_the_time_of_the_network(name: str, convention: str,
     network = NETWORKS[name]
     fleet = Fleet(Constant(), Links((network.bandwidth,), (network.latency,), network.shared))
     found = fleet_time(FDA, point, 5, convention, fleet, 0.02, seed=0)
-    expected = demand_at(FDA, point, 5, convention).seconds_on(NETWORKS[name], 0.02)
+    expected = volume_at(FDA, point, 5, convention).seconds_on(NETWORKS[name], 0.02)
     assert found.total == pytest.approx(expected, rel=1e-12)
     assert found.compute == pytest.approx(0.02 * point.step)
     assert found.waiting == pytest.approx(0, abs=1e-9)

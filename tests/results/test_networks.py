@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from fdabench.accounting.costs import EvalPoint
-from fdabench.accounting.network_time import NETWORKS, CommunicationDemand, Network, demand_at
+from fdabench.accounting.network_time import NETWORKS, CommunicationVolume, Network, volume_at
 
 COLUMNS = [
     *("kind", "first_step", "last_step", "count", "elements", "dtype", "payload_bytes"),
@@ -25,30 +25,30 @@ OWN, SHARED = Network(8000.0, 0.25, shared=False), Network(8000.0, 0.25, shared=
 
 def test_what_a_run_asks_of_a_network_by_hand() -> None:
     """At step 10: the distribution, ten states and one sync are twelve collectives of two trips."""
-    demand = demand_at(LEDGER, EvalPoint(10), K, "paper")
-    assert demand == CommunicationDemand(10, 24, 2 * K * MODEL * 2 + K * STATE * 10, K)
-    assert demand_at(LEDGER, EvalPoint(11), K, "paper").sequential_messages == 26
-    assert demand_at(LEDGER, EvalPoint(11, after_sync=True), K, "paper").sequential_messages == 28
+    volume = volume_at(LEDGER, EvalPoint(10), K, "paper")
+    assert volume == CommunicationVolume(10, 24, 2 * K * MODEL * 2 + K * STATE * 10, K)
+    assert volume_at(LEDGER, EvalPoint(11), K, "paper").sequential_messages == 26
+    assert volume_at(LEDGER, EvalPoint(11, after_sync=True), K, "paper").sequential_messages == 28
 
 
 def test_around_a_ring_goes_one_trip_for_each_neighbor_twice() -> None:
-    demand = demand_at(LEDGER, EvalPoint(10), K, "ring")
-    assert demand.sequential_messages == 12 * 2 * (K - 1)
-    assert demand.wire_bytes == 2 * (K - 1) * (MODEL + 10 * STATE)
+    volume = volume_at(LEDGER, EvalPoint(10), K, "ring")
+    assert volume.sequential_messages == 12 * 2 * (K - 1)
+    assert volume.wire_bytes == 2 * (K - 1) * (MODEL + 10 * STATE)
 
 
 def test_seconds_are_compute_and_trips_and_bytes() -> None:
     """8,000 bits a second carry 1,000 bytes; five workers' 20,400 bytes take 20.4 s in one channel, a fifth in five."""
-    demand = demand_at(LEDGER, EvalPoint(10), K, "paper")
-    assert demand.wire_bytes == 20_400
-    assert demand.seconds_on(SHARED, 0.1) == pytest.approx(10 * 0.1 + 24 * 0.25 + 20.4)
-    assert demand.seconds_on(OWN, 0.1) == pytest.approx(10 * 0.1 + 24 * 0.25 + 20.4 / 5)
+    volume = volume_at(LEDGER, EvalPoint(10), K, "paper")
+    assert volume.wire_bytes == 20_400
+    assert volume.seconds_on(SHARED, 0.1) == pytest.approx(10 * 0.1 + 24 * 0.25 + 20.4)
+    assert volume.seconds_on(OWN, 0.1) == pytest.approx(10 * 0.1 + 24 * 0.25 + 20.4 / 5)
 
 
 def test_without_latency_the_papers_channel_takes_its_bytes_over_half_a_gigabit() -> None:
     """GB * 8 / 0.5 Gbps, the paper's common channel without its factor of (K - 1) / K."""
-    demand = CommunicationDemand(1000, 10, 5 * 10**9, K)
-    assert demand.seconds_on(NETWORKS["fl-0.5Gbps-shared"], 0.0) == pytest.approx(5 * 8 / 0.5)
+    volume = CommunicationVolume(1000, 10, 5 * 10**9, K)
+    assert volume.seconds_on(NETWORKS["fl-0.5Gbps-shared"], 0.0) == pytest.approx(5 * 8 / 0.5)
 
 
 def test_names_say_what_the_networks_are() -> None:

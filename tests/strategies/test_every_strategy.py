@@ -99,7 +99,7 @@ def test_the_ledger_is_the_forecast_given_the_syncs(convention: str, name: str, 
     assert isinstance(strategy, HasTrafficForecast)
     size = RunSize(WORKERS, PARAMETERS, STEPS)
     found = forecast_strategy(strategy, PLANNED, size, (), convention)
-    expected, sent = found.demand(len(ran[name].syncs)), total_bytes(ran[name].ledger, WORKERS, convention).total
+    expected, sent = found.volume(len(ran[name].syncs)), total_bytes(ran[name].ledger, WORKERS, convention).total
     if isinstance(strategy, HasSyncRule) and strategy.rule.by_layer:
         assert sent <= expected.wire_bytes  # as if every sync were one of all layers
     else:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fdabench.cli.suites import grid_summary
 from fdabench.errors import SuiteError
-from fdabench.results.workloads import Workload, workloads_of
+from fdabench.results.workloads import WorkloadTitle, workloads_of
 from fdabench.suite import schema
 from fdabench.suite.reader import LoadedSuite
 
@@ -47,7 +47,7 @@ WITHIN = [
 ]
 
 
-def workloads(suite: LoadedSuite) -> dict[str, Workload]:
+def workloads(suite: LoadedSuite) -> dict[str, WorkloadTitle]:
     return workloads_of(suite.to_lock().cell)
 
 

@@ -7,16 +7,16 @@ from typing import Any
 from fdabench.cell_config import ComponentConfig
 from fdabench.registry.registry import BUILT_IN
 from fdabench.results.names import strategy_family
-from fdabench.style.looks import Paint, paint_of
+from fdabench.style.plot_style import ColorMarker, color_marker_of
 
 _ROLES = {"strategy": "strategies", "optimizer": "optimizers", "partition": "partitions"}
 _STRATEGIES = [ComponentConfig(kind) for kind in BUILT_IN.strategies if kind != "fda"]
 _STRATEGIES += [ComponentConfig("fda", {"monitor": ComponentConfig(kind)}) for kind in BUILT_IN.monitors]
 
-PAINTS: Mapping[str, Paint] = {
-    strategy_family(strategy, BUILT_IN.info): paint
+COLOR_MARKERS: Mapping[str, ColorMarker] = {
+    strategy_family(strategy, BUILT_IN.info): color_marker
     for strategy in _STRATEGIES
-    if (paint := paint_of(strategy, BUILT_IN.info)) is not None
+    if (color_marker := color_marker_of(strategy, BUILT_IN.info)) is not None
 }
 """By family, the color and marker of each built-in strategy."""
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.distributed.algorithms.ddp_comm_hooks.powerSGD_hook import PowerSGDState, powerSGD_hook
 from torch.distributed.algorithms.model_averaging.averagers import PeriodicModelAverager
 
-from fdabench.core.channel import MessageLoss
+from fdabench.core.channel import LossyMessages
 from fdabench.core.collective import AllGatherCollective, AllReduceCollective, Collective
 from fdabench.core.strategy import Strategy
 from fdabench.optimizers.adam import Adam, AdamW
@@ -37,8 +37,8 @@ class Case(NamedTuple):
     def shares(self, workers: int) -> torch.Tensor:
         return torch.tensor(SHARES[:workers]) / sum(SHARES[:workers]) if self.weighted else equal_shares(workers)
 
-    def loss(self, workers: int) -> MessageLoss | None:
-        return MessageLoss(0.3, 2, 5, self.shares(workers)) if self.lossy else None
+    def loss(self, workers: int) -> LossyMessages | None:
+        return LossyMessages(0.3, 2, 5, self.shares(workers)) if self.lossy else None
 
 
 def cases() -> dict[str, Case]:

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from fdabench.core.channel import Channel, MessageLoss
+from fdabench.core.channel import Channel, LossyMessages
 from fdabench.core.codec import Layout
 from fdabench.core.collective import Collective, InProcessCollective
 from fdabench.core.ledger import Ledger, LedgerEntry
@@ -120,7 +120,7 @@ def train(
     collective: Collective | None = None,
     dtype: torch.dtype = torch.float32,
     on_step: Callable[[StepEvent], None] = lambda event: None,
-    loss: MessageLoss | None = None,
+    loss: LossyMessages | None = None,
 ) -> TrainingRun:
     """Train the toy with a strategy.
 

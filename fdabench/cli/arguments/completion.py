@@ -38,7 +38,7 @@ def complete_results(incomplete: str) -> list[str]:
 
 def complete_results_or_cell(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the arguments of `show`: a results folder, then the ids of its cells and the words of their titles."""
-    folders = [str(each) for each in ctx.params.get("results") or ()]
+    folders = [str(folder) for folder in ctx.params.get("results") or ()]
     if not folders:
         return complete_results(incomplete)
     cells = _read_toml(Path(folders[0]) / LOCK).get("cell")
@@ -53,7 +53,7 @@ def complete_selection(ctx: typer.Context, incomplete: str) -> list[str]:
     # The line ends in `-k` without a value, so the arguments before it are not parsed.
     kinds = [kind for suite in ctx.args for kind in _kinds_in_suite(suite)]
     before, blank, word = incomplete.rpartition(" ")
-    words = [f"{before}{blank}{each}" for each in kinds or built_in_names("strategies", "STRATEGIES")]
+    words = [f"{before}{blank}{name}" for name in kinds or built_in_names("strategies", "STRATEGIES")]
     return _starting_with(f"{before}{blank}{word}", words)
 
 
@@ -108,10 +108,10 @@ def _paths(incomplete: str, suffix: str) -> list[str]:
 
 def _results_folders(incomplete: str) -> list[str]:
     folder, slash, _ = incomplete.rpartition("/")
-    begun = [path for path in _entries(Path(f"{folder}{slash}" or ".")) if path.is_dir()]
+    matches = [path for path in _entries(Path(f"{folder}{slash}" or ".")) if path.is_dir()]
     usual = [] if slash else [path for path in _entries(Path("results")) if path.is_dir()]
-    return [path.as_posix() for path in [*begun, *usual] if (path / LOCK).is_file()] or [
-        f"{path.as_posix()}/" for path in begun if not path.name.startswith(".")
+    return [path.as_posix() for path in [*matches, *usual] if (path / LOCK).is_file()] or [
+        f"{path.as_posix()}/" for path in matches if not path.name.startswith(".")
     ]
 
 
@@ -164,4 +164,4 @@ def _names(value: object) -> list[str]:
         return [value]
     if isinstance(value, dict):
         return _names(value.get("kind"))
-    return [name for each in value for name in _names(each)] if isinstance(value, list) else []
+    return [name for item in value for name in _names(item)] if isinstance(value, list) else []

@@ -186,36 +186,37 @@ def _columns(deployment: Deployment) -> tuple[Column, ...]:
 
 
 def _table(advice: Advice, deployment: Deployment) -> Table:
-    records = [_record(each, advice) for each in advice.estimates]
-    shown = [
-        record | {f"{name}_ratio": _ratio_text(ratio, advice.reference == each.label) for name, ratio in _ratios(each)}
-        for record, each in zip(records, advice.estimates, strict=True)
+    records = [_record(estimate, advice) for estimate in advice.estimates]
+    columns = [
+        record
+        | {f"{name}_ratio": _ratio_text(ratio, advice.reference == estimate.label) for name, ratio in _ratios(estimate)}
+        for record, estimate in zip(records, advice.estimates, strict=True)
     ]
-    return Table(shown, _columns(deployment), data=records)
+    return Table(columns, _columns(deployment), data=records)
 
 
-def _ratios(each: Estimate) -> tuple[tuple[str, Ratio], ...]:
-    return ("steps", each.steps), ("bytes", each.bytes), ("time", each.time)
+def _ratios(estimate: Estimate) -> tuple[tuple[str, Ratio], ...]:
+    return ("steps", estimate.steps), ("bytes", estimate.bytes), ("time", estimate.time)
 
 
-def _record(each: Estimate, advice: Advice) -> dict[str, object]:
+def _record(estimate: Estimate, advice: Advice) -> dict[str, object]:
     """Return the estimate for programs."""
     ratios = {
         f"{name}_ratio{end}": value
-        for name, ratio in _ratios(each)
+        for name, ratio in _ratios(estimate)
         for end, value in (("", ratio.mean), ("_low", ratio.low), ("_high", ratio.high), ("_bound", ratio.bound))
     }
     return {
-        "strategy": each.label,
-        "is_reference": each.label == advice.reference,
-        "is_fastest": each.label in (advice.estimates[0].label, *advice.level),
-        "reached": each.reached,
-        "runs": each.runs,
+        "strategy": estimate.label,
+        "is_reference": estimate.label == advice.reference,
+        "is_fastest": estimate.label in (advice.estimates[0].label, *advice.level),
+        "reached": estimate.reached,
+        "runs": estimate.runs,
         "target": advice.target,
-        "bytes": each.total_bytes,
-        "seconds": each.seconds,
-        "communication": each.communication,
-        "waiting": each.waiting,
+        "bytes": estimate.total_bytes,
+        "seconds": estimate.seconds,
+        "communication": estimate.communication,
+        "waiting": estimate.waiting,
         **ratios,
     }
 

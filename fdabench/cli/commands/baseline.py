@@ -133,5 +133,5 @@ def _revision(results: Results) -> str:
 def _versions(results: Results) -> str:
     """Return the versions of fdabench that computed the results, each with its commit if it ran from a git checkout."""
     environments = [record.environment for record in results.records.values()]
-    versions = {(str(each.get("fdabench", "")), str(each.get("git", ""))) for each in environments}
+    versions = {(str(environment.get("fdabench", "")), str(environment.get("git", ""))) for environment in environments}
     return ", ".join(f"{version} ({commit})" if commit else version for version, commit in sorted(versions) if version)

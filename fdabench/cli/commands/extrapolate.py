@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from fdabench.accounting.network_time import NETWORKS, CommunicationDemand, Network
+from fdabench.accounting.network_time import NETWORKS, CommunicationVolume, Network
 from fdabench.cli.console import print_note, print_result, print_table
 from fdabench.cli.option_values import parse_whole_number
 from fdabench.errors import ResultError, UsageError, did_you_mean
@@ -39,7 +39,7 @@ def parse_target_scale(text: str) -> TargetScale:
         name, _, value = (piece.strip() for piece in part.partition("="))
         if name not in MOST:
             faults.append(
-                f"{part.strip()!r}: expected {', '.join(f'{known}=N' for known in MOST)}{did_you_mean(name, MOST)}"
+                f"{part.strip()!r}: expected {', '.join(f'{key}=N' for key in MOST)}{did_you_mean(name, MOST)}"
             )
         elif name in values:
             faults.append(f"{name} is given twice")
@@ -81,7 +81,7 @@ def print_extrapolation(
     fleets = {table.name: fleet_of(table, Path()) for table in suite.suite.fleet}
     estimates = estimate_costs(cells, target, convention, measured_results, suite.registry, fleets)
     _print_notes(estimates, results if measured_results else None)
-    records = [_record(each, networks, fleets, convention) for each in estimates]
+    records = [_record(estimate, networks, fleets, convention) for estimate in estimates]
     print_table(Table(records, _costs(convention)), form)
     if form not in FOR_PROGRAMS:
         print_result("")
@@ -107,10 +107,11 @@ def _results(root: Path, cells: Sequence[Cell], suite: LoadedSuite) -> Results:
 def _print_notes(estimates: list[CostEstimate], results: Path | None) -> None:
     if results is not None:
         print_note(f"sync rates and the time of a step are those measured in {results.as_posix()}")
-    elif any(each.basis == "bound" for each in estimates):
+    elif any(estimate.basis == "bound" for estimate in estimates):
         print_note("no results are read: syncs are exact or bounds; --results FOLDER reads measured sync rates")
     if any(
-        each.theta is not None and each.projected_to.parameters != each.measured_at.parameters for each in estimates
+        estimate.theta is not None and estimate.projected_to.parameters != estimate.measured_at.parameters
+        for estimate in estimates
     ):
         print_note("theta is scaled with the number of parameters, as in the published rule")
     print_note(f"memory, computation and communication are modeled; {PAGE} has the formulas and their limits")
@@ -180,43 +181,43 @@ def _checked(record: Record) -> str:
     return f"bytes of {record['cells_as_predicted']} of {cells} cells" if cells else DASH
 
 
-def _communication_s(demand: CommunicationDemand, network: Network) -> float:
-    return float(demand.seconds_on(network, 0.0))
+def _communication_s(volume: CommunicationVolume, network: Network) -> float:
+    return float(volume.seconds_on(network, 0.0))
 
 
 def _record(
-    each: CostEstimate, networks: Mapping[str, Network], fleets: Iterable[str], convention: str
+    estimate: CostEstimate, networks: Mapping[str, Network], fleets: Iterable[str], convention: str
 ) -> dict[str, object]:
     """Return the estimate for programs.
 
     Bytes are integers, times are in seconds, and the scale of the measured rate is included.
     """
-    low, high = each.demands or (None, None)
-    least, most = each.syncs or (None, None)
-    measured = each.measured
+    low, high = estimate.volumes or (None, None)
+    least, most = estimate.syncs or (None, None)
+    measured = estimate.measured
     return {
-        "strategy": each.cell.label,
-        **each.cell.config.model_dump(include={"dataset", "model", "batch_size"}),
-        "partition": each.cell.config.partition.kind,
-        **each.projected_to._asdict(),
-        "theta": each.theta,
-        "syncs_basis": each.basis,
+        "strategy": estimate.cell.label,
+        **estimate.cell.config.model_dump(include={"dataset", "model", "batch_size"}),
+        "partition": estimate.cell.config.partition.kind,
+        **estimate.projected_to._asdict(),
+        "theta": estimate.theta,
+        "syncs_basis": estimate.basis,
         "syncs_least": least,
         "syncs_most": most,
         "convention": convention,
         "bytes_least": low.wire_bytes if low else None,
         "bytes_most": high.wire_bytes if high else None,
-        "memory_bytes": each.memory,
-        "compute_s": each.compute_s,
+        "memory_bytes": estimate.memory,
+        "compute_s": estimate.compute_s,
         **{f"{name}_least_s": _communication_s(low, network) if low else None for name, network in networks.items()},
         **{f"{name}_most_s": _communication_s(high, network) if high else None for name, network in networks.items()},
         **{
-            f"fleet_{name}_{end}_s": each.fleet_seconds[name][at] if name in each.fleet_seconds else None
+            f"fleet_{name}_{end}_s": estimate.fleet_seconds[name][at] if name in estimate.fleet_seconds else None
             for name in fleets
             for at, end in enumerate(("least", "most"))
         },
-        "measured_workers": each.measured_at.workers if measured else None,
-        "measured_parameters": each.measured_at.parameters if measured else None,
+        "measured_workers": estimate.measured_at.workers if measured else None,
+        "measured_parameters": estimate.measured_at.parameters if measured else None,
         "measured_syncs_per_step": float(measured.rate) if measured else None,
         "measured_cells": measured.cells if measured else 0,
         "cells_as_predicted": measured.predictions_hold if measured else 0,

@@ -12,7 +12,7 @@ baselines = typer.Typer(
     help="Manage the baseline of `check`, a text file to commit.", no_args_is_help=True, rich_markup_mode=None
 )
 
-BaselineFile = Annotated[
+BaselinePath = Annotated[
     Path, typer.Option("--baseline", metavar="FILE", help="Baseline file to update.", show_default=False)
 ]
 
@@ -57,7 +57,7 @@ def save(
 @with_exit_codes
 def accept(
     results: ResultsDir,
-    baseline: BaselineFile,
+    baseline: BaselinePath,
     reason: Annotated[str, typer.Option("--reason", help="Reason for the new numbers.", show_default=False)],
 ) -> None:
     """Write new results to a baseline, and the reason to its history."""

@@ -41,7 +41,7 @@ partition = {partition}   # how samples are divided among the workers
 
 
 @dataclass(frozen=True)
-class Workload:
+class WorkloadTemplate:
     """What `init` writes for a data set.
 
     Args:
@@ -72,13 +72,13 @@ def _accuracies(*targets: float) -> str:
     return f"targets = {f'{list(targets)}':<24}# test accuracies to reach, as fractions"
 
 
-WORKLOADS: Mapping[str, Workload] = {
-    "digits": Workload("mlp", 120, 20, "1.0", _accuracies(0.7, 0.8)),
-    "mnist": Workload("lenet5", 1000, 50, _PUBLISHED_THETA, _accuracies(0.95, 0.97)),
-    "fashion-mnist": Workload("lenet5", 1000, 50, _PUBLISHED_THETA, _accuracies(0.75, 0.8)),
-    "cifar10": Workload("cnn", 1200, 50, _PUBLISHED_THETA, _accuracies(0.4, 0.5)),
-    "cifar100": Workload("cnn", 2000, 100, _PUBLISHED_THETA, _accuracies(0.1, 0.2)),
-    "shakespeare": Workload(
+WORKLOADS: Mapping[str, WorkloadTemplate] = {
+    "digits": WorkloadTemplate("mlp", 120, 20, "1.0", _accuracies(0.7, 0.8)),
+    "mnist": WorkloadTemplate("lenet5", 1000, 50, _PUBLISHED_THETA, _accuracies(0.95, 0.97)),
+    "fashion-mnist": WorkloadTemplate("lenet5", 1000, 50, _PUBLISHED_THETA, _accuracies(0.75, 0.8)),
+    "cifar10": WorkloadTemplate("cnn", 1200, 50, _PUBLISHED_THETA, _accuracies(0.4, 0.5)),
+    "cifar100": WorkloadTemplate("cnn", 2000, 100, _PUBLISHED_THETA, _accuracies(0.1, 0.2)),
+    "shakespeare": WorkloadTemplate(
         "gpt-nano",
         600,
         25,
@@ -144,9 +144,9 @@ def ask(answers: Answers) -> Answers:
     dataset = answers.dataset or typer.prompt(f"Data set: {', '.join(WORKLOADS)}", "digits", err=True)
     usual = WORKLOADS[dataset].model if dataset in WORKLOADS else "mlp"
     model = answers.model or typer.prompt("Model", usual, err=True)
-    given = ",".join(answers.strategies) or typer.prompt("Strategies, with commas", ",".join(STRATEGIES), err=True)
+    names = ",".join(answers.strategies) or typer.prompt("Strategies, with commas", ",".join(STRATEGIES), err=True)
     workers = answers.workers or typer.prompt("Workers", 4, type=int, err=True)
-    return replace(answers, dataset=dataset, model=model, strategies=split_names(given), workers=workers)
+    return replace(answers, dataset=dataset, model=model, strategies=split_names(names), workers=workers)
 
 
 def split_names(text: str) -> tuple[str, ...]:

@@ -75,9 +75,9 @@ def _owner_lines(data: DatasetTensors) -> list[str]:
     sizes = counts.sum(1)
     with_samples = counts[sizes > 0] / sizes[sizes > 0, None]
     skew = np.average(abs(with_samples - counts.sum(0) / sizes.sum()).sum(1) / 2, weights=sizes[sizes > 0])
-    said = f"{plural(len(data.owner_names), 'owner')}, {_range([int(size) for size in sizes])} training samples each"
+    text = f"{plural(len(data.owner_names), 'owner')}, {_range([int(size) for size in sizes])} training samples each"
     distance = "the mean total variation distance between the labels of an owner and those of all"
-    return [f"owners: {said}", f"label skew: {skew:.3f} ({distance}; 0 = the same, near 1 = one class of many)"]
+    return [f"owners: {text}", f"label skew: {skew:.3f} ({distance}; 0 = the same, near 1 = one class of many)"]
 
 
 def _model_lines(text: str, shape: str, classes: int) -> list[str]:
@@ -87,8 +87,8 @@ def _model_lines(text: str, shape: str, classes: int) -> list[str]:
         table = text
     axes = tuple(int(part) if part.isdecimal() else 0 for part in shape.split("x"))
     if len(axes) not in (1, 3) or not all(axes) or classes < 2:
-        said = "expected CxHxW, as in 3x32x32, or the length of a sequence, as in 64, and at least 2 classes"
-        raise UsageError(f"--shape {shape} --classes {classes}: {said}")
+        message = "expected CxHxW, as in 3x32x32, or the length of a sequence, as in 64, and at least 2 classes"
+        raise UsageError(f"--shape {shape} --classes {classes}: {message}")
     name, spec = model_spec(table, BUILT_IN)
     facts = inspect_model(spec, axes, classes)
     return [f"model: {name}", *_fact_lines(facts), f"model = {format_toml(table)}"]

@@ -76,7 +76,9 @@ def _format_memory(vectors: float) -> str:
 def _drop_columns(table: Table) -> Table:
     """Remove the columns for display names and formulas, and every column that is empty in all rows."""
     left_out = ("display_name", "formula")
-    columns = [each for i, each in enumerate(table.columns) if each.key not in left_out and _has_content(table, i)]
+    columns = [
+        column for i, column in enumerate(table.columns) if column.key not in left_out and _has_content(table, i)
+    ]
     return Table(table.records, columns)
 
 

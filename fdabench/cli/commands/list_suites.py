@@ -15,7 +15,7 @@ def print_suites(form: str) -> None:
     records: list[dict[str, object]] = []
     for name, path in shipped_suites().items():
         loaded = read_suite(path)
-        about = loaded.suite.description.removesuffix(".")
-        records.append({"name": name, "cells": len(loaded.cells), "about": about})
+        description = loaded.suite.description.removesuffix(".")
+        records.append({"name": name, "cells": len(loaded.cells), "about": description})
     columns = (column("name"), column("cells"), column("about", "what it compares"))
     print_table(Table(records, columns), form)

@@ -57,9 +57,9 @@ def print_plan(request: PlanRequest, form: str) -> None:
     print_table((cells_table if request.every_cell else folded_table)(costs, convention), form)
     if form in AS_TABLE:
         return
-    to_run = [each for each in costs if request.fresh or each.cell_status.status not in FINISHED_STATUSES]
+    to_run = [cost for cost in costs if request.fresh or cost.cell_status.status not in FINISHED_STATUSES]
     jobs = default_jobs(parse_device("auto"))
-    seconds = estimated_seconds([each.cell_status.cell for each in to_run], store, jobs, suite.registry)
+    seconds = estimated_seconds([cost.cell_status.cell for cost in to_run], store, jobs, suite.registry)
     remaining = f": {total(to_run)}, about {format_duration(seconds)} with --jobs {jobs}" if to_run else ""
     print_result(f"total: {plural(len(statuses), 'cell')}, {total(costs)}")
     print_result(f"{summarize(statuses)}{remaining}")

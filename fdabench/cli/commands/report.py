@@ -34,8 +34,8 @@ def write_report(roots: Sequence[Path], out: Path | None, fleets: Sequence[str] 
             print_note(f"note: {error}")
     folder = out or _default_folder(roots[0], results[0].lock.suite)
     references = locked_citations(result.lock for result in results)
-    written = build_report(results, folder, references, machines)
-    print_result(f"{len(written)} files in {folder.as_posix()}; open {(folder / 'index.html').as_posix()}")
+    paths = build_report(results, folder, references, machines)
+    print_result(f"{len(paths)} files in {folder.as_posix()}; open {(folder / 'index.html').as_posix()}")
 
 
 def _default_folder(root: Path, suite: str) -> Path:
@@ -48,9 +48,9 @@ def _default_folder(root: Path, suite: str) -> Path:
     if not is_tracked(default):
         return default
     if is_tracked(fallback):
-        both = f"{default.as_posix()} and {fallback.as_posix()}"
+        folders = f"{default.as_posix()} and {fallback.as_posix()}"
         raise UsageError(
-            f"{both} are tracked by git; give the folder of the report, for example -o {default.as_posix()}"
+            f"{folders} are tracked by git; give the folder of the report, for example -o {default.as_posix()}"
         )
     print_note(
         f"note: {default.as_posix()} is tracked by git; the report is written to {fallback.as_posix()}. "

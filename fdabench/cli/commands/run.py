@@ -144,13 +144,15 @@ def _run_suite(
     statuses = cell_statuses(selected, store, hashed.registry)
     if request.selection.fresh:
         statuses = mark_all_to_run(statuses)
-    to_run = [each.cell for each in statuses if _is_to_run(each, request.selection)]
+    to_run = [status.cell for status in statuses if _is_to_run(status, request.selection)]
     context = make_context(to_run, store, hashed, data_dir(request.data_dir), request.execution, distributed)
     backend.check(to_run, context)
     live_log = open_live_log(request.log_to, store.root / "live") if request.log_to else None
     lock = _freeze(suite)
     store.write_lock(lock)
-    discard_checkpoints([each.cell.id for each in statuses if request.selection.fresh or each.status == "done"], store)
+    discard_checkpoints(
+        [status.cell.id for status in statuses if request.selection.fresh or status.status == "done"], store
+    )
     with progress_reporter(request.verbosity, len(to_run), ResultLines(store, lock)) as reporter:
         reporter.print_line(f"{suite.suite.name}: {grid_summary(suite)}  ->  {store.root.as_posix()}")
         reporter.print_line(f" {summarize(statuses)}")
@@ -171,7 +173,7 @@ def _run_suite(
     if len(ended) < len(to_run):
         stop.raise_reason()
     return any(state in FAILURE_STATES for state in ended) or any(
-        each.status == "failed" and each.cell not in to_run for each in statuses
+        status.status == "failed" and status.cell not in to_run for status in statuses
     )
 
 
@@ -183,14 +185,14 @@ def _freeze(suite: LoadedSuite) -> SuiteLock:
 
 def _select_cells(suite: LoadedSuite, selection: SelectionOptions) -> Sequence[Cell]:
     """Select cells by `-k`, and then by `--shard`."""
-    found = select(suite.cells, selection.expression) if selection.expression else suite.cells
-    return parse_shard(found, selection.shard) if selection.shard else found
+    cells = select(suite.cells, selection.expression) if selection.expression else suite.cells
+    return parse_shard(cells, selection.shard) if selection.shard else cells
 
 
-def _is_to_run(each: CellStatus, selection: SelectionOptions) -> bool:
-    if each.status == "failed":
+def _is_to_run(cell_status: CellStatus, selection: SelectionOptions) -> bool:
+    if cell_status.status == "failed":
         return selection.fresh or selection.retry_failed
-    return selection.fresh or each.status != "done"
+    return selection.fresh or cell_status.status != "done"
 
 
 def _handle_events(

@@ -29,7 +29,7 @@ MOST_NAMES = 8
 MOST_FAILED = 10
 
 
-class CellView(NamedTuple):
+class CellState(NamedTuple):
     """The current state of one cell."""
 
     cell: Cell
@@ -57,7 +57,7 @@ def print_status(root: Path, form: str) -> None:
         views = [_read_view(store, locked) for locked in lock.cell]
         table = _state_table(views, lock.suite)
         if form == "json":
-            details = [(each.state, _cell_details(each)) for each in views if each.state in (RUNNING, *FAILURE_STATES)]
+            details = [(view.state, _cell_details(view)) for view in views if view.state in (RUNNING, *FAILURE_STATES)]
             records = [
                 {**row, "details": [detail for state, detail in details if state == row["state"]]}
                 for row in table.records
@@ -70,18 +70,18 @@ def print_status(root: Path, form: str) -> None:
             print_result(line)
 
 
-def _read_view(store: ResultsFolder, locked: LockedCell) -> CellView:
+def _read_view(store: ResultsFolder, locked: LockedCell) -> CellState:
     record = store.read_record(locked.id)
     state = live_state(store, locked.id, record)
     pace = read_pace(store, locked.id, record) if record and state == RUNNING else None
-    return CellView(Cell.from_lock(locked), state, record, pace)
+    return CellState(Cell.from_lock(locked), state, record, pace)
 
 
-def _state_table(views: Sequence[CellView], suite: str) -> Table:
+def _state_table(views: Sequence[CellState], suite: str) -> Table:
     records = []
     for state in (*STATES, "all"):
-        matching = [each for each in views if state in (each.state, "all")]
-        labels = list(dict.fromkeys(each.cell.label for each in matching))
+        matching = [view for view in views if state in (view.state, "all")]
+        labels = list(dict.fromkeys(view.cell.label for view in matching))
         if matching or state == "all":
             records.append({"suite": suite, "state": state, "cells": len(matching), "which": labels})
     return Table(
@@ -93,12 +93,12 @@ def _format_which(record: Record) -> str:
     return str(record["suite"]) if record["state"] == "all" else join_first(record["which"], MOST_NAMES)
 
 
-def _cell_details(each: CellView) -> dict[str, object]:
-    record, pace = each.record, each.pace
+def _cell_details(view: CellState) -> dict[str, object]:
+    record, pace = view.record, view.pace
     process = record.process if record else None
     return {
-        "cell": each.cell.id,
-        "what": each.cell.title,
+        "cell": view.cell.id,
+        "what": view.cell.title,
         "host": process.host if process else None,
         "pid": process.pid if process else None,
         "step": pace.step if pace else None,
@@ -111,11 +111,11 @@ def _cell_details(each: CellView) -> dict[str, object]:
     }
 
 
-def _running_lines(views: Sequence[CellView], metric: Metric) -> Iterator[str]:
-    for each in views:
-        if each.record and each.record.process and each.state == RUNNING:
-            where = f"on {each.record.process.host}, process {each.record.process.pid}"
-            yield f"running  {each.cell.title}   {_format_pace(each.pace, metric)}{where}"
+def _running_lines(views: Sequence[CellState], metric: Metric) -> Iterator[str]:
+    for view in views:
+        if view.record and view.record.process and view.state == RUNNING:
+            location = f"on {view.record.process.host}, process {view.record.process.pid}"
+            yield f"running  {view.cell.title}   {_format_pace(view.pace, metric)}{location}"
 
 
 def _format_pace(pace: CellPace | None, metric: Metric) -> str:
@@ -127,8 +127,8 @@ def _format_pace(pace: CellPace | None, metric: Metric) -> str:
     return f"{format_count(pace.step)}/{format_count(pace.budget)} steps  {value}  {rate}{left}"
 
 
-def _failed_lines(views: Sequence[CellView], root: Path) -> Iterator[str]:
-    failed = [(each.cell, each.record) for each in views if each.record and each.state in FAILURE_STATES]
+def _failed_lines(views: Sequence[CellState], root: Path) -> Iterator[str]:
+    failed = [(view.cell, view.record) for view in views if view.record and view.state in FAILURE_STATES]
     lines = [f"{record.state}  {cell.title}\n       {describe_cause(record)}" for cell, record in failed]
     yield from truncate_list(lines, MOST_FAILED, "and {} more; --output-format json prints all")
     if failed:

@@ -83,12 +83,12 @@ def print_plugins(paths: Sequence[Path], form: str) -> None:
     if not paths:
         raise UsageError("validate: no suite file is given; give one or more")
     records = [
-        {"plug-in": each.path.as_posix(), "named by": f"{each.suite.as_posix()}: {each.place}"}
+        {"plug-in": file.path.as_posix(), "named by": f"{file.suite.as_posix()}: {file.place}"}
         for path in paths
-        for each in list_plugin_files(path)
+        for file in list_plugin_files(path)
     ]
     records += [
-        {"plug-in": f"{package.name} = {package.value}", "named by": f"installed: {package.where}"}
+        {"plug-in": f"{package.name} = {package.value}", "named by": f"installed: {package.declared_in}"}
         for package in installed_plugins()
     ]
     print_table(Table(records, [column("plug-in"), column("named by")]), form)

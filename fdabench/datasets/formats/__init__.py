@@ -10,12 +10,12 @@ from fdabench.datasets.formats.hf_disk import HfDisk
 from fdabench.datasets.formats.image_folder import ImageFolder
 from fdabench.datasets.formats.leaf import Leaf
 from fdabench.datasets.formats.npz import Npz
-from fdabench.datasets.formats.table import Table
+from fdabench.datasets.formats.table import TableFiles
 from fdabench.datasets.formats.text import Text
 from fdabench.datasets.formats.torchvision_root import TorchvisionRoot
 
 FORMATS: Mapping[str, type[DataFormat]] = {
-    "table": Table,
+    "table": TableFiles,
     "hf-disk": HfDisk,
     "npz": Npz,
     "image-folder": ImageFolder,

@@ -90,13 +90,13 @@ def open_data(source: DataFormat, name: str) -> OpenedData:
         DataError: as `DataFormat.read`.
     """
     data = load_data(source, Path())
-    about = f"{len(data.train_y)} training and {len(data.test_y)} test samples from {source.path}"
+    description = f"{len(data.train_y)} training and {len(data.test_y)} test samples from {source.path}"
     spec = DatasetSpec(
         partial(load_data, source),
         len(data.train_y),
         data.shape,
         data.classes,
-        about,
+        description,
         ComponentInfo(name=name),
         partial(_locate, source),
         data.task,
@@ -123,8 +123,8 @@ def _read(source: DataFormat, states: tuple[tuple[str, int, int], ...]) -> Datas
 
 
 def _state(file: Path) -> tuple[str, int, int]:
-    found = file.stat()
-    return file.as_posix(), found.st_size, found.st_mtime_ns
+    status = file.stat()
+    return file.as_posix(), status.st_size, status.st_mtime_ns
 
 
 def _locate(source: DataFormat, root: Path) -> str:
@@ -152,20 +152,20 @@ def single_file(key: str, path: str, example: str) -> Path:
     return file
 
 
-def missing_names(file: str, wanted: Mapping[str, str], known: Sequence[str], what: str) -> list[DataFault]:
+def missing_names(file: str, names: Mapping[str, str], available: Sequence[str], what: str) -> list[DataFault]:
     """One fault for each name that a file does not have.
 
     Args:
         file: the path in messages.
-        wanted: the name that is asked for, by the key that asks for it. An empty name asks for nothing.
-        known: the names in the file.
+        names: the required name, by the key that requires it. An empty name requires nothing.
+        available: the names in the file.
         what: what the names are, such as `column`.
     """
-    listed = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "") or "none"
+    text = ", ".join(available[:20]) + (", ..." if len(available) > 20 else "") or "none"
     return [
-        DataFault(key, f"{file} has no {what} {name!r}{did_you_mean(name, known) or f'; it has {listed}'}")
-        for key, name in wanted.items()
-        if name and name not in known
+        DataFault(key, f"{file} has no {what} {name!r}{did_you_mean(name, available) or f'; it has {text}'}")
+        for key, name in names.items()
+        if name and name not in available
     ]
 
 

@@ -27,12 +27,12 @@ def column_array(table: Any, name: str, key: str, place: str) -> Array:
         DataError: a value is missing or cannot be converted.
     """
     try:
-        return _converted(table.column(name).combine_chunks())
+        return _to_array(table.column(name).combine_chunks())
     except ValueError as error:
         raise DataError([DataFault(key, f"{place}: column {name!r}: {error}")]) from error
 
 
-def _converted(array: Any) -> Array:
+def _to_array(array: Any) -> Array:
     if isinstance(array, pa.ChunkedArray):  # combine_chunks of older pyarrow
         array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
     if isinstance(array, pa.ExtensionArray):
@@ -42,20 +42,20 @@ def _converted(array: Any) -> Array:
         raise ValueError(f"{array.null_count} values are missing, the first in row {row} (from 0)")
     kind = array.type
     if pa.types.is_dictionary(kind):
-        return _converted(array.dictionary_decode())
+        return _to_array(array.dictionary_decode())
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         return _lists(array)
     if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
-        return _converted(array.field("bytes"))
+        return _to_array(array.field("bytes"))
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
         return _images(array)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return np.array(array.to_pylist(), dtype=str)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
-        found: Array = array.to_numpy(zero_copy_only=False)
-        return found
+        values: Array = array.to_numpy(zero_copy_only=False)
+        return values
     if pa.types.is_decimal(kind):
-        return _converted(array.cast(pa.float64()))
+        return _to_array(array.cast(pa.float64()))
     raise ValueError(f"values of the type {kind} are not supported; expected numbers, strings, lists or images")
 
 
@@ -65,7 +65,7 @@ def _lists(array: Any) -> Array:
         raise ValueError(
             f"its lists have {min(lengths, default=0)} to {max(lengths, default=0)} values; expected one length"
         )
-    inner = _converted(array.flatten())
+    inner = _to_array(array.flatten())
     return inner.reshape(len(array), lengths[0], *inner.shape[1:])
 
 

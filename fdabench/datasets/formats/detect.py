@@ -42,26 +42,26 @@ def detect_format(path: Path) -> Detected:
     place = path.as_posix()
     if path.suffix == ".npz":
         return Detected({"kind": "npz", "path": place}, [])
-    if path.suffix in TABLES or (path.is_dir() and _has(path, [f"*{suffix}" for suffix in TABLES])):
-        found = read_table("path", place)
-        return Detected({"kind": "table", "path": place, **_table_keys(found.column_names)}, _columns(found))
+    if path.suffix in TABLES or (path.is_dir() and _matches_any(path, [f"*{suffix}" for suffix in TABLES])):
+        table = read_table("path", place)
+        return Detected({"kind": "table", "path": place, **_table_keys(table.column_names)}, _columns(table))
     if (path / "dataset_dict.json").is_file() or (path / STATE).is_file():
-        found = read_arrow(next(iter(split_folders(place).values())))
-        return Detected({"kind": "hf-disk", "path": place, **_disk_keys(found.column_names)}, _columns(found))
+        table = read_arrow(next(iter(split_folders(place).values())))
+        return Detected({"kind": "hf-disk", "path": place, **_disk_keys(table.column_names)}, _columns(table))
     for name, pattern in FILES.items():
-        if "/" in pattern and _has(path, [pattern]):
+        if "/" in pattern and _matches_any(path, [pattern]):
             return Detected({"kind": "torchvision", "name": name, "path": place}, [])
-    if path.suffix == ".json" or _has(path, ["*.json", "train/*.json"]):
+    if path.suffix == ".json" or _matches_any(path, ["*.json", "train/*.json"]):
         return Detected({"kind": "leaf", "path": place}, [])
     inside = path / "train" if (path / "train").is_dir() else path
     for pattern, keys in (("*/*", {}), ("*/*/*", {"owner": "folder"})):
-        if _has(inside, [f"{pattern}{suffix}" for suffix in IMAGES]):
+        if _matches_any(inside, [f"{pattern}{suffix}" for suffix in IMAGES]):
             return Detected({"kind": "image-folder", "path": place, **keys}, [])
-    said = "expected .parquet, .csv, .npz or .json files, folders of images, of save_to_disk or of torchvision"
-    raise DataError([DataFault("path", f"{place}: there is nothing that fdabench reads; {said}")])
+    message = "expected .parquet, .csv, .npz or .json files, folders of images, of save_to_disk or of torchvision"
+    raise DataError([DataFault("path", f"{place}: there is nothing that fdabench reads; {message}")])
 
 
-def _has(folder: Path, patterns: Sequence[str]) -> bool:
+def _matches_any(folder: Path, patterns: Sequence[str]) -> bool:
     return any(next(folder.glob(pattern), None) for pattern in patterns)
 
 
@@ -69,13 +69,17 @@ def _columns(table: Any) -> list[str]:
     return [f"{field.name} ({field.type!s:.60})" for field in table.schema]
 
 
-def _named(names: Sequence[str], usual: Sequence[str]) -> str:
+def _first_match(names: Sequence[str], usual: Sequence[str]) -> str:
     lower = {name.casefold(): name for name in reversed(names)}
     return next((lower[name] for name in usual if name in lower), "")
 
 
 def _table_keys(names: Sequence[str]) -> dict[str, str]:
-    keys = {"input": _named(names, INPUTS), "label": _named(names, LABELS), "owner": _named(names, OWNERS)}
+    keys = {
+        "input": _first_match(names, INPUTS),
+        "label": _first_match(names, LABELS),
+        "owner": _first_match(names, OWNERS),
+    }
     return {key: name for key, name in keys.items() if name}
 
 

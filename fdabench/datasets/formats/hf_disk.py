@@ -59,8 +59,8 @@ class HfDisk:
             if self.test_split:
                 raise DataError([DataFault("test_split", f"{self.path} is a single data set without splits")])
             return {"train": splits[""]}
-        wanted = {"split": self.split, "test_split": self.test_split}
-        if faults := missing_names(self.path, wanted, list(splits), "split"):
+        names = {"split": self.split, "test_split": self.test_split}
+        if faults := missing_names(self.path, names, list(splits), "split"):
             raise DataError(faults)
         test = self.test_split or ("test" if "test" in splits and self.split != "test" else "")
         return {"train": splits[self.split], **({"test": splits[test]} if test else {})}
@@ -68,10 +68,10 @@ class HfDisk:
     def _samples(self, folder: Path) -> Samples:
         place = folder.as_posix()
         table = read_arrow(folder)
-        wanted = {"input": self.input, "label": self.label, "owner": self.owner}
-        if faults := missing_names(place, wanted, table.column_names, "column"):
+        names = {"input": self.input, "label": self.label, "owner": self.owner}
+        if faults := missing_names(place, names, table.column_names, "column"):
             raise DataError(faults)
-        x, y = (column_array(table, wanted[key], key, place) for key in ("input", "label"))
+        x, y = (column_array(table, names[key], key, place) for key in ("input", "label"))
         owners = column_array(table, self.owner, "owner", place) if self.owner else None
         return Samples(place, x, y, owners, ("input", "label", "owner"))
 
@@ -97,10 +97,10 @@ def arrow_files(folder: Path) -> list[Path]:
     Raises:
         DataError: `state.json` or a file that it lists is missing.
     """
-    listed = _json("path", folder / STATE).get("_data_files")
+    entries = _json("path", folder / STATE).get("_data_files")
     names = (
-        [each.get("filename") if isinstance(each, dict) else None for each in listed]
-        if isinstance(listed, list)
+        [entry.get("filename") if isinstance(entry, dict) else None for entry in entries]
+        if isinstance(entries, list)
         else []
     )
     if not names or not all(_is_name(name) for name in names):
@@ -127,8 +127,8 @@ def read_arrow(folder: Path) -> Any:
                 tables.append(pa.ipc.open_stream(source).read_all())
             _ = tables[-1].column_names  # decodes them; damaged names raise UnicodeDecodeError
         except (pa.ArrowException, OSError, ValueError) as error:
-            said = f"{file}: it is no Arrow stream, or it is damaged: {first_line(error)}"
-            raise DataError([DataFault("path", said)]) from error
+            message = f"{file}: it is no Arrow stream, or it is damaged: {first_line(error)}"
+            raise DataError([DataFault("path", message)]) from error
     try:
         return pa.concat_tables(tables)
     except pa.ArrowException as error:
@@ -143,12 +143,12 @@ def _is_name(name: object) -> bool:
 
 def _json(key: str, file: Path) -> dict[str, Any]:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        said = f"{file}: cannot be read: {error.strerror}; expected a folder that datasets' save_to_disk wrote"
-        raise DataError([DataFault(key, said)]) from error
+        message = f"{file}: cannot be read: {error.strerror}; expected a folder that datasets' save_to_disk wrote"
+        raise DataError([DataFault(key, message)]) from error
     except (ValueError, RecursionError) as error:
         raise DataError([DataFault(key, f"{file}: not JSON: {first_line(error)}")]) from error
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise DataError([DataFault(key, f"{file}: expected a JSON object")])
-    return found
+    return content

@@ -53,11 +53,11 @@ class ImageFolder:
 
     def _images(self, folder: Path) -> list[Path]:
         pattern = "*/*/*" if self.owner == "folder" else "*/*"
-        found = [file for file in folder.glob(pattern) if file.suffix.lower() in SUFFIXES and file.is_file()]
-        if not found:
+        images = [file for file in folder.glob(pattern) if file.suffix.lower() in SUFFIXES and file.is_file()]
+        if not images:
             layout = "OWNER/CLASS/NAME.png" if self.owner == "folder" else "CLASS/NAME.png"
             raise DataError([DataFault("path", f"{folder}: there are no images; expected {layout} or .jpg")])
-        return sorted(found, key=lambda file: (file.name, file.parts))
+        return sorted(images, key=lambda file: (file.name, file.parts))
 
     def _samples(self, folder: Path) -> Samples:
         images, files, faults = [], self._images(folder), []

@@ -47,6 +47,6 @@ def stack_images(images: list[Array], names: list[str]) -> Array:
     """
     for image, name in zip(images, names, strict=True):
         if image.shape != images[0].shape:
-            said = f"{names[0]} has {list(images[0].shape)}"
-            raise ValueError(f"{name} has the shape {list(image.shape)}, but {said}; resize the images to one shape")
+            message = f"{names[0]} has {list(images[0].shape)}"
+            raise ValueError(f"{name} has the shape {list(image.shape)}, but {message}; resize the images to one shape")
     return np.stack(images)

@@ -74,8 +74,8 @@ def _samples(files: list[Path]) -> Samples:
     try:
         return Samples(place, np.array(x), np.array(y), np.array(owners, dtype=str))
     except (ValueError, OverflowError) as error:
-        said = f"{place}: inputs have different lengths, or are no numbers: {first_line(error)}"
-        raise DataError([DataFault("path", said)]) from error
+        message = f"{place}: inputs have different lengths, or are no numbers: {first_line(error)}"
+        raise DataError([DataFault("path", message)]) from error
 
 
 def _users(file: Path) -> Iterator[tuple[str, list[Any], list[Any]]]:
@@ -85,8 +85,8 @@ def _users(file: Path) -> Iterator[tuple[str, list[Any], list[Any]]]:
         DataError: the file is not JSON, or has another layout.
     """
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        users, data = found["users"], found["user_data"]
+        content = json.loads(file.read_text(encoding="utf-8"))
+        users, data = content["users"], content["user_data"]
         for user in users:
             inputs, labels = data[user]["x"], data[user]["y"]
             if not isinstance(inputs, list) or not isinstance(labels, list) or len(inputs) != len(labels):
@@ -97,5 +97,5 @@ def _users(file: Path) -> Iterator[tuple[str, list[Any], list[Any]]]:
             [DataFault("path", f"{file}: it is not JSON, or cannot be read: {first_line(error)}")]
         ) from error
     except (KeyError, TypeError) as error:
-        said = f"{file}: it does not have the layout of LEAF, users and user_data with x and y: {first_line(error)}"
-        raise DataError([DataFault("path", said)]) from error
+        message = f"{file}: it does not have the layout of LEAF, users and user_data with x and y: {first_line(error)}"
+        raise DataError([DataFault("path", message)]) from error

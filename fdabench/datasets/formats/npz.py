@@ -42,8 +42,8 @@ class Npz:
     def read(self) -> DatasetTensors:
         arrays = read_arrays(self.files()[0])
         has_test = any(name in arrays for name in TEST)
-        wanted = [*REQUIRED, *(TEST if has_test else ())]
-        faults = [fault for name in wanted for fault in missing_names(self.path, {"path": name}, list(arrays), "array")]
+        names = [*REQUIRED, *(TEST if has_test else ())]
+        faults = [fault for name in names for fault in missing_names(self.path, {"path": name}, list(arrays), "array")]
         if faults:
             raise DataError(faults)
         train = Samples(self.path, arrays["x_train"], arrays["y_train"], arrays.get("owner_train"))
@@ -67,6 +67,10 @@ def read_arrays(file: Path) -> dict[str, Array]:
     except DataError:
         raise
     except Exception as error:  # NumPy, zipfile and zlib raise many classes, AssertionError among them
-        said = "it has Python objects, which fdabench does not unpickle; save numbers or strings"
-        why = said if "allow_pickle" in str(error) else f"it is no NumPy archive, or it is damaged: {first_line(error)}"
-        raise DataError([DataFault("path", f"{file}: {why}")]) from error
+        pickled = "it has Python objects, which fdabench does not unpickle; save numbers or strings"
+        reason = (
+            pickled
+            if "allow_pickle" in str(error)
+            else f"it is no NumPy archive, or it is damaged: {first_line(error)}"
+        )
+        raise DataError([DataFault("path", f"{file}: {reason}")]) from error

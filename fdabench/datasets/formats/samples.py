@@ -57,21 +57,21 @@ def make_tensors(
     Raises:
         DataError: the samples are no data set; the error has all faults.
     """
-    given = [train, test] if isinstance(test, Samples) else [train]
-    faults = [fault for samples in given for fault in _faults(samples)]
+    splits = [train, test] if isinstance(test, Samples) else [train]
+    faults = [fault for samples in splits for fault in _faults(samples)]
     if not isinstance(test, Samples) and not 0 < test < 1:
         faults.append(DataFault("test", f"{test} is out of range: a share must be more than 0 and less than 1"))
-    inputs = [] if faults else [_inputs(samples, shape, normalize == "bytes", faults) for samples in given]
+    inputs = [] if faults else [_inputs(samples, shape, normalize == "bytes", faults) for samples in splits]
     if not faults and len({tuple(x.shape[1:]) for x in inputs}) > 1:
         shapes = " and ".join(str(list(x.shape[1:])) for x in inputs)
         faults.append(DataFault("test", f"training and test inputs must have the same shape; they have {shapes}"))
     if faults:
         raise DataError(faults)
-    classes, labels = _encode([samples.y for samples in given])
-    owned = [samples.owners for samples in given if samples.owners is not None]
-    if len(owned) not in (0, len(given)):
+    classes, labels = _encode([samples.y for samples in splits])
+    owner_columns = [samples.owners for samples in splits if samples.owners is not None]
+    if len(owner_columns) not in (0, len(splits)):
         raise DataError([DataFault("owner", f"{train.place}: either both splits have owners, or neither has")])
-    names, owners = _encode(owned)
+    names, owners = _encode(owner_columns)
     if not isinstance(test, Samples):
         rows = _draw(len(labels[0]), test, test_seed, train.place)
         inputs, labels, owners = ([of[0][row] for row in rows] if of else [] for of in (inputs, labels, owners))
@@ -90,18 +90,18 @@ def _faults(samples: Samples) -> list[DataFault]:
     if count == 0:
         faults.append(DataFault(x_key, f"{samples.place}: there are no samples"))
     if samples.x.dtype.kind not in "buif":
-        said = f"{samples.place}: inputs must be numbers; they are {samples.x.dtype}"
-        faults.append(DataFault(x_key, said))
-    named = ((y_key, "labels", samples.y), (owner_key, "owners", samples.owners))
-    for key, what, array in named:
+        message = f"{samples.place}: inputs must be numbers; they are {samples.x.dtype}"
+        faults.append(DataFault(x_key, message))
+    columns = ((y_key, "labels", samples.y), (owner_key, "owners", samples.owners))
+    for key, what, array in columns:
         if array is None:
             continue
         if array.shape != (count,):
-            said = f"{samples.place}: {what} must have the shape [{count}], one for each input; they have"
-            faults.append(DataFault(key, f"{said} {list(array.shape)}"))
+            message = f"{samples.place}: {what} must have the shape [{count}], one for each input; they have"
+            faults.append(DataFault(key, f"{message} {list(array.shape)}"))
         elif array.dtype.kind not in "buiU":
-            said = f"{samples.place}: {what} must be whole numbers or strings, without gaps; they are {array.dtype}"
-            faults.append(DataFault(key, said))
+            message = f"{samples.place}: {what} must be whole numbers or strings, without gaps; they are {array.dtype}"
+            faults.append(DataFault(key, message))
     return faults
 
 
@@ -115,8 +115,8 @@ def _inputs(samples: Samples, shape: str, are_bytes: bool, faults: list[DataFaul
     if shape:
         axes = _axes(shape)
         if axes is None or np.prod((count, *axes)) != x.size:
-            said = f"{samples.place}: an input has {x.size // count} numbers"
-            faults.append(DataFault("shape", f"{shape!r} does not fit: {said}; expected CxHxW, as in '1x28x28'"))
+            message = f"{samples.place}: an input has {x.size // count} numbers"
+            faults.append(DataFault("shape", f"{shape!r} does not fit: {message}; expected CxHxW, as in '1x28x28'"))
             return torch.empty(0)
         x = x.reshape(count, *axes)
     elif x.ndim <= 2:
@@ -126,17 +126,17 @@ def _inputs(samples: Samples, shape: str, are_bytes: bool, faults: list[DataFaul
     elif x.ndim == 4 and x.shape[3] in (1, 3, 4) and x.shape[1] not in (1, 3, 4):
         x = np.moveaxis(x, 3, 1)
     if x.ndim != 4 or x.size == 0:
-        said = f"{samples.place}: inputs must have the shape [N, F], [N, H, W], [N, C, H, W] or [N, H, W, C]"
-        faults.append(DataFault(key, f"{said}; they have {list(samples.x.shape)}"))
+        message = f"{samples.place}: inputs must have the shape [N, F], [N, H, W], [N, C, H, W] or [N, H, W, C]"
+        faults.append(DataFault(key, f"{message}; they have {list(samples.x.shape)}"))
         return torch.empty(0)
-    found = torch.from_numpy(np.ascontiguousarray(x).astype(np.float32))
+    inputs = torch.from_numpy(np.ascontiguousarray(x).astype(np.float32))
     if samples.x.dtype == np.uint8 or are_bytes:
-        found.div_(255)
-    finite = found.isfinite().flatten(1).all(1)
+        inputs.div_(255)
+    finite = inputs.isfinite().flatten(1).all(1)
     if not finite.all():
         row = int(torch.nonzero(~finite)[0])
         faults.append(DataFault(key, f"{samples.place}: sample {row} (from 0) has a value that is not finite"))
-    return found
+    return inputs
 
 
 def _axes(shape: str) -> tuple[int, ...] | None:
@@ -162,8 +162,8 @@ def _draw(count: int, share: float, seed: int, place: str) -> tuple[Tensor, Tens
     """The sorted rows of the training and the test set."""
     num_test = round(share * count)
     if not 0 < num_test < count:
-        said = f"{share} of {count} samples of {place} is {num_test} test samples; both sets need at least one"
-        raise DataError([DataFault("test", said)])
+        message = f"{share} of {count} samples of {place} is {num_test} test samples; both sets need at least one"
+        raise DataError([DataFault("test", message)])
     order = torch.from_numpy(np.random.default_rng(seed).permutation(count))
     return order[num_test:].sort().values, order[:num_test].sort().values
 

@@ -21,7 +21,7 @@ SUFFIXES = (".parquet", ".csv")
 
 
 @dataclass(frozen=True)
-class Table:
+class TableFiles:
     """Rows of Parquet or CSV files. Several files are joined in the order of their names.
 
     Args:
@@ -60,8 +60,8 @@ class Table:
         table = read_table(key, path)
         names = table.column_names
         inputs = [name for name in names if fnmatchcase(name, self.input) and name not in (self.label, self.owner)]
-        wanted = {"label": self.label, "owner": self.owner, **({} if inputs else {"input": self.input})}
-        if faults := missing_names(path, wanted, names, "column"):
+        required = {"label": self.label, "owner": self.owner, **({} if inputs else {"input": self.input})}
+        if faults := missing_names(path, required, names, "column"):
             raise DataError(faults)
         if not inputs:
             raise DataError([DataFault("input", f"{path}: no column except label and owner matches {self.input!r}")])
@@ -83,12 +83,12 @@ def table_files(key: str, path: str) -> list[Path]:
         DataError: there are none, or some have another suffix.
     """
     if has_magic(path):
-        found = sorted(Path(name) for name in glob(path, recursive=True))
+        candidates = sorted(Path(name) for name in glob(path, recursive=True))
     elif Path(path).is_dir():
-        found = sorted(file for file in Path(path).iterdir() if file.suffix.lower() in SUFFIXES)
+        candidates = sorted(file for file in Path(path).iterdir() if file.suffix.lower() in SUFFIXES)
     else:
-        found = [Path(path)] if Path(path).exists() else []
-    files = [file for file in found if file.is_file()]
+        candidates = [Path(path)] if Path(path).exists() else []
+    files = [file for file in candidates if file.is_file()]
     if not files:
         raise DataError([DataFault(key, f"{path}: there is no such file; expected .parquet or .csv files")])
     others = [file.name for file in files if file.suffix.lower() not in SUFFIXES]
@@ -111,16 +111,16 @@ def read_table(key: str, path: str) -> Any:
             names = tables[-1].column_names  # decodes them
         except (pa.ArrowException, OSError, ValueError) as error:
             kind = file.suffix.lower()
-            said = f"{file}: it is no {kind} file, or it is damaged: {first_line(error)}"
-            raise DataError([DataFault(key, said)]) from error
+            message = f"{file}: it is no {kind} file, or it is damaged: {first_line(error)}"
+            raise DataError([DataFault(key, message)]) from error
         if names != tables[0].column_names:
-            said = f"{file} has the columns {names}; those of the first file are"
-            raise DataError([DataFault(key, f"{said} {tables[0].column_names}")])
+            message = f"{file} has the columns {names}; those of the first file are"
+            raise DataError([DataFault(key, f"{message} {tables[0].column_names}")])
     try:
         return pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:
-        said = f"{path}: columns of its files have different types: {first_line(error)}"
-        raise DataError([DataFault(key, said)]) from error
+        message = f"{path}: columns of its files have different types: {first_line(error)}"
+        raise DataError([DataFault(key, message)]) from error
 
 
 def _read_parquet(file: Path) -> Any:
@@ -140,6 +140,6 @@ def input_array(table: Any, names: list[str], place: str) -> Array:
         name for name, column in zip(names, columns, strict=True) if column.ndim != 1 or column.dtype.kind not in "buif"
     ]
     if odd:
-        said = f"{place}: {', '.join(map(repr, odd[:10]))} have no numbers"
-        raise DataError([DataFault("input", f"{said}; name the columns of the inputs, as in input = 'pixel*'")])
+        message = f"{place}: {', '.join(map(repr, odd[:10]))} have no numbers"
+        raise DataError([DataFault("input", f"{message}; name the columns of the inputs, as in input = 'pixel*'")])
     return np.stack(columns, 1)

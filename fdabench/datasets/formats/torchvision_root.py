@@ -49,16 +49,16 @@ class TorchvisionRoot:
 
     def __post_init__(self) -> None:
         if self.name not in FILES:
-            known = f"allowed: {', '.join(FILES)}{did_you_mean(self.name, FILES)}"
-            raise ValueError(f'name: "{self.name}" is unknown; {known}')
+            allowed = f"allowed: {', '.join(FILES)}{did_you_mean(self.name, FILES)}"
+            raise ValueError(f'name: "{self.name}" is unknown; {allowed}')
 
     def files(self) -> list[Path]:
         pattern = FILES[self.name]
-        found = sorted(file for file in Path(self.path).glob(pattern) if file.is_file())
-        if not found:
-            said = f"{self.path}: there is no {pattern}, where torchvision keeps the files of {self.name}"
-            raise DataError([DataFault("path", said)])
-        return found
+        paths = sorted(file for file in Path(self.path).glob(pattern) if file.is_file())
+        if not paths:
+            message = f"{self.path}: there is no {pattern}, where torchvision keeps the files of {self.name}"
+            raise DataError([DataFault("path", message)])
+        return paths
 
     def read(self) -> DatasetTensors:
         train, test = (self._samples(part) for part in ("train", "test"))
@@ -68,9 +68,9 @@ class TorchvisionRoot:
         cls = getattr(import_torchvision("datasets"), self.name)
         which: dict[str, Any] = {"split": part} if self.name in BY_SPLIT else {"train": part == "train"}
         try:
-            found = cls(self.path, download=False, **which)
+            data = cls(self.path, download=False, **which)
         except Exception as error:  # a damaged file raises whatever its parser does
-            said = f"{self.path}: torchvision cannot read {self.name}: {first_line(error)}"
-            raise DataError([DataFault("path", said)]) from error
-        labels = found.targets if hasattr(found, "targets") else found.labels
-        return Samples(f"{self.path} ({part})", np.asarray(found.data), np.asarray(labels).astype(np.int64))
+            message = f"{self.path}: torchvision cannot read {self.name}: {first_line(error)}"
+            raise DataError([DataFault("path", message)]) from error
+        labels = data.targets if hasattr(data, "targets") else data.labels
+        return Samples(f"{self.path} ({part})", np.asarray(data.data), np.asarray(labels).astype(np.int64))

@@ -26,27 +26,27 @@ class SequentialGradients:
         self._gradients = [list(unflatten(g_D, weights)) for g_D in rows.g_KD]
         self._buffers = [list(zip(buffers, unflatten(b_B, buffers), strict=True)) for b_B in rows.b_KB]
 
-    def __call__(self, drawn: Sequence[Indices], keys_KL: Tensor) -> BatchMetrics:
+    def __call__(self, batches: Sequence[Indices], keys_KL: Tensor) -> BatchMetrics:
         """Write the gradient of each worker's mean loss over its batch into `g_KD`."""
         self._model.train()
         attention = plain_attention() if self._examples.x.is_cuda else nullcontext()
         with matmul_precision(self._precision), attention:
-            seen = [
+            results = [
                 self._worker_gradients(k, indices, key_L)
-                for k, (indices, key_L) in enumerate(zip(drawn, keys_KL, strict=True))
+                for k, (indices, key_L) in enumerate(zip(batches, keys_KL, strict=True))
             ]
-        losses, accuracies = zip(*seen, strict=True)
+        losses, accuracies = zip(*results, strict=True)
         return BatchMetrics(torch.stack(losses), torch.stack(accuracies))
 
     def _worker_gradients(self, k: int, indices: Indices, key_L: Tensor) -> tuple[Tensor, Tensor]:
         self._bind(k, key_L)
-        drawn = torch.from_numpy(indices).to(self._examples.x.device)
-        x, y = self._examples.select(drawn)
+        batch = torch.from_numpy(indices).to(self._examples.x.device)
+        x, y = self._examples.select(batch)
         with autocast(self._precision, x.device):
             logits = self._model(x)
             loss = cross_entropy(logits, y)
-        for gradient, found in zip(self._gradients[k], torch.autograd.grad(loss, self._parameters), strict=True):
-            gradient.copy_(found)
+        for gradient, computed in zip(self._gradients[k], torch.autograd.grad(loss, self._parameters), strict=True):
+            gradient.copy_(computed)
         return loss.detach(), correct_predictions(logits.detach(), y).float().mean()
 
     def _bind(self, k: int, key_L: Tensor) -> None:

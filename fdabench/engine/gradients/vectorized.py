@@ -44,10 +44,10 @@ class VectorizedGradients:
         self._mapped = vmap(grad_and_value(self._loss, has_aux=True))
         self._graphs: dict[int, GraphedFunction] = {}
 
-    def __call__(self, drawn: Sequence[Indices], keys_KL: Tensor) -> BatchMetrics:
+    def __call__(self, batches: Sequence[Indices], keys_KL: Tensor) -> BatchMetrics:
         """Write the gradient of each worker's mean loss over its batch into `g_KD`."""
         self._model.train()
-        stacks = list(_group_by_batch_size(drawn))
+        stacks = list(_group_by_batch_size(batches))
         if len(stacks) == 1 and self._examples.x.is_cuda:
             return self._graphed(stacks[0][1], keys_KL)
         loss_K, accuracy_K = torch.empty_like(self._rows.w_KD[:, 0]), torch.empty_like(self._rows.w_KD[:, 0])
@@ -70,11 +70,11 @@ class VectorizedGradients:
         """Losses and accuracies of these workers; writes their gradients and running statistics into their rows."""
         x, y = self._examples.x[indices], self._examples.y[indices]
         with matmul_precision(self._precision), plain_attention(), _float_batch_norm(self._model):
-            g_MD, (loss_M, seen) = self._mapped(self._rows.w_KD[members], self._rows.b_KB[members], keys, x, y)
+            g_MD, (loss_M, outputs) = self._mapped(self._rows.w_KD[members], self._rows.b_KB[members], keys, x, y)
         self._rows.g_KD[members] = g_MD
-        if seen.statistics:
-            self._rows.b_KB[members] = torch.cat([part.flatten(1) for part in seen.statistics.values()], 1)
-        return BatchMetrics(loss_M, seen.accuracy)
+        if outputs.statistics:
+            self._rows.b_KB[members] = torch.cat([part.flatten(1) for part in outputs.statistics.values()], 1)
+        return BatchMetrics(loss_M, outputs.accuracy)
 
     def _loss(self, w_D: Tensor, b_B: Tensor, key_L: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, _StepAux]:
         weights = dict(zip(self._names, unflatten(w_D, self._like), strict=True))
@@ -101,12 +101,12 @@ def _float_batch_norm(model: nn.Module) -> Iterator[None]:
             hook.remove()
 
 
-def _group_by_batch_size(drawn: Sequence[Indices]) -> Iterator[tuple[WorkerIndex, Indices]]:
+def _group_by_batch_size(batches: Sequence[Indices]) -> Iterator[tuple[WorkerIndex, Indices]]:
     """Group workers by batch size: their indices and their stacked batches. Almost always there is one group."""
-    sizes = np.array([len(indices) for indices in drawn])
+    sizes = np.array([len(indices) for indices in batches])
     if (sizes == sizes[0]).all():
-        yield slice(None), np.stack(drawn)
+        yield slice(None), np.stack(batches)
         return
     for size in np.unique(sizes):
         members = np.flatnonzero(sizes == size)
-        yield members, np.stack([indices for indices in drawn if len(indices) == size])
+        yield members, np.stack([indices for indices in batches if len(indices) == size])

@@ -61,7 +61,7 @@ class Source(Protocol):
     def readinto(self, content: Any, /) -> int | None: ...
 
 
-class Codec(NamedTuple):
+class StateCodec(NamedTuple):
     """Encodes and decodes the states of one cell."""
 
     records: RecordTypes
@@ -87,7 +87,7 @@ class Codec(NamedTuple):
         return from_plain(read(BytesIO(content), len(content), self.device), self.records)
 
 
-def codec_for(config: CellConfig, registry: Registry, device: torch.device) -> Codec:
+def codec_for(config: CellConfig, registry: Registry, device: torch.device) -> StateCodec:
     """Return the codec for the states of a cell.
 
     Args:
@@ -95,14 +95,14 @@ def codec_for(config: CellConfig, registry: Registry, device: torch.device) -> C
         registry: the components that it names.
         device: of this process.
     """
-    return Codec(records_for(kinds_of(config, registry)), device)
+    return StateCodec(records_for(kinds_of(config, registry)), device)
 
 
 def kinds_of(config: CellConfig, registry: Registry) -> list[type]:
     """Return the classes of the components of a cell that have a state, such as its strategy and its optimizer."""
     roles = (*STRATEGY_ROLES, "optimizers")
-    named = [(role, name) for role, name in components_used(config, registry) if role in roles]
-    return [getattr(registry, role)[name] for role, name in named]
+    components = [(role, name) for role, name in components_used(config, registry) if role in roles]
+    return [getattr(registry, role)[name] for role, name in components]
 
 
 def write(sink: Sink, packed: PlainState) -> None:
@@ -112,8 +112,8 @@ def write(sink: Sink, packed: PlainState) -> None:
         NotSerializableError: a tensor has a dtype that the format does not support.
     """
     orders = [_order(x) for x in packed.tensors]
-    about = [_about(x, order) for x, order in zip(packed.tensors, orders, strict=True)]
-    header = json.dumps({"tree": packed.tree, "tensors": about}).encode()
+    headers = [_about(x, order) for x, order in zip(packed.tensors, orders, strict=True)]
+    header = json.dumps({"tree": packed.tree, "tensors": headers}).encode()
     sink.write(FORMAT_VERSION)
     sink.write(len(header).to_bytes(_LENGTH, "little"))
     sink.write(header)
@@ -137,8 +137,8 @@ def read(source: Source, size: int, device: torch.device) -> PlainState:
     header = json.loads(source.read(length))
     left -= length
     tensors = []
-    for about in header["tensors"]:
-        dtype, shape, order = _DTYPES[about["dtype"]], about["shape"], about["order"]
+    for tensor in header["tensors"]:
+        dtype, shape, order = _DTYPES[tensor["dtype"]], tensor["shape"], tensor["order"]
         if not all(type(extent) is int and extent >= 0 for extent in shape) or sorted(order) != list(range(len(shape))):
             raise ValueError(f"a tensor of the shape {shape!r:.60}, with its axes as in {order!r:.60}")
         count = 1
@@ -151,7 +151,7 @@ def read(source: Source, size: int, device: torch.device) -> PlainState:
         if count and source.readinto(_bytes_of(as_stored)) != as_stored.nbytes:
             raise ValueError("it is cut short")
         x = as_stored.permute([order.index(axis) for axis in range(len(shape))])
-        tensors.append(x if about["place"] == _CPU else x.to(device))
+        tensors.append(x if tensor["place"] == _CPU else x.to(device))
     if left:
         raise ValueError(f"{left} bytes too many")
     return PlainState(header["tree"], tensors)

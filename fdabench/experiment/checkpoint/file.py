@@ -15,7 +15,7 @@ from time import monotonic
 from typing import IO, Any
 
 from fdabench.errors import ResultError
-from fdabench.experiment.checkpoint.encoding import FORMAT_VERSION, Codec, read, write
+from fdabench.experiment.checkpoint.encoding import FORMAT_VERSION, StateCodec, read, write
 from fdabench.experiment.checkpoint.serialize import NotSerializableError, from_plain, to_plain
 from fdabench.experiment.checkpoint.state import CheckpointState
 from fdabench.regular_files import open_regular
@@ -48,7 +48,7 @@ class CheckpointFile:
 
     path: Path
     fingerprint: Mapping[str, object]
-    codec: Codec
+    codec: StateCodec
     check: Callable[[object], None]
     on_warning: Callable[[str], None] = _no_warning
     interval_s: float = DEFAULT_INTERVAL_S
@@ -66,7 +66,7 @@ class CheckpointFile:
         """Write a checkpoint. If that fails, the reason is reported by `on_warning`, and the cell continues."""
         if self._disabled:
             return
-        begun = monotonic()
+        start = monotonic()
         try:
             packed = to_plain({"about": self._text(), "snapshot": snapshot}, self.codec.records)
             atomic_write(self.path, lambda file: _write(file, packed))
@@ -75,7 +75,7 @@ class CheckpointFile:
         except (ResultError, RuntimeError) as error:
             # the disk is full or the folder was removed; a later attempt may succeed
             self.on_warning(f"no checkpoint: {error}")
-        took = monotonic() - begun
+        took = monotonic() - start
         self._next_due = monotonic() + max(self.interval_s, took / MAX_TIME_SHARE)
 
     def give_up(self, error: Exception) -> None:
@@ -123,9 +123,9 @@ class CheckpointFile:
                 raise ValueError("it is damaged: its content is not what its SHA-256 says")
             file.seek(0)
             packed = read(file, size, self.codec.device)
-        found = packed.tree["dict"]
-        about, state = (value for name, value in found if name in ("about", "snapshot"))
-        if about != self._text():
+        content = packed.tree["dict"]
+        fingerprint, state = (value for name, value in content if name in ("about", "snapshot"))
+        if fingerprint != self._text():
             return None
         snapshot: CheckpointState = from_plain(packed._replace(tree=state), self.codec.records)
         self.check(snapshot)

@@ -53,14 +53,14 @@ class PlainState(NamedTuple):
 class RecordTypes:
     """The allow-list of record classes."""
 
-    ours: Mapping[str, type]
+    built_in: Mapping[str, type]
     packages: frozenset[str] = frozenset()
     """Names of the top-level packages or modules of plug-ins' components."""
 
-    def found(self, path: str) -> type | None:
+    def find(self, path: str) -> type | None:
         """The class of this name, if it is allowed and its module is loaded."""
-        if path in self.ours:
-            return self.ours[path]
+        if path in self.built_in:
+            return self.built_in[path]
         module, _, name = path.partition(":")
         if module.split(".")[0] not in self.packages:
             return None
@@ -114,7 +114,7 @@ class _Packer:
             return {"number": self.array(np.asarray(value))}
         if _names(kind) is None:
             raise NotSerializableError(f"a {kind.__module__}.{kind.__qualname__}")
-        if self.records.found(_path(kind)) is not kind:
+        if self.records.find(_path(kind)) is not kind:
             raise NotSerializableError(
                 f"a {_path(kind)}, which is not at the top of a module of fdabench's states or of the cell's plug-ins"
             )
@@ -144,10 +144,10 @@ class _Packer:
 
 _PACKERS: Mapping[type, Callable[[_Packer, Any], Any]] = {
     Tensor: _Packer.tensor,
-    list: lambda packer, value: [packer.to_plain(each) for each in value],
-    tuple: lambda packer, value: {"tuple": [packer.to_plain(each) for each in value]},
+    list: lambda packer, value: [packer.to_plain(item) for item in value],
+    tuple: lambda packer, value: {"tuple": [packer.to_plain(item) for item in value]},
     dict: lambda packer, value: {
-        "dict": [[packer.to_plain(key), packer.to_plain(each)] for key, each in value.items()]
+        "dict": [[packer.to_plain(key), packer.to_plain(item)] for key, item in value.items()]
     },
     np.ndarray: lambda packer, value: {"array": packer.array(value)},
     Fraction: lambda packer, value: {"fraction": [value.numerator, value.denominator]},
@@ -161,11 +161,11 @@ class _Unpacker:
 
     def from_plain(self, packed: Any) -> Any:
         if isinstance(packed, list):
-            return [self.from_plain(each) for each in packed]
+            return [self.from_plain(value) for value in packed]
         if not isinstance(packed, dict):
             return packed
         if packed.keys() == {"record", "fields"}:
-            return self.made(packed["record"], packed["fields"])
+            return self.make_record(packed["record"], packed["fields"])
         ((tag, content),) = packed.items()
         return _UNPACKERS[tag](self, content)
 
@@ -181,13 +181,13 @@ class _Unpacker:
             raise ValueError(f"an array of {dtype!r:.60} that was not stored as bytes")
         return flat.numpy().view(np.dtype(dtype)).reshape(shape).copy()
 
-    def made(self, path: object, stored: object) -> object:
+    def make_record(self, path: object, stored: object) -> object:
         """Build a record from its fields, without a call of its constructor."""
-        kind = self.records.found(path) if isinstance(path, str) else None
+        kind = self.records.find(path) if isinstance(path, str) else None
         if kind is None or not isinstance(stored, dict) or set(_names(kind) or ()) != set(stored):
-            named = ", ".join(stored) if isinstance(stored, dict) else repr(stored)
-            raise NotSerializableError(f"a {path!r:.80} with the fields {named:.200}")
-        values = {name: self.from_plain(each) for name, each in stored.items()}
+            names = ", ".join(stored) if isinstance(stored, dict) else repr(stored)
+            raise NotSerializableError(f"a {path!r:.80} with the fields {names:.200}")
+        values = {name: self.from_plain(packed) for name, packed in stored.items()}
         if issubclass(kind, tuple):
             return tuple.__new__(kind, [values[name] for name in _names(kind) or ()])
         record = object.__new__(kind)
@@ -199,7 +199,7 @@ class _Unpacker:
 
 _UNPACKERS: Mapping[str, Callable[[_Unpacker, Any], Any]] = {
     "tensor": _Unpacker.tensor,
-    "tuple": lambda unpacker, content: tuple(unpacker.from_plain(each) for each in content),
+    "tuple": lambda unpacker, content: tuple(unpacker.from_plain(item) for item in content),
     "dict": lambda unpacker, content: {unpacker.from_plain(key): unpacker.from_plain(value) for key, value in content},
     "array": _Unpacker.array,
     "number": lambda unpacker, content: unpacker.array(content)[()],

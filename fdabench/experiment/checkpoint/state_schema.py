@@ -135,178 +135,178 @@ def check(snapshot: Any, sizes: Sizes) -> None:
     _fields("recorder", snapshot.recorder, NOTES, training.step, sizes)
 
 
-def _worker_state(found: Any, sizes: Sizes) -> None:
-    where = "training.workers.worker_state"
-    require(isinstance(found, dict), where, found, "a table")
-    require(found.keys() == set(sizes.worker_state), where, list(found), f"the names {', '.join(sizes.worker_state)}")
-    for name, x_KD in found.items():
-        matrix(f"{where}.{name}", x_KD, (sizes.workers, sizes.parameters), sizes.dtype)
+def _worker_state(value: Any, sizes: Sizes) -> None:
+    path = "training.workers.worker_state"
+    require(isinstance(value, dict), path, value, "a table")
+    require(value.keys() == set(sizes.worker_state), path, list(value), f"the names {', '.join(sizes.worker_state)}")
+    for name, x_KD in value.items():
+        matrix(f"{path}.{name}", x_KD, (sizes.workers, sizes.parameters), sizes.dtype)
 
 
-def _optimizer_states(found: Any, sizes: Sizes) -> None:
-    list_of("training.workers.optimizer_states", found, sizes.workers)
-    for worker, memory in enumerate(found):
+def _optimizer_states(value: Any, sizes: Sizes) -> None:
+    list_of("training.workers.optimizer_states", value, sizes.workers)
+    for worker, memory in enumerate(value):
         _optimizer_state(f"training.workers.optimizer_states[{worker}]", memory, sizes)
 
 
-def _optimizer_state(where: str, memory: Any, sizes: Sizes) -> None:
-    require(isinstance(memory, dict), where, memory, "a table")
+def _optimizer_state(path: str, memory: Any, sizes: Sizes) -> None:
+    require(isinstance(memory, dict), path, memory, "a table")
     # the state of an optimizer is empty after a sync that resets it
     if not sizes.built_in or not memory:
         return
     first = sizes.first_memory
-    require(memory.keys() == first.keys(), where, list(memory), f"the names {', '.join(first)}")
+    require(memory.keys() == first.keys(), path, list(memory), f"the names {', '.join(first)}")
     for name, value in memory.items():
         if isinstance(first[name], Tensor):
             shape = (sizes.parameters,) if first[name].dim() else ()
-            matrix(f"{where}.{name}", value, shape, first[name].dtype)
+            matrix(f"{path}.{name}", value, shape, first[name].dtype)
         else:
-            require(type(value) is type(first[name]), f"{where}.{name}", value, type(first[name]).__name__)
+            require(type(value) is type(first[name]), f"{path}.{name}", value, type(first[name]).__name__)
 
 
-def _sampler_states(found: Any, sizes: Sizes) -> None:
-    list_of("training.workers.sampler_states", found, sizes.workers)
-    for worker, position in enumerate(found):
+def _sampler_states(value: Any, sizes: Sizes) -> None:
+    list_of("training.workers.sampler_states", value, sizes.workers)
+    for worker, position in enumerate(value):
         _sampler_state(f"training.workers.sampler_states[{worker}]", position, sizes)
 
 
-def _sampler_state(where: str, position: Any, sizes: Sizes) -> None:
+def _sampler_state(path: str, position: Any, sizes: Sizes) -> None:
     names = {"rng"} if sizes.draws == "replacement" else {"rest", "rng"}
-    require(isinstance(position, dict) and position.keys() == names, where, position, f"{sorted(names)}")
+    require(isinstance(position, dict) and position.keys() == names, path, position, f"{sorted(names)}")
     if "rest" in names:
         rest = position["rest"]
         true = isinstance(rest, np.ndarray) and rest.dtype == np.int64 and rest.ndim == 1
         true = true and (not rest.size or (rest.min() >= 0 and rest.max() < sizes.samples))
-        require(true, f"{where}.rest", rest, f"an array of places in {sizes.samples} samples")
+        require(true, f"{path}.rest", rest, f"an array of places in {sizes.samples} samples")
     try:
         np.random.PCG64(0).state = position["rng"]
     except Exception as error:
-        raise StateError(f"{where}.rng is no state of a generator: {error!s:.80}") from error
+        raise StateError(f"{path}.rng is no state of a generator: {error!s:.80}") from error
 
 
-def _clients(found: Any, sizes: Sizes) -> None:
-    require(isinstance(found, dict), "training.clients", found, "a table")
-    for client, state in found.items():
-        where = f"training.clients[{client!r:.20}]"
-        require(type(client) is int and 0 <= client < sizes.clients, where, client, f"a client below {sizes.clients}")
-        instance(where, state, ClientState)
+def _clients(value: Any, sizes: Sizes) -> None:
+    require(isinstance(value, dict), "training.clients", value, "a table")
+    for client, state in value.items():
+        path = f"training.clients[{client!r:.20}]"
+        require(type(client) is int and 0 <= client < sizes.clients, path, client, f"a client below {sizes.clients}")
+        instance(path, state, ClientState)
         rows = state.worker_state
         require(
-            isinstance(rows, dict) and rows.keys() == set(sizes.worker_state), f"{where}.worker_state", rows, "a table"
+            isinstance(rows, dict) and rows.keys() == set(sizes.worker_state), f"{path}.worker_state", rows, "a table"
         )
         for name, x_D in rows.items():
-            matrix(f"{where}.worker_state.{name}", x_D, (sizes.parameters,), sizes.dtype)
+            matrix(f"{path}.worker_state.{name}", x_D, (sizes.parameters,), sizes.dtype)
         parts = (state.optimizer_state, state.sampler_state)
-        require((parts[0] is not None) == sizes.keeps_clients, f"{where}.optimizer_state", parts[0], "as client_state")
-        require((parts[1] is not None) == sizes.keeps_clients, f"{where}.sampler_state", parts[1], "as client_state")
+        require((parts[0] is not None) == sizes.keeps_clients, f"{path}.optimizer_state", parts[0], "as client_state")
+        require((parts[1] is not None) == sizes.keeps_clients, f"{path}.sampler_state", parts[1], "as client_state")
         if sizes.keeps_clients:
-            _optimizer_state(f"{where}.optimizer_state", state.optimizer_state, sizes)
-            _sampler_state(f"{where}.sampler_state", state.sampler_state, sizes)
+            _optimizer_state(f"{path}.optimizer_state", state.optimizer_state, sizes)
+            _sampler_state(f"{path}.sampler_state", state.sampler_state, sizes)
         if sizes.keeps_clients and sizes.keeps_statistics:
-            matrix(f"{where}.b_B", state.b_B, (sizes.statistics,), sizes.dtype)
+            matrix(f"{path}.b_B", state.b_B, (sizes.statistics,), sizes.dtype)
         else:
-            require(state.b_B is None, f"{where}.b_B", state.b_B, "nothing")
+            require(state.b_B is None, f"{path}.b_B", state.b_B, "nothing")
 
 
-def _round(found: Any, step: int, sizes: Sizes) -> None:
-    instance("training.round", found, Round)
+def _round(value: Any, step: int, sizes: Sizes) -> None:
+    instance("training.round", value, Round)
     row = (sizes.parameters,)
-    matrix("training.round.anchor_D", found.anchor_D, row, sizes.dtype)
-    matrix("training.round.previous_anchor_D", found.previous_anchor_D, row, sizes.dtype)
-    integer("training.round.index", found.index, 0, step)
+    matrix("training.round.anchor_D", value.anchor_D, row, sizes.dtype)
+    matrix("training.round.previous_anchor_D", value.previous_anchor_D, row, sizes.dtype)
+    integer("training.round.index", value.index, 0, step)
     require(
-        type(found.server_owns_model) is bool,
+        type(value.server_owns_model) is bool,
         "training.round.server_owns_model",
-        found.server_owns_model,
+        value.server_owns_model,
         "true or false",
     )
-    integer("training.round.start", found.start, 0, step)
-    require(type(found.codec) is tuple, "training.round.codec", found.codec, "a tuple")
-    if found.codec or found.index:
-        _like("training.round.codec", found.codec, sizes.first_codec_state)
+    integer("training.round.start", value.start, 0, step)
+    require(type(value.codec) is tuple, "training.round.codec", value.codec, "a tuple")
+    if value.codec or value.index:
+        _like("training.round.codec", value.codec, sizes.first_codec_state)
     if sizes.first_round is not None:
         for name in ("server", "correction", "trigger"):
-            _like(f"training.round.{name}", getattr(found, name), getattr(sizes.first_round, name))
+            _like(f"training.round.{name}", getattr(value, name), getattr(sizes.first_round, name))
 
 
-def _like(where: str, found: Any, first: Any) -> None:
+def _like(path: str, value: Any, first: Any) -> None:
     """Compare types and shapes with those of the first state, which do not change during training."""
     if isinstance(first, Tensor):
-        matrix(where, found, tuple(first.shape), first.dtype)
+        matrix(path, value, tuple(first.shape), first.dtype)
         return
-    require(type(found) is type(first), where, found, f"of the type {type(first).__name__}")
+    require(type(value) is type(first), path, value, f"of the type {type(first).__name__}")
     if isinstance(first, tuple):
-        require(len(found) == len(first), where, found, f"{len(first)} of them")
-        for place, (mine, its) in enumerate(zip(found, first, strict=True)):
-            _like(f"{where}[{place}]", mine, its)
+        require(len(value) == len(first), path, value, f"{len(first)} of them")
+        for place, (element, first_element) in enumerate(zip(value, first, strict=True)):
+            _like(f"{path}[{place}]", element, first_element)
 
 
-def _entries(found: Any, step: int) -> None:
-    list_of("ledger", found)
-    for place, entry in enumerate(found):
-        where = f"ledger[{place}]"
-        instance(where, entry, LedgerEntry)
-        require(entry.kind in CONVENTIONS["paper"], f"{where}.kind", entry.kind, "a kind of message that has a cost")
-        integer(f"{where}.first_step", entry.first_step, 0, step)
-        integer(f"{where}.last_step", entry.last_step, entry.first_step, step)
-        integer(f"{where}.count", entry.count, 1, entry.last_step - entry.first_step + 1)
-        integer(f"{where}.elements", entry.elements, 0)
+def _entries(value: Any, step: int) -> None:
+    list_of("ledger", value)
+    for place, entry in enumerate(value):
+        path = f"ledger[{place}]"
+        instance(path, entry, LedgerEntry)
+        require(entry.kind in CONVENTIONS["paper"], f"{path}.kind", entry.kind, "a kind of message that has a cost")
+        integer(f"{path}.first_step", entry.first_step, 0, step)
+        integer(f"{path}.last_step", entry.last_step, entry.first_step, step)
+        integer(f"{path}.count", entry.count, 1, entry.last_step - entry.first_step + 1)
+        integer(f"{path}.elements", entry.elements, 0)
         dtype = getattr(torch, entry.dtype, None) if isinstance(entry.dtype, str) else None
-        require(isinstance(dtype, torch.dtype), f"{where}.dtype", entry.dtype, "a dtype of torch")
+        require(isinstance(dtype, torch.dtype), f"{path}.dtype", entry.dtype, "a dtype of torch")
         payload = entry.elements * dtype.itemsize if isinstance(dtype, torch.dtype) else 0
-        integer(f"{where}.payload_bytes", entry.payload_bytes, payload, payload)
-        require(entry.operation in get_args(Operation), f"{where}.operation", entry.operation, "an operation")
+        integer(f"{path}.payload_bytes", entry.payload_bytes, payload, payload)
+        require(entry.operation in get_args(Operation), f"{path}.operation", entry.operation, "an operation")
         reduced = entry.operation == ALL_REDUCE
-        integer(f"{where}.down_bytes", entry.down_bytes, payload if reduced else 0, payload if reduced else None)
-        integer(f"{where}.slack", entry.slack, 0)
+        integer(f"{path}.down_bytes", entry.down_bytes, payload if reduced else 0, payload if reduced else None)
+        integer(f"{path}.slack", entry.slack, 0)
 
 
 Rule = Callable[[str, object, int, Sizes], None]
 
 
-def _fields(where: str, found: Any, rules: Mapping[str, Rule], step: int, sizes: Sizes) -> None:
-    require(isinstance(found, dict), where, found, "a table")
-    require(found.keys() == rules.keys(), where, list(found), f"the names {', '.join(rules)}")
+def _fields(path: str, value: Any, rules: Mapping[str, Rule], step: int, sizes: Sizes) -> None:
+    require(isinstance(value, dict), path, value, "a table")
+    require(value.keys() == rules.keys(), path, list(value), f"the names {', '.join(rules)}")
     for name, rule in rules.items():
-        rule(f"{where}.{name}", found[name], step, sizes)
+        rule(f"{path}.{name}", value[name], step, sizes)
 
 
-def _clock(where: str, found: Any, step: int, sizes: Sizes) -> None:
-    require(type(found) is float and isfinite(found) and found >= 0, where, found, "seconds, at least 0")
+def _clock(path: str, value: Any, step: int, sizes: Sizes) -> None:
+    require(type(value) is float and isfinite(value) and value >= 0, path, value, "seconds, at least 0")
 
 
-def _steps(where: str, found: object, step: int, sizes: Sizes) -> None:
-    integer(where, found, 0, step)
+def _steps(path: str, value: object, step: int, sizes: Sizes) -> None:
+    integer(path, value, 0, step)
 
 
-def _trained(where: str, found: object, step: int, sizes: Sizes) -> None:
-    matrix(where, found, (sizes.workers, 2), torch.float64)
+def _trained(path: str, value: object, step: int, sizes: Sizes) -> None:
+    matrix(path, value, (sizes.workers, 2), torch.float64)
 
 
-def _rows(where: str, found: Any, step: int, sizes: Sizes) -> None:
-    require(isinstance(found, str), where, found, "text")
+def _rows(path: str, value: Any, step: int, sizes: Sizes) -> None:
+    require(isinstance(value, str), path, value, "text")
     try:
-        tables = json.loads(found)
+        tables = json.loads(value)
     except (ValueError, RecursionError) as error:
-        raise StateError(f"{where} is not JSON: {error!s:.80}") from error
-    require(isinstance(tables, dict) and tables.keys() == ROWS.keys(), where, tables, f"the tables {', '.join(ROWS)}")
+        raise StateError(f"{path} is not JSON: {error!s:.80}") from error
+    require(isinstance(tables, dict) and tables.keys() == ROWS.keys(), path, tables, f"the tables {', '.join(ROWS)}")
     for name, columns in ROWS.items():
-        list_of(f"{where}.{name}", tables[name])
+        list_of(f"{path}.{name}", tables[name])
         before = 0
         for place, row in enumerate(tables[name]):
-            at = f"{where}.{name}[{place}]"
+            at = f"{path}.{name}[{place}]"
             optional = {key: kind for key, kind in OPTIONAL_ROWS.get(name, {}).items() if key in row}
             _row(at, row, {**columns, **optional}, sizes)
             integer(f"{at}.step", row["step"], before + 1, step)
             before = row["step"]
 
 
-def _row(where: str, row: Any, columns: Mapping[str, str], sizes: Sizes) -> None:
-    require(isinstance(row, dict), where, row, "a row")
-    require(row.keys() == columns.keys(), where, list(row), f"the columns {', '.join(columns)}")
+def _row(path: str, row: Any, columns: Mapping[str, str], sizes: Sizes) -> None:
+    require(isinstance(row, dict), path, row, "a row")
+    require(row.keys() == columns.keys(), path, list(row), f"the columns {', '.join(columns)}")
     for name, kind in columns.items():
-        require(type(row[name]) in _PYTHON_OF[kind], f"{where}.{name}", row[name], f"of the type {kind}")
-    require(row.get("cell_id", sizes.cell_id) == sizes.cell_id, f"{where}.cell_id", row.get("cell_id"), sizes.cell_id)
+        require(type(row[name]) in _PYTHON_OF[kind], f"{path}.{name}", row[name], f"of the type {kind}")
+    require(row.get("cell_id", sizes.cell_id) == sizes.cell_id, f"{path}.cell_id", row.get("cell_id"), sizes.cell_id)
 
 
 _PYTHON_OF: Mapping[str, Sequence[type]] = {"string": (str,), "int64": (int,), "double": (float, int), "bool": (bool,)}

@@ -16,10 +16,10 @@ _SHOWN_UNLESS_DEFAULT = ("sampling", "last_batch", "averaging", "precision", "ba
 
 def environment_class(computed: ComputeEnvironment) -> dict[str, Scalar]:
     """Return the properties that two runs must have in common for their numbers to be the same to the last bit."""
-    found = {key: computed.environment[key] for key in _CLASS if key in computed.environment}
+    values = {key: computed.environment[key] for key in _CLASS if key in computed.environment}
     # The rounding depends on how many cells are rows of one matrix, except in the sequential engine.
-    together = f" x{computed.together}" if computed.engine != "sequential" else ""
-    return found | {"engine": computed.engine + together}
+    batched = f" x{computed.together}" if computed.engine != "sequential" else ""
+    return values | {"engine": computed.engine + batched}
 
 
 def cell_key(config: CellConfig) -> str:
@@ -30,13 +30,13 @@ def cell_key(config: CellConfig) -> str:
     Args:
         config: the configuration of the cell.
     """
-    whole = {key: value for key, value in config.to_dict().items() if key != "seed"}
-    where = partition_name(config.partition.to_table())
+    settings = {key: value for key, value in config.to_dict().items() if key != "seed"}
+    partition = partition_name(config.partition.to_table())
     defaults = {key: CellConfig.model_fields[key].default for key in _SHOWN_UNLESS_DEFAULT}
     others = [f"{key}={getattr(config, key)}" for key, value in defaults.items() if getattr(config, key) != value]
     workers = " ".join([f"K={config.workers} b={config.batch_size}", *others])
     what = f"{config.dataset} {config.model}"
-    name = f"{_strategy(config.strategy)} | {what} | {where} | {workers} #{short_hash(whole)[:6]}"
+    name = f"{_strategy(config.strategy)} | {what} | {partition} | {workers} #{short_hash(settings)[:6]}"
     # A plug-in's values may contain any character, and the name is printed in lines, tables and XML.
     return "".join(character if character.isprintable() else " " for character in name)
 

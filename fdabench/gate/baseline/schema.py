@@ -46,7 +46,9 @@ def _check_accuracy(value: float) -> float:
 def _check_syncs(text: str) -> str:
     """Check a text of steps with their estimates, such as `4 0.3009, 9 0.4104`, or of steps alone."""
     try:
-        good = all(int(one.split(" ")[0]) > 0 and len([*map(float, one.split(" "))]) <= 2 for one in text.split(", "))
+        good = all(
+            int(item.split(" ")[0]) > 0 and len([*map(float, item.split(" "))]) <= 2 for item in text.split(", ")
+        )
     except ValueError:
         good = False
     if not good:
@@ -169,8 +171,8 @@ def _inconsistencies(file: BaselineFile) -> Iterator[Issue]:
     metric = METRICS[file.metric]
     for i, value in enumerate(file.targets):
         if value > metric.highest:
-            said = f"{format_value(value)} is out of range: it must be at most {metric.highest:g}"
-            yield Issue(("targets", i), said)
+            text = f"{format_value(value)} is out of range: it must be at most {metric.highest:g}"
+            yield Issue(("targets", i), text)
     targets = {str(target): target for target in file.targets}
     environments, cells = {table.id for table in file.environments}, {table.cell for table in file.cells}
     for i, run in enumerate(file.runs):

@@ -29,13 +29,13 @@ def summarize_results(results: Results, protocol: EvaluationProtocol | None = No
     totals = derive_runs(lock, finished, results.evals, results.ledger).set_index("cell_id")
     hits = dict(list(derive_hits(lock, finished, results.evals, results.ledger).groupby("cell_id")))
     tables = {name: dict(list(getattr(results, name).groupby("cell_id"))) for name in ("ledger", "rounds", "partition")}
-    found = []
+    summaries = []
     for cell in lock.cell:
         if cell.id in finished:
             own = {name: by_cell.get(cell.id, pd.DataFrame()) for name, by_cell in tables.items()}
             reached = hits.get(cell.id, pd.DataFrame(columns=["target", "reached", "bytes_total", "step"]))
             strategy = lock.info("strategies", cell.config.strategy.kind)
-            found.append(_run(finished[cell.id], cast("pd.Series", totals.loc[cell.id]), reached, own, strategy))
+            summaries.append(_run(finished[cell.id], cast("pd.Series", totals.loc[cell.id]), reached, own, strategy))
     environments = {
         short_hash(kind): kind
         for kind in (environment_class(record.compute_environment) for record in finished.values())
@@ -43,7 +43,7 @@ def summarize_results(results: Results, protocol: EvaluationProtocol | None = No
     unfinished = {
         cell.id: _unfinished(cell, results.records.get(cell.id)) for cell in lock.cell if cell.id not in finished
     }
-    ordered = sorted(found, key=lambda run: (run.cell, run.seed, run.id))
+    ordered = sorted(summaries, key=lambda run: (run.cell, run.seed, run.id))
     return ResultsSummary(lock.suite, read_by, environments, tuple(ordered), unfinished)
 
 
@@ -105,4 +105,4 @@ def _syncs(rounds: pd.DataFrame) -> tuple[Sync, ...]:
 
 def _payload(ledger: pd.DataFrame) -> dict[str, tuple[int, ...]]:
     sizes = ledger.groupby("kind")["payload_bytes"].unique()
-    return {str(kind): tuple(sorted(int(size) for size in found)) for kind, found in sizes.items()}
+    return {str(kind): tuple(sorted(int(size) for size in values)) for kind, values in sizes.items()}

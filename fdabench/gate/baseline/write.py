@@ -67,22 +67,24 @@ def dumps(baseline: Baseline) -> str:
 
     Its last table contains the number of runs, so that a truncated file is detected.
     """
-    seen = baseline.snapshot
-    used = {run.environment for run in seen.runs}
+    summary = baseline.snapshot
+    used = {run.environment for run in summary.runs}
     # Baselines of accuracies have neither the metric nor the losses, as those of earlier versions.
-    protocol = {key: value for key, value in seen.protocol._asdict().items() if (key, value) != ("metric", "accuracy")}
-    top = {"schema": BASELINE_SCHEMA, "suite": seen.suite, **protocol}
-    cells = {run.cell: run.config for run in seen.runs}
+    protocol = {
+        key: value for key, value in summary.protocol._asdict().items() if (key, value) != ("metric", "accuracy")
+    }
+    top = {"schema": BASELINE_SCHEMA, "suite": summary.suite, **protocol}
+    cells = {run.cell: run.config for run in summary.runs}
     arrays: dict[str, list[Mapping[str, object]]] = {
         "history": [{key: v for key, v in asdict(reason).items() if v != ""} for reason in baseline.history],
-        "environments": [{"id": name, **seen.environments[name]} for name in sorted(used)],
+        "environments": [{"id": name, **summary.environments[name]} for name in sorted(used)],
         "cells": [{"cell": cell, "config": dict(config)} for cell, config in cells.items()],
-        "runs": [_table(run, seen.metric) for run in seen.runs],
+        "runs": [_table(run, summary.metric) for run in summary.runs],
     }
     lines = [f"{key} = {format_toml(value)}" for key, value in top.items()]
     for name, tables in arrays.items():
         lines += ["", f"{name} = [", *(f"    {format_toml(table)}," for table in tables), "]"]
-    return _HEAD + "\n".join([*lines, "", "[end]", f"runs = {len(seen.runs)}", ""])
+    return _HEAD + "\n".join([*lines, "", "[end]", f"runs = {len(summary.runs)}", ""])
 
 
 def _table(run: RunSummary, metric: Metric) -> dict[str, object]:
@@ -90,8 +92,8 @@ def _table(run: RunSummary, metric: Metric) -> dict[str, object]:
 
     The syncs of a run with a period are omitted, because they can be computed.
     """
-    kept = () if run.period is not None else run.first_syncs[:MAX_SYNC_STEPS]
-    table = {**asdict(run), "first_syncs": ", ".join(map(_sync_text, kept))}
+    sync_steps = () if run.period is not None else run.first_syncs[:MAX_SYNC_STEPS]
+    table = {**asdict(run), "first_syncs": ", ".join(map(_sync_text, sync_steps))}
     table["payload"] = {kind: _size(sizes) for kind, sizes in sorted(run.payload.items())}
     table["bytes_to"] = dict(sorted(run.bytes_to.items()))
     middle = [key for key in table if key not in {*_FIRST, *_LAST, "steps_to", "config"}]
@@ -109,18 +111,18 @@ def _sync_text(sync: Sync) -> str:
     return f"{sync.step}" if math.isnan(sync.estimate) else f"{sync.step} {sync.estimate:.4g}"
 
 
-def new_baseline(seen: ResultsSummary, revision: str, fdabench: str = "") -> Baseline:
+def new_baseline(summary: ResultsSummary, revision: str, fdabench: str = "") -> Baseline:
     """Create a baseline.
 
     Args:
-        seen: the runs of the baseline.
+        summary: the runs of the baseline.
         revision, fdabench: as in `AcceptedChange`.
 
     Raises:
         UsageError: a cell has no result, or there are no cells.
     """
-    _must_be_whole(seen)
-    return Baseline(seen, (AcceptedChange("first baseline", len(seen.runs), revision, fdabench),))
+    _must_be_whole(summary)
+    return Baseline(summary, (AcceptedChange("first baseline", len(summary.runs), revision, fdabench),))
 
 
 def accept(
@@ -153,18 +155,18 @@ def accept(
             "run in common: `fdabench baseline save` makes another baseline"
         )
     runs = tuple(before[run.id] if _same(before.get(run.id), run, new.metric) else run for run in new.runs)
-    found = BaselineDiff(
+    diff = BaselineDiff(
         changed=sum(run.id in before and run is not before[run.id] for run in runs),
         added=len(after.keys() - before.keys()),
         removed=len(before.keys() - after.keys()),
     )
-    if sum(found) == 0 and old.snapshot.protocol == new.protocol:
-        return old, found
+    if sum(diff) == 0 and old.snapshot.protocol == new.protocol:
+        return old, diff
     environments = {**old.snapshot.environments, **new.environments}
-    kept = replace(new, runs=runs, environments=environments)
+    updated = replace(new, runs=runs, environments=environments)
     # A reason is stored in one line of the file.
-    entry = AcceptedChange(" ".join(reason.split()), sum(found), revision, fdabench)
-    return Baseline(kept, (*old.history, entry)), found
+    entry = AcceptedChange(" ".join(reason.split()), sum(diff), revision, fdabench)
+    return Baseline(updated, (*old.history, entry)), diff
 
 
 def _same(old: RunSummary | None, new: RunSummary, metric: Metric) -> bool:
@@ -173,8 +175,8 @@ def _same(old: RunSummary | None, new: RunSummary, metric: Metric) -> bool:
     return _table(replace(new, environment=old.environment), metric) == _table(old, metric)
 
 
-def _must_be_whole(seen: ResultsSummary) -> None:
-    if seen.unfinished or not seen.runs:
-        names = sorted(f"{run.name} ({run.state})" for run in seen.unfinished.values())
+def _must_be_whole(summary: ResultsSummary) -> None:
+    if summary.unfinished or not summary.runs:
+        names = sorted(f"{run.name} ({run.state})" for run in summary.unfinished.values())
         unfinished = join_first(names, 3)
-        raise UsageError(f"{seen.suite}: a baseline needs a result for every cell; without one: {unfinished}")
+        raise UsageError(f"{summary.suite}: a baseline needs a result for every cell; without one: {unfinished}")

@@ -67,12 +67,12 @@ class ChangedRuns:
     def accuracy(self) -> float:
         """The mean change of accuracy, a fraction of the test set; NaN if no pair of runs has both accuracies."""
         changes = [pair.after.accuracy - pair.before.accuracy for pair in self.pairs]
-        known = [change for change in changes if math.isfinite(change)]
-        return sum(known) / len(known) if known else math.nan
+        finite = [change for change in changes if math.isfinite(change)]
+        return sum(finite) / len(finite) if finite else math.nan
 
 
 def pair_changed(
-    gone: Sequence[RunSummary], added: Sequence[RunSummary], metric: Metric = ACCURACY
+    removed: Sequence[RunSummary], added: Sequence[RunSummary], metric: Metric = ACCURACY
 ) -> list[ChangedRuns]:
     """Pair cells of one data set, model, strategy and monitor, those with the fewest differing settings first.
 
@@ -80,26 +80,26 @@ def pair_changed(
     those whose numbers are closest are paired.
 
     Args:
-        gone: runs of the baseline that are not in the results, by id.
+        removed: runs of the baseline that are not in the results, by id.
         added: runs of the results that are not in the baseline, by id.
         metric: of the suite.
     """
-    old, new = _cells(gone), _cells(added)
+    old, new = _cells(removed), _cells(added)
     candidates = [
-        (*_distance(settings), one, other)
-        for one, (config, seeds) in old.items()
-        for other, (there, others) in new.items()
-        if seeds.keys() & others.keys() and _same_but(config, there)
-        for settings in [_differing(config, there)]
+        (*_distance(settings), old_cell, other)
+        for old_cell, (config, seeds) in old.items()
+        for other, (new_config, others) in new.items()
+        if seeds.keys() & others.keys() and _same_but(config, new_config)
+        for settings in [_setting_changes(config, new_config)]
     ]
     groups: dict[tuple[str, str], tuple[tuple[SettingChange, ...], list[RunPair]]] = {}
-    taken: set[str] = set()
-    for _, _, one, other in sorted(candidates):
-        if f"< {one}" in taken or f"> {other}" in taken:
+    paired: set[str] = set()
+    for _, _, old_cell, other in sorted(candidates):
+        if f"< {old_cell}" in paired or f"> {other}" in paired:
             continue
-        taken |= {f"< {one}", f"> {other}"}
-        (config, seeds), (there, others) = old[one], new[other]
-        settings = _differing(config, there)
+        paired |= {f"< {old_cell}", f"> {other}"}
+        (config, seeds), (new_config, others) = old[old_cell], new[other]
+        settings = _setting_changes(config, new_config)
         key = (strategy_kinds(other), repr(settings))
         pairs = groups.setdefault(key, (settings, []))[1]
         pairs += [RunPair(seeds[seed], others[seed]) for seed in sorted(seeds.keys() & others.keys())]
@@ -111,20 +111,20 @@ def pair_changed(
 
 def _cells(runs: Iterable[RunSummary]) -> dict[str, tuple[dict[str, Scalar], dict[int, RunSummary]]]:
     """The settings of each cell and its runs by seed, without cells that have no settings, as in an edited baseline."""
-    found: dict[str, tuple[dict[str, Scalar], dict[int, RunSummary]]] = {}
+    cells: dict[str, tuple[dict[str, Scalar], dict[int, RunSummary]]] = {}
     for run in runs:
         if run.config:
-            found.setdefault(run.cell, (flatten_keys(run.config), {}))[1][run.seed] = run
-    return found
+            cells.setdefault(run.cell, (flatten_keys(run.config), {}))[1][run.seed] = run
+    return cells
 
 
-def _same_but(one: Mapping[str, Scalar], other: Mapping[str, Scalar]) -> bool:
-    return all(one.get(key) == other.get(key) for key in _SAME)
+def _same_but(left: Mapping[str, Scalar], right: Mapping[str, Scalar]) -> bool:
+    return all(left.get(key) == right.get(key) for key in _SAME)
 
 
-def _differing(one: Mapping[str, Scalar], other: Mapping[str, Scalar]) -> tuple[SettingChange, ...]:
-    keys = [key for key in {**one, **other} if one.get(key, _NONE) != other.get(key, _NONE)]
-    return tuple(SettingChange(key, one.get(key, _NONE), other.get(key, _NONE)) for key in keys)
+def _setting_changes(before: Mapping[str, Scalar], after: Mapping[str, Scalar]) -> tuple[SettingChange, ...]:
+    keys = [key for key in {**before, **after} if before.get(key, _NONE) != after.get(key, _NONE)]
+    return tuple(SettingChange(key, before.get(key, _NONE), after.get(key, _NONE)) for key in keys)
 
 
 def _distance(settings: Sequence[SettingChange]) -> tuple[int, float]:
@@ -132,10 +132,10 @@ def _distance(settings: Sequence[SettingChange]) -> tuple[int, float]:
     return len(settings), sum(_settings_apart(setting.before, setting.after) for setting in settings)
 
 
-def _settings_apart(one: Scalar, other: Scalar) -> float:
-    if isinstance(one, bool | str) or isinstance(other, bool | str):
+def _settings_apart(left: Scalar, right: Scalar) -> float:
+    if isinstance(left, bool | str) or isinstance(right, bool | str):
         return 1.0
-    return abs(math.log(other / one)) if one > 0 and other > 0 else 1.0
+    return abs(math.log(right / left)) if left > 0 and right > 0 else 1.0
 
 
 def _value(value: Scalar) -> str:

@@ -59,17 +59,17 @@ def check(
     old, new = before.by_id, after.by_id
     pairs = [RunPair(old[key], run) for key, run in new.items() if key in old]
     added = [run for key, run in new.items() if key not in old]
-    gone = [run for key, run in old.items() if key not in {**new, **after.unfinished}]
+    removed = [run for key, run in old.items() if key not in {**new, **after.unfinished}]
     metric = before.metric
-    changed = pair_changed(gone, added, metric)
+    changed = pair_changed(removed, added, metric)
     if not pairs and not changed:
-        why = explain_no_overlap(before, after, against, "these results")
-        raise NotComparedError(f"{against} and {after.suite} have no cell in common{why}")
+        reason = explain_no_overlap(before, after, against, "these results")
+        raise NotComparedError(f"{against} and {after.suite} have no cell in common{reason}")
     targets = tuple(str(float(target)) for target in before.protocol.targets)
     noisy, levels = check_noisy_metrics(samples(pairs, targets, metric), gate)
     findings = [*check_limits_of_runs(own, gate), *_exact(pairs, gate, targets, metric), *noisy]
-    paired = {run.id for each in changed for pair in each.pairs for run in pair}
-    absent = [UnfinishedRun(run.cell, run.name, GONE) for run in gone if run.id not in paired]
+    paired = {run.id for changed_runs in changed for pair in changed_runs.pairs for run in pair}
+    absent = [UnfinishedRun(run.cell, run.name, GONE) for run in removed if run.id not in paired]
     return CheckResult(
         after.suite,
         against,
@@ -86,14 +86,14 @@ def check(
 
 
 def _exact(pairs: Sequence[RunPair], gate: GateConfig, targets: tuple[str, ...], metric: Metric) -> list[Finding]:
-    found = []
+    findings = []
     for pair in pairs:
-        found += check_formula_metrics(*pair)
+        findings += check_formula_metrics(*pair)
         if pair.same_environment:
-            found += check_reproducible_metrics(*pair, gate, targets, metric)
+            findings += check_reproducible_metrics(*pair, gate, targets, metric)
         elif pair.after.state == "diverged" != pair.before.state:
-            found.append(_diverged(*pair))
-    return found
+            findings.append(_diverged(*pair))
+    return findings
 
 
 def _diverged(before: RunSummary, after: RunSummary) -> Finding:
@@ -108,8 +108,8 @@ def _notes(
     other = _differing(protocol, own.protocol._asdict())
     notes = [f"evaluated with the baseline's {key}: {protocol[key]}" for key in other]
     others = {(pair.before.environment, pair.after.environment): None for pair in pairs if not pair.same_environment}
-    for there, here in others:
-        old, new = before.environments[there], after.environments[here]
+    for before_value, after_value in others:
+        old, new = before.environments[before_value], after.environments[after_value]
         changes = ", ".join(
             f"{key} {_format_missing(old.get(key))} -> {_format_missing(new.get(key))}"
             for key in sorted(_differing(old, new))
@@ -122,8 +122,8 @@ def _notes(
 
 def _format_missing(value: object) -> str:
     """A value of an environment. For an engine, such as `distributed x1`, it includes how many cells run at once."""
-    name, _, together = str(value).rpartition(" x")
-    return f"{name}, {plural(int(together), 'cell')} at once" if name and together.isdecimal() else str(value)
+    name, _, batched = str(value).rpartition(" x")
+    return f"{name}, {plural(int(batched), 'cell')} at once" if name and batched.isdecimal() else str(value)
 
 
 def _differing(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:

@@ -64,14 +64,14 @@ def check_reproducible_metrics(
     """
     soft = gate.soft
     totals = () if is_formula(before, after) else _TOTALS
-    found = [_fact(after, name, getattr(before, name), getattr(after, name)) for name in ("state", "partition")]
+    findings = [_fact(after, name, getattr(before, name), getattr(after, name)) for name in ("state", "partition")]
     for name in totals:
         old, new = getattr(before, name), getattr(after, name)
-        found.append(_cost(after, name, old, new, soft) if name in _COSTS else _fact(after, name, old, new, soft))
+        findings.append(_cost(after, name, old, new, soft) if name in _COSTS else _fact(after, name, old, new, soft))
     for target in targets:
         old, new = before.bytes_to.get(target), after.bytes_to.get(target)
-        found.append(_to_target(after, target_metric("bytes_to", target, metric), old, new, soft))
-    return found
+        findings.append(_to_target(after, target_metric("bytes_to", target, metric), old, new, soft))
+    return findings
 
 
 def _fact(run: RunSummary, name: str, old: Value, new: Value, soft: float = 0.0) -> Finding:

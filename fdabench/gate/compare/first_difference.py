@@ -13,7 +13,7 @@ def first_differing_sync(before: RunSummary, after: RunSummary) -> str:
     """
     if before.sync_steps == after.sync_steps:
         return ""
-    pairs = zip_longest(before.first_syncs, after.first_syncs[: _known(before)])
+    pairs = zip_longest(before.first_syncs, after.first_syncs[: _num_comparable(before)])
     for number, (old, new) in enumerate(pairs, start=1):
         if old is None or new is None or old.step != new.step:
             return f"sync {number}: {_steps(old, new)}{_estimates(old, new)}{_theta(before, after)}"
@@ -21,7 +21,7 @@ def first_differing_sync(before: RunSummary, after: RunSummary) -> str:
     return f"{equal}; --against OLD_RESULTS shows the first that is not"
 
 
-def _known(before: RunSummary) -> int | None:
+def _num_comparable(before: RunSummary) -> int | None:
     """How many syncs can be compared; None for all, unless the baseline contains only the first."""
     return None if len(before.first_syncs) >= before.syncs else len(before.first_syncs)
 

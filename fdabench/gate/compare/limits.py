@@ -11,7 +11,7 @@ from fdabench.metrics import METRICS, Metric
 from fdabench.validation.toml_text import format_toml
 
 
-def check_limits_of_runs(seen: ResultsSummary, gate: GateConfig) -> list[Finding]:
+def check_limits_of_runs(summary: ResultsSummary, gate: GateConfig) -> list[Finding]:
     """Return one finding for each limit and run.
 
     A limit that selects no cell would have no effect, so it fails.
@@ -20,14 +20,14 @@ def check_limits_of_runs(seen: ResultsSummary, gate: GateConfig) -> list[Finding
     return idle + [
         finding
         for limit in gate.limit
-        for run in seen.runs
+        for run in summary.runs
         if run.id in limit.cells
-        for finding in _of_run(run, limit, seen.metric)
+        for finding in _of_run(run, limit, summary.metric)
     ]
 
 
 def _unmatched(number: int, limit: LimitConfig) -> Finding:
-    keys = ", ".join(f"{key} = {format_toml(value)}" for key, value in limit.given.items())
+    keys = ", ".join(f"{key} = {format_toml(value)}" for key, value in limit.settings.items())
     return Finding("limit", Verdict.fail, f"gate.limit.{number}", None, "cells", keys, 0, note="no cell matches")
 
 
@@ -53,10 +53,10 @@ def _of_run(run: RunSummary, limit: LimitConfig, metric: Metric) -> Iterator[Fin
         if most is not None:
             target = str(limit.target)
             cost = costs.get(target)
-            kept = cost is not None and cost <= most
-            yield _finding(run, target_metric(key, target, metric), most, MISSED if cost is None else cost, kept)
+            satisfied = cost is not None and cost <= most
+            yield _finding(run, target_metric(key, target, metric), most, MISSED if cost is None else cost, satisfied)
 
 
-def _finding(run: RunSummary, metric: str, limit: Value, found: Value, kept: bool) -> Finding:
-    verdict = Verdict.unchanged if kept else Verdict.fail
-    return Finding("limit", verdict, run.cell, run.seed, metric, limit, found, note="" if kept else "past a limit")
+def _finding(run: RunSummary, metric: str, limit: Value, value: Value, satisfied: bool) -> Finding:
+    verdict = Verdict.unchanged if satisfied else Verdict.fail
+    return Finding("limit", verdict, run.cell, run.seed, metric, limit, value, note="" if satisfied else "past a limit")

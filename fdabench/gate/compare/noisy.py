@@ -20,21 +20,23 @@ standard deviation that the tests assume.
 _BOUNDS = {"": "", "≥": "≥: a seed misses the target now", "≤": "≤: a seed missed the target before"}
 
 
-def check_noisy_metrics(found: Sequence[MetricLosses], gate: GateConfig) -> tuple[list[Finding], list[SuiteWideTest]]:
+def check_noisy_metrics(
+    metric_losses: Sequence[MetricLosses], gate: GateConfig
+) -> tuple[list[Finding], list[SuiteWideTest]]:
     """Test each metric in each cell and over all cells.
 
     The cells of a metric are one family. Their variances are moderated, their p-values are adjusted by Holm's method,
     and one test covers all of them.
 
     Args:
-        found: the losses of each cell and metric.
+        metric_losses: the losses of each cell and metric.
         gate: the settings of the gate, which contain the margins.
 
     Returns:
         One finding for each cell and metric, and one test for each metric.
     """
     families: dict[str, list[MetricLosses]] = {}
-    for sample in found:
+    for sample in metric_losses:
         families.setdefault(sample.metric, []).append(sample)
     findings = [finding for family in families.values() for finding in _family(family, gate)]
     return findings, _suite_wide_tests(families, gate)
@@ -47,11 +49,11 @@ def _family(family: Sequence[MetricLosses], gate: GateConfig) -> list[Finding]:
     adjusted = holm([estimate.p_worse_than(margin) for estimate in estimates])
     rest = [sample for sample in family if len(sample.losses) and not sample.losses.any()]
     equal = [_finding(sample, Verdict.unchanged, (0.0, 0.0), "") for sample in rest]
-    judged = [
+    findings = [
         _test_metric(sample, estimate, p_value, margin, gate)
         for sample, estimate, p_value in zip(changed, estimates, adjusted, strict=True)
     ]
-    return equal + judged
+    return equal + findings
 
 
 def _margin(metric: str, gate: GateConfig) -> float:
@@ -94,8 +96,10 @@ def _finding(sample: MetricLosses, verdict: Verdict, losses: tuple[float, float]
         change, interval = math.expm1(mean), (math.expm1(low), math.expm1(min(high, 700.0)))
     seeds = f"{len(sample.losses)} seed{'s' * (len(sample.losses) != 1)}"
     notes = "; ".join(text for text in (_BOUNDS[sample.bound], note, seeds) if text)
-    known = interval if math.isfinite(low) else None
-    return Finding("C", verdict, sample.cell, None, sample.metric, sample.before, sample.after, change, known, notes)
+    finite_interval = interval if math.isfinite(low) else None
+    return Finding(
+        "C", verdict, sample.cell, None, sample.metric, sample.before, sample.after, change, finite_interval, notes
+    )
 
 
 def _suite_wide_tests(families: Mapping[str, Sequence[MetricLosses]], gate: GateConfig) -> list[SuiteWideTest]:
@@ -114,5 +118,5 @@ def _suite_wide_tests(families: Mapping[str, Sequence[MetricLosses]], gate: Gate
 
 def _suite_wide_test(metric: str, cells: int, estimate: LossEstimate, alpha: float, negligible: float) -> SuiteWideTest:
     p_value = estimate.p_worse_than(0.0)
-    lost = p_value < alpha and estimate.mean > negligible
-    return SuiteWideTest(metric, cells, estimate.mean, p_value, alpha, Verdict.fail if lost else Verdict.passed)
+    is_loss = p_value < alpha and estimate.mean > negligible
+    return SuiteWideTest(metric, cells, estimate.mean, p_value, alpha, Verdict.fail if is_loss else Verdict.passed)

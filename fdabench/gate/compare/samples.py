@@ -49,11 +49,11 @@ def samples(pairs: Sequence[RunPair], targets: Iterable[str], metric: Metric = A
 
 
 def _of_cell(cell: str, pairs: Sequence[RunPair], targets: Sequence[str], metric: Metric) -> Iterator[MetricLosses]:
-    elsewhere = [pair for pair in pairs if not pair.same_environment]
-    noisy = [pair for pair in elsewhere if not is_formula(*pair)]
-    found = [quality_sample(cell, pairs, metric), total_sample(cell, noisy)]
-    found += [target_sample(cell, target, elsewhere, metric) for target in targets]
-    yield from (sample for sample in found if sample is not None)
+    other_environment = [pair for pair in pairs if not pair.same_environment]
+    noisy = [pair for pair in other_environment if not is_formula(*pair)]
+    samples = [quality_sample(cell, pairs, metric), total_sample(cell, noisy)]
+    samples += [target_sample(cell, target, other_environment, metric) for target in targets]
+    yield from (sample for sample in samples if sample is not None)
 
 
 def quality_sample(cell: str, pairs: Sequence[RunPair], metric: Metric) -> MetricLosses | None:
@@ -61,46 +61,46 @@ def quality_sample(cell: str, pairs: Sequence[RunPair], metric: Metric) -> Metri
 
     The quality is the suite's metric, in its unit. It is None if no pair remains.
     """
-    found = [
+    values = [
         (pair, metric.convert(_source(pair.before, metric)), metric.convert(_source(pair.after, metric)))
         for pair in pairs
     ]
-    usable = [(pair, old, new) for pair, old, new in found if math.isfinite(old) and math.isfinite(new)]
+    usable = [(pair, old, new) for pair, old, new in values if math.isfinite(old) and math.isfinite(new)]
     if not usable:
         return None
-    before, after = (np.array([each[side] for each in usable]) for side in (1, 2))
+    before, after = (np.array([value[side] for value in usable]) for side in (1, 2))
     seeds = _seeds([pair for pair, _, _ in usable])
-    lost = metric.margin(before, after)
-    return MetricLosses(cell, metric.name, lost, float(before.mean()), float(after.mean()), seeds=seeds)
+    loss = metric.margin(before, after)
+    return MetricLosses(cell, metric.name, loss, float(before.mean()), float(after.mean()), seeds=seeds)
 
 
 def _source(run: RunSummary, metric: Metric) -> float:
     return run.accuracy if metric.source == "accuracy" else run.loss
 
 
-def quality_change(metric: Metric, lost: float, interval: tuple[float, float]) -> tuple[float, tuple[float, float]]:
+def quality_change(metric: Metric, loss: float, interval: tuple[float, float]) -> tuple[float, tuple[float, float]]:
     """Return the change of a metric and its interval, from how much worse it got."""
     low, high = interval
-    return (0.0 - lost, (-high, -low)) if metric.higher_is_better else (lost, (low, high))
+    return (0.0 - loss, (-high, -low)) if metric.higher_is_better else (loss, (low, high))
 
 
 def total_sample(cell: str, pairs: Sequence[RunPair]) -> MetricLosses | None:
     """Return the losses of total bytes, without costs of 0, as of one worker in a ring; None if no pair remains."""
     costs = [_Cost(pair, pair.before.bytes_total, pair.after.bytes_total) for pair in pairs]
-    known = [cost for cost in costs if cost.some]
-    return _costs(cell, "bytes_total", known, "") if known else None
+    nonzero = [cost for cost in costs if cost.some]
+    return _costs(cell, "bytes_total", nonzero, "") if nonzero else None
 
 
 def target_sample(cell: str, target: str, pairs: Sequence[RunPair], metric: Metric) -> MetricLosses | None:
     """Return the losses of bytes to a target. The cost of a miss is what was spent; pairs of two misses are omitted."""
     hits = [(pair, pair.before.bytes_to.get(target), pair.after.bytes_to.get(target)) for pair in pairs]
-    known = [(pair, old, new) for pair, old, new in hits if old is not None or new is not None]
-    lost, won = any(new is None for _, _, new in known), any(old is None for _, old, _ in known)
-    costs = [_Cost(pair, old or pair.before.bytes_total, new or pair.after.bytes_total) for pair, old, new in known]
+    reached = [(pair, old, new) for pair, old, new in hits if old is not None or new is not None]
+    misses, hits_gained = any(new is None for _, _, new in reached), any(old is None for _, old, _ in reached)
+    costs = [_Cost(pair, old or pair.before.bytes_total, new or pair.after.bytes_total) for pair, old, new in reached]
     # A mean of lower and upper bounds is not a bound.
-    both = [_Cost(pair, old, new) for pair, old, new in known if old is not None and new is not None]
-    usable = [cost for cost in (both if lost and won else costs) if cost.some]
-    bound = "" if lost == won else "≥" if lost else "≤"
+    reached_twice = [_Cost(pair, old, new) for pair, old, new in reached if old is not None and new is not None]
+    usable = [cost for cost in (reached_twice if misses and hits_gained else costs) if cost.some]
+    bound = "" if misses == hits_gained else "≥" if misses else "≤"
     return _costs(cell, target_metric("bytes_to", target, metric), usable, bound) if usable else None
 
 

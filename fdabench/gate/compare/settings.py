@@ -39,7 +39,7 @@ class LimitConfig(BaseModel):
         return self
 
     @property
-    def given(self) -> dict[str, object]:
+    def settings(self) -> dict[str, object]:
         """The keys that have a value, without the cells; those that selected the cells are first."""
         selected_by = self.model_extra or {}
         return {**selected_by, **self.model_dump(exclude={"cells", *selected_by}, exclude_none=True)}
@@ -80,6 +80,6 @@ def read_gate_settings(lock: SuiteLock, path: Path) -> GateConfig:
         return _Lock.model_validate({"gate": lock.gate}).gate
     except ValidationError as error:
         origins = line_origins(path.as_posix(), key_lines(read_bytes(path).decode("utf-8-sig")))
-        found = [format_issue(issue, origins) for issue in table_issues(error, _Lock)]
+        issues = [format_issue(issue, origins) for issue in table_issues(error, _Lock)]
         first = f"{path}: not as fdabench wrote it; `run` writes it anew when it is gone"
-        raise NotComparedError("\n".join([first, *found])) from error
+        raise NotComparedError("\n".join([first, *issues])) from error

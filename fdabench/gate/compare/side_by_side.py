@@ -61,20 +61,20 @@ def side_by_side(a: Results, b: Results) -> Comparison:
     before = summarize_results(a)
     after = summarize_results(b, before.protocol)
     old, new = before.by_id, after.by_id
-    same = [(key, key) for key in old if key in new]
-    matched = same + _same_settings(a, b, old.keys() - new.keys(), new.keys() - old.keys())
+    common = [(key, key) for key in old if key in new]
+    matched = common + _same_settings(a, b, old.keys() - new.keys(), new.keys() - old.keys())
     if not matched:
-        why = explain_no_overlap(before, after, str(a.root), str(b.root))
-        raise NotComparedError(f"{a.root} and {b.root}: no run of one has a counterpart in the other{why}")
+        reason = explain_no_overlap(before, after, str(a.root), str(b.root))
+        raise NotComparedError(f"{a.root} and {b.root}: no run of one has a counterpart in the other{reason}")
     pairs = [RunPair(old[left], new[right]) for left, right in matched]
     lines = _lines(pairs, [str(float(target)) for target in before.protocol.targets], before.metric)
-    return Comparison(tuple(lines), _differing(a, b, matched), len(old) + len(new) - 2 * len(pairs))
+    return Comparison(tuple(lines), _differing_settings(a, b, matched), len(old) + len(new) - 2 * len(pairs))
 
 
 def _same_settings(a: Results, b: Results, old: AbstractSet[str], new: AbstractSet[str]) -> list[tuple[str, str]]:
-    there = {_place(cell): cell.id for cell in b.lock.cell if cell.id in new}
-    mine = [(cell.id, _place(cell)) for cell in a.lock.cell if cell.id in old]
-    return [(key, there[place]) for key, place in mine if place in there]
+    ids_b = {_place(cell): cell.id for cell in b.lock.cell if cell.id in new}
+    places_a = [(cell.id, _place(cell)) for cell in a.lock.cell if cell.id in old]
+    return [(key, ids_b[place]) for key, place in places_a if place in ids_b]
 
 
 def _place(cell: LockedCell) -> str:
@@ -83,13 +83,13 @@ def _place(cell: LockedCell) -> str:
     return f"{cell.label} {axes}"
 
 
-def _differing(a: Results, b: Results, matched: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+def _differing_settings(a: Results, b: Results, matched: Sequence[tuple[str, str]]) -> tuple[str, ...]:
     left, right = ({cell.id: flatten_keys(cell.config.to_dict()) for cell in side.lock.cell} for side in (a, b))
     keys = {
         key
-        for one, other in matched
-        for key in {**left[one], **right[other]}
-        if left[one].get(key) != right[other].get(key)
+        for id_a, id_b in matched
+        for key in {**left[id_a], **right[id_b]}
+        if left[id_a].get(key) != right[id_b].get(key)
     }
     return tuple(sorted(keys))
 
@@ -133,10 +133,10 @@ def _format_verdict(
         change, interval = quality_change(METRICS[sample.metric], mean, (low, high))
     else:
         change, interval = math.expm1(mean), (math.expm1(low), math.expm1(min(high, 700.0)))
-    known = math.isfinite(low)
+    is_finite = math.isfinite(low)
     word = "same" if not sample.losses.any() else "worse" if low > 0 else "better" if high < 0 else "unclear"
-    shown = interval if known and word != "same" else None
-    return ComparisonRow(cell, sample.metric, sample.before, sample.after, change, shown, seeds, sample.bound, word)
+    limits = interval if is_finite and word != "same" else None
+    return ComparisonRow(cell, sample.metric, sample.before, sample.after, change, limits, seeds, sample.bound, word)
 
 
 def all_cells(family: Sequence[MetricLosses]) -> ComparisonRow:
@@ -157,8 +157,8 @@ def all_cells(family: Sequence[MetricLosses]) -> ComparisonRow:
     bound = bounds.pop() if len(bounds) == 1 else "~"
     a, b = (_mean(family, side) for side in ("before", "after"))
     name = "all cells (mean)" if family[0].metric in METRICS else "all cells (geometric mean)"
-    whole = MetricLosses(name, family[0].metric, losses, a, b, bound)
-    return _format_verdict(whole, name, mean, (mean - half, mean + half), len(losses))
+    suite_losses = MetricLosses(name, family[0].metric, losses, a, b, bound)
+    return _format_verdict(suite_losses, name, mean, (mean - half, mean + half), len(losses))
 
 
 def _mean(family: Sequence[MetricLosses], side: str) -> float:

@@ -85,12 +85,12 @@ def moderated_t(cells: Sequence[Losses], least: float = 0.0) -> list[LossEstimat
     freedoms = [float(len(losses) - 1) for losses in cells]
     variances = [_variance(losses) for losses in cells]
     # A variance of zero results from the finite size of the test set. Its logarithm would be -inf, so it is omitted.
-    telling = [(s2, d) for s2, d in zip(variances, freedoms, strict=True) if s2 > 0]
-    prior = _prior(telling)
-    known = sum(d for _, d in telling)
+    informative = [(s2, d) for s2, d in zip(variances, freedoms, strict=True) if s2 > 0]
+    prior = _prior(informative)
+    total_dof = sum(d for _, d in informative)
     estimates = []
     for losses, s2, d in zip(cells, variances, freedoms, strict=True):
-        d0 = min(prior.dof, known - (d if s2 > 0 else 0.0))
+        d0 = min(prior.dof, total_dof - (d if s2 > 0 else 0.0))
         total = d + d0
         variance = max((d * s2 + d0 * prior.variance) / total, s2, least**2) if total > 0 else 0.0
         estimates.append(LossEstimate(float(losses.mean()), math.sqrt(variance / len(losses)), total))
@@ -102,20 +102,20 @@ def _variance(losses: Losses) -> float:
 
     For example, 0.89 - 0.87 and 0.91 - 0.89 differ by 1e-17, whose logarithm would outweigh all others.
     """
-    same = len(losses) < 2 or float(np.ptp(losses)) < ROUNDING
-    return 0.0 if same else float(np.var(losses, ddof=1))
+    is_constant = len(losses) < 2 or float(np.ptp(losses)) < ROUNDING
+    return 0.0 if is_constant else float(np.var(losses, ddof=1))
 
 
-def _prior(telling: Sequence[tuple[float, float]]) -> Prior:
+def _prior(informative: Sequence[tuple[float, float]]) -> Prior:
     """d0 and s0^2 from the variance and the mean of log s^2 (Smyth 2004, section 6.2), for s^2 ~ s0^2 F(d, d0).
 
     Args:
-        telling: each cell's variance, above 0, and its degrees of freedom.
+        informative: each cell's variance, above 0, and its degrees of freedom.
     """
-    if not telling:
+    if not informative:
         return Prior(0.0, PRIOR_DOF)
-    logs = [math.log(s2) - float(special.digamma(d / 2)) + math.log(d / 2) for s2, d in telling]
-    noise = float(np.mean([special.polygamma(1, d / 2) for _, d in telling]))
+    logs = [math.log(s2) - float(special.digamma(d / 2)) + math.log(d / 2) for s2, d in informative]
+    noise = float(np.mean([special.polygamma(1, d / 2) for _, d in informative]))
     upper = 1 + math.sqrt(2 / max(1, len(logs) - 1))
     excess = upper * float(np.var(logs, ddof=1)) - noise if len(logs) > 1 else 0.0
     half = _inverse_trigamma(excess) if excess > 0 else math.inf
@@ -168,8 +168,10 @@ def suite_wide_test(cells: Sequence[Losses], least: float = 0.0) -> LossEstimate
         return None
     table = np.stack(cells)
     mean, floor = float(table.mean()), least / math.sqrt(table.size)
-    both = [LossEstimate(mean, max(_error(table.mean(axis)), floor), table.shape[1 - axis] - 1.0) for axis in (0, 1)]
-    return max(both, key=lambda estimate: estimate.p_worse_than(0.0))
+    estimates = [
+        LossEstimate(mean, max(_error(table.mean(axis)), floor), table.shape[1 - axis] - 1.0) for axis in (0, 1)
+    ]
+    return max(estimates, key=lambda estimate: estimate.p_worse_than(0.0))
 
 
 def _error(means: Losses) -> float:

@@ -34,20 +34,20 @@ class CellRow:
     findings: tuple[Finding, ...]
 
 
-def cell_rows(checked: CheckResult) -> list[CellRow]:
+def cell_rows(result: CheckResult) -> list[CellRow]:
     """Return a row for each cell with a finding that is not `unchanged`, the worst first."""
     cells: dict[str, list[Finding]] = {}
-    for finding in checked.changed_findings:
+    for finding in result.changed_findings:
         cells.setdefault(finding.cell, []).append(finding)
-    return [_row(checked, cell, findings) for cell, findings in cells.items()]
+    return [_row(result, cell, findings) for cell, findings in cells.items()]
 
 
-def _row(checked: CheckResult, cell: str, findings: Sequence[Finding]) -> CellRow:
-    of_cell = {seed: key for (name, seed), key in checked.ids.items() if name == cell}
+def _row(result: CheckResult, cell: str, findings: Sequence[Finding]) -> CellRow:
+    of_cell = {seed: key for (name, seed), key in result.ids.items() if name == cell}
     seeds = [finding.seed for finding in findings if finding.seed is not None] or sorted(of_cell)
-    shown = of_cell.get(seeds[0], "") if seeds else ""
+    run_id = of_cell.get(seeds[0], "") if seeds else ""
     return CellRow(
-        findings[0].verdict, format_metric(cell), shown, tuple(facts(findings, len(of_cell))), tuple(findings)
+        findings[0].verdict, format_metric(cell), run_id, tuple(facts(findings, len(of_cell))), tuple(findings)
     )
 
 
@@ -63,12 +63,12 @@ def facts(findings: Sequence[Finding], runs: int) -> list[str]:
         metrics.setdefault(finding.metric, []).append(finding)
     implied_by = {"sync_steps": ("syncs",), **dict.fromkeys(_PARTS, ("bytes_total",))}
     own = {
-        metric: found
-        for metric, found in metrics.items()
+        metric: findings_of_metric
+        for metric, findings_of_metric in metrics.items()
         if not any(other in metrics for other in implied_by.get(metric, ()))
     }
-    texts = [_fact(metric, found, runs) for metric, found in own.items()]
-    notes = [_note(found[0]) for found in own.values()]
+    texts = [_fact(metric, findings_of_metric, runs) for metric, findings_of_metric in own.items()]
+    notes = [_note(findings_of_metric[0]) for findings_of_metric in own.values()]
     # A note that consecutive metrics have in common is written once, after the last of them.
     return [
         f"{text}: {note}" if note and note != after else text
@@ -93,32 +93,32 @@ def _order(finding: Finding) -> int:
 def _fact(metric: str, findings: Sequence[Finding], runs: int) -> str:
     """The text of a metric over the runs in which it is not `unchanged`."""
     worst = findings[0]
-    where = f" in {len(findings)} of {runs} runs" if runs > 1 and worst.seed is not None else ""
+    scope = f" in {len(findings)} of {runs} runs" if runs > 1 and worst.seed is not None else ""
     if worst.kind == "limit":
-        return f"{limit_text(worst)}{where}"
+        return f"{limit_text(worst)}{scope}"
     if metric in METRICS:
         return quality_text(worst)
     if metric == "sync_steps" and worst.kind == "B":
-        return f"syncs happen at other steps{where}"
+        return f"syncs happen at other steps{scope}"
     if metric == "partition":
-        return f"workers hold other samples{where}"
+        return f"workers hold other samples{scope}"
     if metric == "state":
-        return f"{worst.before} before, {worst.after} now{where}"
-    return _numbers(metric, findings, where)
+        return f"{worst.before} before, {worst.after} now{scope}"
+    return _numbers(metric, findings, scope)
 
 
-def _numbers(metric: str, findings: Sequence[Finding], where: str) -> str:
-    missed = [finding for finding in findings if finding.after == MISSED and finding.before != MISSED]
+def _numbers(metric: str, findings: Sequence[Finding], scope: str) -> str:
+    newly_missed = [finding for finding in findings if finding.after == MISSED and finding.before != MISSED]
     newly_reached = [finding for finding in findings if finding.before == MISSED and finding.after != MISSED]
-    if missed or newly_reached:
+    if newly_missed or newly_reached:
         target = target_name(metric)
-        return f"{target} {'no longer' if missed else 'now'} reached{where}"
+        return f"{target} {'no longer' if newly_missed else 'now'} reached{scope}"
     worst = findings[0]
     before, after = values(worst)
     changes = [finding.change for finding in findings if finding.change is not None]
     colon = ":" if metric.startswith("bytes_to ") else ""
     text = f"{metric_name(metric)}{colon} {before} -> {after}{' at worst' if len(set(changes)) > 1 else ''}"
-    return f"{text} ({span(changes)}{where})" if changes else f"{text}{where}"
+    return f"{text} ({span(changes)}{scope})" if changes else f"{text}{scope}"
 
 
 def values(finding: Finding) -> tuple[str, str]:
@@ -137,14 +137,14 @@ def values(finding: Finding) -> tuple[str, str]:
 
 def limit_text(finding: Finding) -> str:
     """Return a text such as `max_bytes: 31.0 kB, the limit is 30.0 kB`."""
-    limit, found = values(finding)
+    limit, value = values(finding)
     note = f" ({finding.note})" if finding.metric == "cells" else ""
-    return f"{metric_name(finding.metric)}: {found}, the limit is {limit}{note}"
+    return f"{metric_name(finding.metric)}: {value}, the limit is {limit}{note}"
 
 
 def quality_text(finding: Finding) -> str:
     """Return a text such as `accuracy 91.20 % -> 91.30 % (+0.1 points [-3.0, +3.2]), within the margin`."""
     before, after = values(finding)
-    told = finding.change
-    change = f" ({quality_change_text(finding.metric, told, finding.interval)})" if told is not None else ""
+    difference = finding.change
+    change = f" ({quality_change_text(finding.metric, difference, finding.interval)})" if difference is not None else ""
     return f"{METRICS[finding.metric].title} {before} -> {after}{change}, {finding.note}"

@@ -12,16 +12,16 @@ MAX_ANNOTATIONS = 10
 _LEVELS = {Verdict.fail: "error", Verdict.inconclusive: "warning", Verdict.better: "notice"}
 
 
-def annotations(checked: CheckResult) -> list[str]:
+def annotations(result: CheckResult) -> list[str]:
     """Return the annotations of a check.
 
     A strategy that fails gets `::error file=...,title=...::...`, one that is inconclusive `::warning`, and one that is
     better `::notice`. Further errors report that all cells together are worse, that settings changed (with the command
     that accepts them), or that something was not compared.
     """
-    found = [_of_strategy(checked, sentence) for sentence in sentences(checked)]
-    shown = [line for level in ("error", "warning", "notice") for line in _first(found, level)]
-    return [*shown, *_others(checked)]
+    lines = [_of_strategy(result, sentence) for sentence in sentences(result)]
+    selected = [line for level in ("error", "warning", "notice") for line in _first_of_level(lines, level)]
+    return [*selected, *_others(result)]
 
 
 def not_compared_annotation(text: str) -> str:
@@ -29,9 +29,9 @@ def not_compared_annotation(text: str) -> str:
     return _line("error", "fdabench: not compared", text)
 
 
-def _first(found: list[tuple[str, str]], level: str) -> list[str]:
+def _first_of_level(annotations_found: list[tuple[str, str]], level: str) -> list[str]:
     """The annotations of a level, fewer than GitHub shows, so that those of `_others` are shown as well."""
-    lines = [line for kind, line in found if kind == level]
+    lines = [line for kind, line in annotations_found if kind == level]
     more = (
         [_line(level, "fdabench: more", f"{len(lines) - MAX_ANNOTATIONS + 3} more strategies")]
         if len(lines) > MAX_ANNOTATIONS - 3
@@ -40,28 +40,28 @@ def _first(found: list[tuple[str, str]], level: str) -> list[str]:
     return [*lines[: MAX_ANNOTATIONS - 3], *more]
 
 
-def _of_strategy(checked: CheckResult, sentence: StrategySentence) -> tuple[str, str]:
+def _of_strategy(result: CheckResult, sentence: StrategySentence) -> tuple[str, str]:
     """The level and the line of a strategy's annotation."""
-    level = "error" if sentence.verdict in checked.failing else _LEVELS.get(sentence.verdict, "")
+    level = "error" if sentence.verdict in result.failing else _LEVELS.get(sentence.verdict, "")
     file, _, line = next((run.place for run in sentence.missing if run.place), "").partition(":")
     return level, _line(
         level,
         f"fdabench: {sentence.strategy}",
         sentence.line,
-        file or source_file(checked.files, sentence.strategy),
+        file or source_file(result.files, sentence.strategy),
         line,
     )
 
 
-def _others(checked: CheckResult) -> Iterator[str]:
-    for level in checked.suite_wide_tests:
+def _others(result: CheckResult) -> Iterator[str]:
+    for level in result.suite_wide_tests:
         if level.verdict == Verdict.fail:
-            yield _line("error", "fdabench: all cells together", suite_test_line(level), checked.files.get("", ""))
-    if checked.changed and not checked.regressed:
-        text = "\n".join([*(each.text for each in checked.changed[:MAX_ANNOTATIONS]), *hints(checked)])
-        yield _line("error", "fdabench: settings changed", text, checked.files.get("", ""))
-    if checked.missing:
-        yield _line("error", "fdabench: not compared", verdict_line(checked), checked.files.get("", ""))
+            yield _line("error", "fdabench: all cells together", suite_test_line(level), result.files.get("", ""))
+    if result.changed and not result.regressed:
+        text = "\n".join([*(changed.text for changed in result.changed[:MAX_ANNOTATIONS]), *hints(result)])
+        yield _line("error", "fdabench: settings changed", text, result.files.get("", ""))
+    if result.missing:
+        yield _line("error", "fdabench: not compared", verdict_line(result), result.files.get("", ""))
 
 
 def _line(level: str, title: str, text: str, file: str = "", line: str = "") -> str:

@@ -12,24 +12,24 @@ from fdabench.gate.output.text import head, hints, suite_test_line, summary
 from fdabench.gate.output.units import format_metric
 
 
-def junit(checked: CheckResult, timestamp: str) -> str:
+def junit(result: CheckResult, timestamp: str) -> str:
     """Return the XML, with the order and attributes of windyroad's JUnit schema.
 
     An inconclusive cell is `skipped`, or a failure if inconclusive findings make the check fail.
 
     Args:
-        checked: the result of the check.
+        result: the result of the check.
         timestamp: when the results were made, as `2026-11-23T12:50:39`.
     """
-    moved = _by_cell(checked.changed_findings)
-    cases = [_case(checked, cell, moved.get(cell, [])) for cell in _by_cell(checked.findings)]
-    cases += [_level(checked, level) for level in checked.suite_wide_tests]
-    cases += [_absent(checked, run) for run in checked.missing]
-    cases += [_changed(checked, each) for each in checked.changed]
+    findings_by_cell = _by_cell(result.changed_findings)
+    cases = [_case(result, cell, findings_by_cell.get(cell, [])) for cell in _by_cell(result.findings)]
+    cases += [_level(result, level) for level in result.suite_wide_tests]
+    cases += [_absent(result, run) for run in result.missing]
+    cases += [_changed(result, changed) for changed in result.changed]
     counts = {tag: str(sum(case.find(tag) is not None for case in cases)) for tag in ("failure", "error", "skipped")}
     suite = ET.Element(
         "testsuite",
-        {"id": "0", "package": "fdabench", "name": checked.suite, "timestamp": timestamp, "hostname": "localhost"}
+        {"id": "0", "package": "fdabench", "name": result.suite, "timestamp": timestamp, "hostname": "localhost"}
         | {
             "tests": str(len(cases)),
             "failures": counts["failure"],
@@ -40,9 +40,7 @@ def junit(checked: CheckResult, timestamp: str) -> str:
     )
     ET.SubElement(suite, "properties")
     suite.extend(cases)
-    ET.SubElement(suite, "system-out").text = "\n".join(
-        [*head(checked), *hints(checked), *checked.why, *summary(checked)]
-    )
+    ET.SubElement(suite, "system-out").text = "\n".join([*head(result), *hints(result), *result.why, *summary(result)])
     ET.SubElement(suite, "system-err")
     root = ET.Element("testsuites")
     root.append(suite)
@@ -51,49 +49,49 @@ def junit(checked: CheckResult, timestamp: str) -> str:
 
 
 def _by_cell(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
-    found: dict[str, list[Finding]] = {}
+    by_cell: dict[str, list[Finding]] = {}
     for finding in findings:
-        found.setdefault(finding.cell, []).append(finding)
-    return found
+        by_cell.setdefault(finding.cell, []).append(finding)
+    return by_cell
 
 
-def _new(checked: CheckResult, name: str) -> ET.Element:
-    return ET.Element("testcase", {"classname": f"fdabench.{checked.suite}", "name": name, "time": "0"})
+def _new(result: CheckResult, name: str) -> ET.Element:
+    return ET.Element("testcase", {"classname": f"fdabench.{result.suite}", "name": name, "time": "0"})
 
 
-def _case(checked: CheckResult, cell: str, moved: Sequence[Finding]) -> ET.Element:
+def _case(result: CheckResult, cell: str, findings: Sequence[Finding]) -> ET.Element:
     """The test case of a cell over all its seeds.
 
     Its name contains the ids of its runs, and its message the findings that are not `unchanged`, the worst first.
     """
-    ids = [key for (name, _), key in sorted(checked.ids.items()) if name == cell]
-    case = _new(checked, f"{format_metric(cell)} ({join_first(ids, 3)})" if ids else cell)
-    bad = [finding for finding in moved if finding.verdict in checked.failing]
-    inconclusive = [finding for finding in moved if finding.verdict == Verdict.inconclusive]
+    ids = [key for (name, _), key in sorted(result.ids.items()) if name == cell]
+    case = _new(result, f"{format_metric(cell)} ({join_first(ids, 3)})" if ids else cell)
+    bad = [finding for finding in findings if finding.verdict in result.failing]
+    inconclusive = [finding for finding in findings if finding.verdict == Verdict.inconclusive]
     message = "; ".join(facts(bad or inconclusive, len(ids)))
     if bad:
         failure = ET.SubElement(case, "failure", {"message": message, "type": f"class {bad[0].kind}"})
-        failure.text = "\n".join(facts(moved, len(ids)))
+        failure.text = "\n".join(facts(findings, len(ids)))
     elif inconclusive:
         ET.SubElement(case, "skipped", {"message": message})
     return case
 
 
-def _level(checked: CheckResult, level: SuiteWideTest) -> ET.Element:
-    case = _new(checked, f"all cells together: {level.metric}")
+def _level(result: CheckResult, level: SuiteWideTest) -> ET.Element:
+    case = _new(result, f"all cells together: {level.metric}")
     if level.verdict == Verdict.fail:
         ET.SubElement(case, "failure", {"message": suite_test_line(level), "type": "class C"})
     return case
 
 
-def _absent(checked: CheckResult, run: UnfinishedRun) -> ET.Element:
-    case = _new(checked, f"{run.name} has a result")
+def _absent(result: CheckResult, run: UnfinishedRun) -> ET.Element:
+    case = _new(result, f"{run.name} has a result")
     ET.SubElement(case, "error", {"message": f"no result to compare: {run.reason}", "type": "missing"})
     return case
 
 
-def _changed(checked: CheckResult, each: ChangedRuns) -> ET.Element:
-    case = _new(checked, each.text.split(":")[0])
-    error = ET.SubElement(case, "error", {"message": each.text, "type": "changed settings"})
-    error.text = "\n".join(hints(checked))
+def _changed(result: CheckResult, runs: ChangedRuns) -> ET.Element:
+    case = _new(result, runs.text.split(":")[0])
+    error = ET.SubElement(case, "error", {"message": runs.text, "type": "changed settings"})
+    error.text = "\n".join(hints(result))
     return case

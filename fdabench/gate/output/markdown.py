@@ -23,27 +23,27 @@ UNCHANGED = "<!-- fdabench check: unchanged -->"
 """The last line of a comment that reports no change: a program that posts comments need not post this one."""
 
 
-def pr_comment(checked: CheckResult) -> str:
+def pr_comment(result: CheckResult) -> str:
     """Return the comment. It shows findings that are not `unchanged`, and a collapsed block lists what was compared.
 
     The last line is `UNCHANGED` if there is nothing else to show.
     """
-    shown = cell_rows(checked)
+    rows = cell_rows(result)
     parts = [
-        f"### fdabench: {_plain(verdict_line(checked))}",
-        f"{_code(checked.suite)} against {_code(checked.against)}",
+        f"### fdabench: {_plain(verdict_line(result))}",
+        f"{_code(result.suite)} against {_code(result.against)}",
     ]
-    sentences = [*head(checked), *(suite_test_line(level) for level in checked.suite_wide_tests)]
+    sentences = [*head(result), *(suite_test_line(level) for level in result.suite_wide_tests)]
     lines = [f"- {_plain(line)}" for line in sentences]
     # An empty line ends the list in Markdown.
     parts += ["\n".join(truncate_list(lines, 2 * WORST, "\nand {} more"))] if sentences else []
-    parts += [_table(shown[:WORST])] if shown else []
-    parts += [_details_block(f"{len(shown) - WORST} more", _table(shown[WORST:]))] if len(shown) > WORST else []
-    parts += ["\n".join(["```sh", *(_command(hint) for hint in hints(checked)), "```"])] if hints(checked) else []
-    parts += [_details_block("why: the first sync that differs", _listed(checked.why))] if checked.why else []
-    compared = [line.replace("```", "'''") for line in summary(checked)]
+    parts += [_table(rows[:WORST])] if rows else []
+    parts += [_details_block(f"{len(rows) - WORST} more", _table(rows[WORST:]))] if len(rows) > WORST else []
+    parts += ["\n".join(["```sh", *(_command(hint) for hint in hints(result)), "```"])] if hints(result) else []
+    parts += [_details_block("why: the first sync that differs", _bullets(result.why))] if result.why else []
+    compared = [line.replace("```", "'''") for line in summary(result)]
     parts.append(_details_block("what was compared", "\n".join(["```", *compared, "```"])))
-    parts += [] if sentences or shown else [UNCHANGED]
+    parts += [] if sentences or rows else [UNCHANGED]
     return "\n\n".join(parts) + "\n"
 
 
@@ -53,8 +53,8 @@ def _command(hint: str) -> str:
     return f"{command}   # {what}"
 
 
-def _table(shown: Sequence[CellRow]) -> str:
-    titles, rule, *lines = replace(cell_table(shown), columns=_COLUMNS).markdown(lambda text: text.replace("|", "\\|"))
+def _table(rows: Sequence[CellRow]) -> str:
+    titles, rule, *lines = replace(cell_table(rows), columns=_COLUMNS).markdown(lambda text: text.replace("|", "\\|"))
     return "\n".join([titles, rule, *truncate_list(lines, MAX_LENGTH, _REST)])
 
 
@@ -70,7 +70,7 @@ def _code(text: str) -> str:
     return f"`{text.replace('`', chr(39))}`"
 
 
-def _listed(lines: Sequence[str]) -> str:
+def _bullets(lines: Sequence[str]) -> str:
     return "\n".join(truncate_list([f"- {_code(line)}" for line in lines], MAX_LENGTH, _REST))
 
 

@@ -25,38 +25,40 @@ class StrategySentence:
         return f"{self.strategy}: {self.text}"
 
 
-def sentences(checked: CheckResult) -> list[StrategySentence]:
+def sentences(result: CheckResult) -> list[StrategySentence]:
     """Return a sentence for each strategy with a change or a missing run, the worst first."""
-    found = _by_strategy(checked)
+    by_strategy = _by_strategy(result)
     order = list(reversed(Verdict))
-    changed = [_sentence(checked, name, *each) for name, each in found.items() if _has_changes(*each)]
+    changed = [_sentence(result, name, *entry) for name, entry in by_strategy.items() if _has_changes(*entry)]
     return sorted(changed, key=lambda sentence: order.index(sentence.verdict))
 
 
-def unchanged(checked: CheckResult) -> str:
+def unchanged(result: CheckResult) -> str:
     """Return a line such as `unchanged: fedavg, synchronous (12 runs)`; "" if no strategy is unchanged."""
     others = {
-        name: found for name, (found, missing) in _by_strategy(checked).items() if not _has_changes(found, missing)
+        name: findings
+        for name, (findings, missing) in _by_strategy(result).items()
+        if not _has_changes(findings, missing)
     }
-    runs = sum(_runs(checked, found) for found in others.values())
+    runs = sum(_runs(result, findings) for findings in others.values())
     return f"unchanged: {', '.join(others)} ({plural(runs, 'run')})" if others else ""
 
 
-def _by_strategy(checked: CheckResult) -> dict[str, tuple[list[Finding], list[UnfinishedRun]]]:
+def _by_strategy(result: CheckResult) -> dict[str, tuple[list[Finding], list[UnfinishedRun]]]:
     """The findings and the missing runs of each strategy.
 
     A strategy is named by its kinds, such as `kamp`. Its settings are added only if several have the same kinds.
     """
-    cells = [finding.cell for finding in checked.findings] + [run.cell for run in checked.missing]
+    cells = [finding.cell for finding in result.findings] + [run.cell for run in result.missing]
     full: dict[str, set[str]] = {}
     for name in map(strategy_of, cells):
         full.setdefault(strategy_kinds(name), set()).add(name)
-    found: dict[str, tuple[list[Finding], list[UnfinishedRun]]] = {}
-    for finding in checked.findings:
-        found.setdefault(_name(finding.cell, full), ([], []))[0].append(finding)
-    for run in checked.missing:
-        found.setdefault(_name(run.cell, full), ([], []))[1].append(run)
-    return found
+    by_strategy: dict[str, tuple[list[Finding], list[UnfinishedRun]]] = {}
+    for finding in result.findings:
+        by_strategy.setdefault(_name(finding.cell, full), ([], []))[0].append(finding)
+    for run in result.missing:
+        by_strategy.setdefault(_name(run.cell, full), ([], []))[1].append(run)
+    return by_strategy
 
 
 def _name(cell: str, full: dict[str, set[str]]) -> str:
@@ -68,22 +70,22 @@ def _has_changes(findings: Sequence[Finding], missing: Sequence[UnfinishedRun]) 
     return bool(missing) or any(finding.verdict != Verdict.unchanged for finding in findings)
 
 
-def _runs(checked: CheckResult, findings: Sequence[Finding]) -> int:
+def _runs(result: CheckResult, findings: Sequence[Finding]) -> int:
     cells = {finding.cell for finding in findings}
-    return sum(cell in cells for cell, _ in checked.ids)
+    return sum(cell in cells for cell, _ in result.ids)
 
 
 def _sentence(
-    checked: CheckResult, name: str, findings: Sequence[Finding], missing: Sequence[UnfinishedRun]
+    result: CheckResult, name: str, findings: Sequence[Finding], missing: Sequence[UnfinishedRun]
 ) -> StrategySentence:
-    runs = _runs(checked, findings)
+    runs = _runs(result, findings)
     own = set(findings)
-    moved = [finding for finding in checked.changed_findings if finding in own]
+    changes = [finding for finding in result.changed_findings if finding in own]
     costs = [finding for finding in findings if finding.metric == "bytes_total" and finding.kind != "limit"]
-    other = [finding for finding in moved if finding.metric not in METRICS and finding not in costs]
-    parts = [*_absent(missing, runs + len(missing)), *_bytes(checked, costs), *_others(other, costs, runs)]
+    other = [finding for finding in changes if finding.metric not in METRICS and finding not in costs]
+    parts = [*_absent(missing, runs + len(missing)), *_bytes(result, costs), *_others(other, costs, runs)]
     parts += _quality([finding for finding in findings if finding.metric in METRICS])
-    verdict = Verdict.fail if missing else max((each.verdict for each in moved), key=list(Verdict).index)
+    verdict = Verdict.fail if missing else max((change.verdict for change in changes), key=list(Verdict).index)
     return StrategySentence(name, verdict, "; ".join(parts), tuple(missing))
 
 
@@ -96,25 +98,27 @@ def _absent(missing: Sequence[UnfinishedRun], runs: int) -> list[str]:
     return [f"{number} of {plural(runs, 'run')} {what}" for what, number in reasons.items()]
 
 
-def _bytes(checked: CheckResult, costs: Sequence[Finding]) -> list[str]:
+def _bytes(result: CheckResult, costs: Sequence[Finding]) -> list[str]:
     """A text such as `+8 to +17 % bytes in 6 of 6 runs (limit 0 %)`.
 
     It counts runs if the bytes are reproducible, and cells if the environments differ.
     """
-    moved = [cost for cost in costs if cost.verdict != Verdict.unchanged]
-    if not moved:
+    changed_costs = [cost for cost in costs if cost.verdict != Verdict.unchanged]
+    if not changed_costs:
         return ["bytes unchanged"] if costs else []
-    changes = [cost.change for cost in moved if cost.change is not None]
+    changes = [cost.change for cost in changed_costs if cost.change is not None]
     exact = costs[0].seed is not None
-    share = f"{len(moved)} of {plural(len(costs), 'run' if exact else 'cell')}"
+    share = f"{len(changed_costs)} of {plural(len(costs), 'run' if exact else 'cell')}"
     if not changes:
         return [f"bytes changed in {share}"]
     if exact:
-        formula = any(cost.kind == "A" for cost in moved)
-        allowed = "a formula: must be equal" if formula else f"limit {100 * checked.soft:g} %"
+        formula = any(cost.kind == "A" for cost in changed_costs)
+        allowed = "a formula: must be equal" if formula else f"limit {100 * result.soft:g} %"
         return [f"{span(changes)} bytes in {share} ({allowed})"]
-    judged = ", ".join(f"{n} {verdict}" for verdict in Verdict if (n := sum(c.verdict == verdict for c in moved)))
-    return [f"{span(changes)} bytes in {share} of another environment ({judged})"]
+    counts = ", ".join(
+        f"{n} {verdict}" for verdict in Verdict if (n := sum(c.verdict == verdict for c in changed_costs))
+    )
+    return [f"{span(changes)} bytes in {share} of another environment ({counts})"]
 
 
 def _others(findings: Sequence[Finding], costs: Sequence[Finding], runs: int) -> list[str]:
@@ -148,18 +152,18 @@ def _quality(cells: Sequence[Finding]) -> list[str]:
     if all(cell.verdict == Verdict.unchanged for cell in cells):
         return [f"{name} unchanged"]
     change = sum(cell.change or 0.0 for cell in cells) / len(cells)
-    known = [cell.interval for cell in cells if cell.interval is not None]
-    low, high = (sum(ends) / len(cells) for ends in zip(*known, strict=True)) if known else (0.0, 0.0)
-    whole = (low, high) if len(known) == len(cells) else None
+    intervals = [cell.interval for cell in cells if cell.interval is not None]
+    low, high = (sum(ends) / len(cells) for ends in zip(*intervals, strict=True)) if intervals else (0.0, 0.0)
+    limits = (low, high) if len(intervals) == len(cells) else None
     failed = sum(cell.verdict == Verdict.fail for cell in cells)
     inconclusive = sum(cell.verdict == Verdict.inconclusive for cell in cells)
     also = f", {inconclusive} inconclusive" if inconclusive else ""
-    change_text = quality_change_text(metric.name, change, whole)
+    change_text = quality_change_text(metric.name, change, limits)
     if failed:
         return [
             f"{name} worse by more than the margin in {failed} of {plural(len(cells), 'cell')} ({change_text}{also})"
         ]
-    if whole is None:
+    if limits is None:
         return [f"{name} {change_text} (noise unknown with one seed{also})"]
     if low <= 0 <= high:
         return [f"{name} not measurably changed ({change_text}{also})"]

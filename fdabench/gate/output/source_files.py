@@ -18,12 +18,12 @@ def source_files(lock: SuiteLock) -> dict[str, str]:
         lock: the frozen suite; its `source` is the path that `fdabench run` was given.
     """
     source = Path(lock.source)
-    found = {"": source}
+    files_by_kind = {"": source}
     for plugin in lock.plugins:
         for added in plugin.adds:
             role, _, name = added.partition(".")
-            found |= {name: source.parent / plugin.name} if role in STRATEGY_ROLES else {}
-    return {name: relative_to_cwd(str(path)) for name, path in found.items() if path.is_file()}
+            files_by_kind |= {name: source.parent / plugin.name} if role in STRATEGY_ROLES else {}
+    return {name: relative_to_cwd(str(path)) for name, path in files_by_kind.items() if path.is_file()}
 
 
 def source_file(files: Mapping[str, str], strategy: str) -> str:
@@ -36,8 +36,8 @@ def source_file(files: Mapping[str, str], strategy: str) -> str:
     Returns:
         The path; "" if neither file exists.
     """
-    named = [files[word] for word in strategy_kinds(strategy).split(" ") if word in files]
-    return named[0] if named else files.get("", "")
+    candidates = [files[word] for word in strategy_kinds(strategy).split(" ") if word in files]
+    return candidates[0] if candidates else files.get("", "")
 
 
 def relative_to_cwd(place: str) -> str:
@@ -48,6 +48,6 @@ def relative_to_cwd(place: str) -> str:
     """
     if not os.path.isabs(place):
         return place.replace(os.sep, "/")
-    here, there = os.path.realpath("."), os.path.realpath(place)
-    inside = there.startswith(here + os.sep)
-    return (os.path.relpath(there, here) if inside else os.path.basename(place)).replace(os.sep, "/")
+    here, target = os.path.realpath("."), os.path.realpath(place)
+    inside = target.startswith(here + os.sep)
+    return (os.path.relpath(target, here) if inside else os.path.basename(place)).replace(os.sep, "/")

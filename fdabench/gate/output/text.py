@@ -20,27 +20,25 @@ CLASSES = {"limit": "limits", "A": "A formula", "B": "B reproducible", "C": "C n
 ACCEPT = "if this is intended"
 
 
-def cell_table(shown: Sequence[CellRow]) -> Table:
+def cell_table(rows: Sequence[CellRow]) -> Table:
     """Return a table with one row for each cell with a finding that is not `unchanged`."""
     records = [
         {"verdict": row.verdict.value, "cell": row.cell, "run": row.id, "what changed": "; ".join(row.facts)}
-        for row in shown
+        for row in rows
     ]
     return Table(records, [column(key) for key in ("verdict", "cell", "run", "what changed")])
 
 
-def finding_table(checked: CheckResult) -> Table:
+def finding_table(result: CheckResult) -> Table:
     """Return a table for programs, with one row for each finding that is not `unchanged`."""
-    return Table(
-        [to_record(checked, finding) for finding in checked.changed_findings], [column(key) for key in _RECORD]
-    )
+    return Table([to_record(result, finding) for finding in result.changed_findings], [column(key) for key in _RECORD])
 
 
-def head(checked: CheckResult) -> list[str]:
+def head(result: CheckResult) -> list[str]:
     """Return a sentence for each strategy that changed, then the changed settings and the unchanged strategies."""
-    rest = unchanged(checked)
-    lines = [sentence.line for sentence in sentences(checked)]
-    lines += [each.text for each in checked.changed]
+    rest = unchanged(result)
+    lines = [sentence.line for sentence in sentences(result)]
+    lines += [changed.text for changed in result.changed]
     return lines + ([rest] if rest and lines else [])
 
 
@@ -54,45 +52,45 @@ def show_command(results: str, run: str) -> str:
     return shlex.join(["fdabench", "show", results, run])
 
 
-def hints(checked: CheckResult) -> list[str]:
+def hints(result: CheckResult) -> list[str]:
     """Return the next steps: the command that shows the worst run, and the command that accepts the results.
 
     The second is omitted if it does not help: a limit is changed in the suite, and a missing result has to be computed.
     """
-    shown = [run.id for run in checked.missing if run.id and run.error] or [
-        row.id for row in cell_rows(checked) if row.id and row.verdict in checked.failing
+    run_ids = [run.id for run in result.missing if run.id and run.error] or [
+        row.id for row in cell_rows(result) if row.id and row.verdict in result.failing
     ]
-    steps = [f"inspect: {show_command(checked.results, shown[0])}"] if shown and checked.results else []
-    moved = {finding.verdict for finding in checked.changed_findings if finding.kind != "limit"}
-    worse = bool(moved & set(checked.failing)) or any(
-        level.verdict == Verdict.fail for level in checked.suite_wide_tests
+    steps = [f"inspect: {show_command(result.results, run_ids[0])}"] if run_ids and result.results else []
+    verdicts = {finding.verdict for finding in result.changed_findings if finding.kind != "limit"}
+    worse = bool(verdicts & set(result.failing)) or any(
+        level.verdict == Verdict.fail for level in result.suite_wide_tests
     )
-    if checked.baseline and not checked.missing and (worse or checked.changed or Verdict.better in moved):
-        why = ACCEPT if worse or checked.changed else "to keep the improvement"
-        steps.append(f"{why}: {accept_command(checked.results, checked.baseline)}")
+    if result.baseline and not result.missing and (worse or result.changed or Verdict.better in verdicts):
+        purpose = ACCEPT if worse or result.changed else "to keep the improvement"
+        steps.append(f"{purpose}: {accept_command(result.results, result.baseline)}")
     return steps
 
 
-def to_record(checked: CheckResult, finding: Finding) -> dict[str, object]:
+def to_record(result: CheckResult, finding: Finding) -> dict[str, object]:
     """Return a finding for programs: unrounded numbers, changes as fractions, and the id of its run."""
     low, high = finding.interval or (None, None)
-    also = {"class": finding.kind, "change_low": low, "change_high": high, "id": _id(checked, finding)}
+    also = {"class": finding.kind, "change_low": low, "change_high": high, "id": _id(result, finding)}
     return {key: json_value(also[key] if key in also else getattr(finding, key)) for key in _RECORD}
 
 
-def _id(checked: CheckResult, finding: Finding) -> str | None:
-    return None if finding.seed is None else checked.ids.get((finding.cell, finding.seed))
+def _id(result: CheckResult, finding: Finding) -> str | None:
+    return None if finding.seed is None else result.ids.get((finding.cell, finding.seed))
 
 
-def summary(checked: CheckResult) -> list[str]:
+def summary(result: CheckResult) -> list[str]:
     """Return lines that list what was compared and what was not; the last line is the verdict."""
-    lines = [f"{CLASSES[kind]:<15} {_count_verdicts(checked, kind)}" for kind in CLASSES if checked.counts(kind)]
-    lines += [suite_test_line(level) for level in checked.suite_wide_tests]
-    lines += [f"note: {note}" for note in checked.notes]
-    missing = [f"{format_metric(run.cell)}{run.name.removeprefix(run.cell)} ({run.reason})" for run in checked.missing]
-    lines += _first_few("new, not in the baseline", [without_hash(name) for name in checked.added])
+    lines = [f"{CLASSES[kind]:<15} {_count_verdicts(result, kind)}" for kind in CLASSES if result.counts(kind)]
+    lines += [suite_test_line(level) for level in result.suite_wide_tests]
+    lines += [f"note: {note}" for note in result.notes]
+    missing = [f"{format_metric(run.cell)}{run.name.removeprefix(run.cell)} ({run.reason})" for run in result.missing]
+    lines += _first_few("new, not in the baseline", [without_hash(name) for name in result.added])
     lines += _first_few("MISSING", missing)
-    return [*lines, f"{checked.suite} against {checked.against}: {verdict_line(checked)}"]
+    return [*lines, f"{result.suite} against {result.against}: {verdict_line(result)}"]
 
 
 def without_hash(who: str) -> str:
@@ -105,36 +103,36 @@ def without_hash(who: str) -> str:
     return f"{cell} {rest.partition(' ')[2]}".rstrip()
 
 
-def verdict_line(checked: CheckResult) -> str:
+def verdict_line(result: CheckResult) -> str:
     """Return the verdict in one line, such as `18 runs compared: pass; 12 changed settings, not judged`.
 
     It names the strategies that failed and the number of missing runs.
     """
-    compared = f"{plural(len(checked.ids), 'run')} {'checked' if checked.against == OWN_LIMITS else 'compared'}"
-    parts = [f"{compared}: {_judged(checked)}" if checked.ids or checked.regressed else "nothing to compare"]
-    changed = sum(len(each.pairs) for each in checked.changed)
+    compared = f"{plural(len(result.ids), 'run')} {'checked' if result.against == OWN_LIMITS else 'compared'}"
+    parts = [f"{compared}: {_strategy_verdicts(result)}" if result.ids or result.regressed else "nothing to compare"]
+    changed = sum(len(changed_runs.pairs) for changed_runs in result.changed)
     parts += [f"{changed} changed settings, not judged"] if changed else []
-    parts += [f"{len(checked.missing)} missing"] if checked.missing else []
+    parts += [f"{len(result.missing)} missing"] if result.missing else []
     return "; ".join(parts)
 
 
-def _judged(checked: CheckResult) -> str:
+def _strategy_verdicts(result: CheckResult) -> str:
     """The verdict about the runs that were compared."""
-    if checked.regressed:
-        failed = sorted({sentence.strategy for sentence in sentences(checked) if sentence.verdict in checked.failing})
-        worse = sum(row.verdict in checked.failing for row in cell_rows(checked))
-        where = f": {plural(worse, 'cell')} of {', '.join(failed)}" if worse and len(failed) <= 3 else ""
-        return f"fail{where}" if worse else "fail: all cells together"
+    if result.regressed:
+        failed = sorted({sentence.strategy for sentence in sentences(result) if sentence.verdict in result.failing})
+        worse = sum(row.verdict in result.failing for row in cell_rows(result))
+        location = f": {plural(worse, 'cell')} of {', '.join(failed)}" if worse and len(failed) <= 3 else ""
+        return f"fail{location}" if worse else "fail: all cells together"
     better, inconclusive = (
-        sum(finding.verdict == verdict for finding in checked.findings)
+        sum(finding.verdict == verdict for finding in result.findings)
         for verdict in (Verdict.better, Verdict.inconclusive)
     )
     counts = [f"{number} {what}" for number, what in ((better, "better"), (inconclusive, "inconclusive")) if number]
     return ", ".join(["pass", *counts])
 
 
-def _count_verdicts(checked: CheckResult, kind: str) -> str:
-    counts = checked.counts(kind)
+def _count_verdicts(result: CheckResult, kind: str) -> str:
+    counts = result.counts(kind)
     equal = {"limit": "kept", "C": "unchanged"}.get(kind, "unchanged (exact)")
     texts = [f"{counts[verdict]} {equal if verdict == Verdict.unchanged else verdict}" for verdict in Verdict]
     return ", ".join(text for text, verdict in zip(texts, Verdict, strict=True) if counts[verdict])
@@ -157,32 +155,32 @@ def _first_few(what: str, names: Sequence[str], most: int = 5) -> list[str]:
     return [f"{what}: {plural(len(names), 'run')}", *truncate_list(lines, most, "  and {} more")] if names else []
 
 
-def to_json(checked: CheckResult) -> dict[str, object]:
+def to_json(result: CheckResult) -> dict[str, object]:
     """Return the result as data for JSON: unrounded numbers, changes as fractions, no NaN.
 
     Findings that are `unchanged` are only counted.
     """
     data = {
-        "verdict": checked.status,
-        "exit_code": checked.exit_code,
-        "suite": checked.suite,
-        "against": checked.against,
-        "compared": len(checked.ids),
-        "sentences": head(checked),
-        "counts": {kind: {str(verdict): n for verdict, n in checked.counts(kind).items()} for kind in CLASSES},
-        "findings": [{**asdict(finding), "id": _id(checked, finding)} for finding in checked.changed_findings],
-        "changed": [_changed(each) for each in checked.changed],
-        "suite_level": [asdict(level) for level in checked.suite_wide_tests],
-        "missing": [run._asdict() for run in checked.missing],
-        "added": list(checked.added),
-        "notes": list(checked.notes),
-        "why": list(checked.why),
-        "hints": hints(checked),
+        "verdict": result.status,
+        "exit_code": result.exit_code,
+        "suite": result.suite,
+        "against": result.against,
+        "compared": len(result.ids),
+        "sentences": head(result),
+        "counts": {kind: {str(verdict): n for verdict, n in result.counts(kind).items()} for kind in CLASSES},
+        "findings": [{**asdict(finding), "id": _id(result, finding)} for finding in result.changed_findings],
+        "changed": [_changed(changed) for changed in result.changed],
+        "suite_level": [asdict(level) for level in result.suite_wide_tests],
+        "missing": [run._asdict() for run in result.missing],
+        "added": list(result.added),
+        "notes": list(result.notes),
+        "why": list(result.why),
+        "hints": hints(result),
     }
     return {key: json_value(entry) for key, entry in data.items()}
 
 
-def _changed(each: ChangedRuns) -> dict[str, object]:
+def _changed(changed: ChangedRuns) -> dict[str, object]:
     runs = [
         {
             "seed": pair.after.seed,
@@ -193,7 +191,7 @@ def _changed(each: ChangedRuns) -> dict[str, object]:
             "accuracy_before": pair.before.accuracy,
             "accuracy": pair.after.accuracy,
         }
-        for pair in each.pairs
+        for pair in changed.pairs
     ]
-    settings = [setting._asdict() for setting in each.settings]
-    return {"strategy": each.strategy, "settings": settings, "accuracy_change": each.accuracy, "runs": runs}
+    settings = [setting._asdict() for setting in changed.settings]
+    return {"strategy": changed.strategy, "settings": settings, "accuracy_change": changed.accuracy, "runs": runs}

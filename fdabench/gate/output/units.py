@@ -72,10 +72,10 @@ def quality_change_text(metric: str, change: float, interval: tuple[float, float
     """
     if metric == "accuracy":
         return points(change, interval)
-    told = f"{change:+.3f} {METRICS[metric].unit}".rstrip()
+    text = f"{change:+.3f} {METRICS[metric].unit}".rstrip()
     if interval is None or not all(map(math.isfinite, interval)):
-        return told
-    return f"{told} [{interval[0]:+.3f}, {interval[1]:+.3f}]"
+        return text
+    return f"{text} [{interval[0]:+.3f}, {interval[1]:+.3f}]"
 
 
 def metric_name(metric: str) -> str:

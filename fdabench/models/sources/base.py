@@ -62,16 +62,16 @@ def open_model(source: ModelSource, kind: str) -> tuple[str, ModelSpec]:
         WorkloadError: the file of weights cannot be read.
     """
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{kind}-{source.name}")
-    about = f"{source.name} of {kind}"
+    description = f"{source.name} of {kind}"
     if source.weights:
         try:
             with Path(source.weights).open("rb") as stream:
                 name += f"-{hashlib.file_digest(stream, 'sha256').hexdigest()[:8]}"
         except OSError as error:
             raise WorkloadError(f"weights: {source.weights}: cannot be read: {error.strerror}") from error
-        about += f", begins from {Path(source.weights).name}"
+        description += f", begins from {Path(source.weights).name}"
     info = ComponentInfo(name=f"{source.name} ({kind})")
-    return name, ModelSpec(source.build, None, about, info, task=source.predicts)
+    return name, ModelSpec(source.build, None, description, info, task=source.predicts)
 
 
 class ZeroDropout(Dropout):
@@ -124,13 +124,13 @@ def load_weights(model: nn.Module, path: str) -> None:
     except ImportError as error:
         raise WorkloadError("weights need the package safetensors: pip install 'fdabench[timm]'") from error
     try:
-        found: dict[str, Tensor] = load_file(path)
+        tensors: dict[str, Tensor] = load_file(path)
     except (OSError, SafetensorError) as error:
         raise WorkloadError(f"weights: {path}: it is no safetensors file, or cannot be read: {error!s:.120}") from error
-    fitting = {name: x for name, x in found.items() if name in own and own[name].shape == x.shape}
+    fitting = {name: x for name, x in tensors.items() if name in own and own[name].shape == x.shape}
     if not fitting:
-        said = f"none of its {len(found)} tensors has the name and the shape of one of the model"
-        raise WorkloadError(f"weights: {path}: {said}")
+        message = f"none of its {len(tensors)} tensors has the name and the shape of one of the model"
+        raise WorkloadError(f"weights: {path}: {message}")
     model.load_state_dict(fitting, strict=False)
 
 

@@ -32,8 +32,8 @@ class TorchvisionModel:
     def build(self, shape: Shape, classes: int) -> nn.Module:
         """Build the model for images of `shape`, with `classes` outputs."""
         models = import_torchvision("models")
-        if self.name not in (known := models.list_models(module=models)):
-            raise WorkloadError(f'name: torchvision has no classifier "{self.name}"{did_you_mean(self.name, known)}')
+        if self.name not in (names := models.list_models(module=models)):
+            raise WorkloadError(f'name: torchvision has no classifier "{self.name}"{did_you_mean(self.name, names)}')
         if shape[0] not in (1, 3):
             raise WorkloadError(f"it takes images with 1 or 3 channels; these have {shape[0]}")
         model = fit_to_engines(models.get_model(self.name, weights=None, num_classes=classes))

@@ -31,7 +31,7 @@ from fdabench.report.figures.canvas import (
 from fdabench.report.figures.error_scale import metric_axis, scale_words, worth_showing
 from fdabench.report.figures.plot import FigureSpec, sample_note, truncation_note
 from fdabench.report.figures.tags import tag_artists
-from fdabench.style.looks import PlotStyle
+from fdabench.style.plot_style import PlotStyle
 
 BAND_SEEDS = 2
 _LETTERS = 40
@@ -53,13 +53,15 @@ def draw_metric(data: ReportData, x: str) -> Figure | None:
     evals = evals.assign(test_value=data.metric.of(evals, "test"))
     if evals.empty:
         return None
-    shown = [pair for pair in data.workloads if ((evals["suite"] == pair[0]) & (evals["workload"] == pair[1])).any()]
-    figure, axes = panels(min(len(shown), MAX_PANELS), _title(data.metric, x), 3.1, 2.5)
+    with_evaluations = [
+        pair for pair in data.workloads if ((evals["suite"] == pair[0]) & (evals["workload"] == pair[1])).any()
+    ]
+    figure, axes = panels(min(len(with_evaluations), MAX_PANELS), _title(data.metric, x), 3.1, 2.5)
     of_workload = dict(list(evals.groupby(WORKLOAD)))
-    for panel, pair in zip(axes, shown, strict=False):
+    for panel, pair in zip(axes, with_evaluations, strict=False):
         _panel(panel, data, of_workload[pair], x)
         panel_title(panel, data, pair)
-    legend(figure, line_keys({label: data.looks[label] for label in data.labels if (evals["label"] == label).any()}))
+    legend(figure, line_keys({label: data.styles[label] for label in data.labels if (evals["label"] == label).any()}))
     return figure
 
 
@@ -68,14 +70,14 @@ def _title(metric: Metric, x: str) -> str:
 
 
 def _panel(axes: Axes, data: ReportData, evals: pd.DataFrame, x: str) -> None:
-    for place, (label, mine) in enumerate(evals.groupby("label", sort=False)):
+    for place, (label, of_label) in enumerate(evals.groupby("label", sort=False)):
         with tag_artists(axes, str(label)):
-            _strategy(axes, mine, x, data.looks[str(label)], place)
+            _strategy(axes, of_label, x, data.styles[str(label)], place)
     targets = list(data.locks[evals["suite"].iloc[0]].targets)
     target_lines(axes, targets)
     (byte_axis if x == "bytes_total" else step_axis)(axes.xaxis, log_limits(evals[x]))
-    shown, worse = what_matters(evals, targets, data.metric)
-    metric_axis(axes, data.metric, shown, targets)
+    limits, worse = what_matters(evals, targets, data.metric)
+    metric_axis(axes, data.metric, limits, targets)
     axes.set_xlabel("\n".join([_X_LABEL[x], *_outside(worse, data.metric.worse_side)]))
     axes.grid(visible=True)
 
@@ -104,31 +106,33 @@ def _outside(labels: Sequence[str], side: str) -> list[str]:
     return [fill(f"{side} this throughout: {join_first(labels, 3)}", _LETTERS)] if labels else []
 
 
-def _strategy(axes: Axes, mine: pd.DataFrame, x: str, look: PlotStyle, place: int) -> None:
+def _strategy(axes: Axes, rows: pd.DataFrame, x: str, style: PlotStyle, place: int) -> None:
     """Draw one strategy.
 
     If at least `BAND_SEEDS` seeds did not diverge, a line shows their mean and a band their range, over the steps at
     which all of them were evaluated. Thin lines show diverged seeds, and seeds that continue beyond these steps.
     """
-    sound = mine[mine["state"] != "diverged"]
+    sound = rows[rows["state"] != "diverged"]
     seeds = sound["cell_id"].nunique()
     shared = _shared(sound, x, seeds) if seeds >= BAND_SEEDS else None
     joint = -1
     if shared is not None and len(shared):
         joint = shared.index.max()
-        inside = to_rgba(look.color, 0.18)
-        axes.fill_between(shared["x"], shared["low"], shared["high"], color=inside, edgecolor=look.color, linewidth=0.3)
-        _line(axes, shared["x"], shared["mean"], look, place)
-    alone = mine.loc[(mine["state"] == "diverged") | (mine["step"] > joint), "cell_id"].unique()
-    for _, cell in mine[mine["cell_id"].isin(alone)].groupby("cell_id", sort=False):
+        inside = to_rgba(style.color, 0.18)
+        axes.fill_between(
+            shared["x"], shared["low"], shared["high"], color=inside, edgecolor=style.color, linewidth=0.3
+        )
+        _line(axes, shared["x"], shared["mean"], style, place)
+    alone = rows.loc[(rows["state"] == "diverged") | (rows["step"] > joint), "cell_id"].unique()
+    for _, cell in rows[rows["cell_id"].isin(alone)].groupby("cell_id", sort=False):
         diverged = bool((cell["state"] == "diverged").any())
-        _thin(axes, cell if diverged else cell[cell["step"] >= joint], x, look, marked=shared is None)
+        _thin(axes, cell if diverged else cell[cell["step"] >= joint], x, style, with_markers=shared is None)
         if diverged:
             axes.plot(
                 cell[x].iloc[-1],
                 cell["test_value"].iloc[-1],
                 "x",
-                color=look.color,
+                color=style.color,
                 markersize=6,
                 zorder=5,
                 clip_on=False,
@@ -157,20 +161,20 @@ def _shared(sound: pd.DataFrame, x: str, seeds: int) -> pd.DataFrame:
     return frame[steps.size() == seeds]
 
 
-def _line(axes: Axes, xs: "pd.Series[float]", ys: "pd.Series[float]", look: PlotStyle, place: int) -> None:
+def _line(axes: Axes, xs: "pd.Series[float]", ys: "pd.Series[float]", style: PlotStyle, place: int) -> None:
     """Draw a mean. Strategies have markers at different evaluations, so that overlapping lines can be distinguished."""
     every = _every(len(xs))
     marks = (place % every, every)
-    axes.plot(xs, ys, color=look.color, linestyle=look.dashes, markevery=marks, zorder=3, **marker(look, 4.5))
+    axes.plot(xs, ys, color=style.color, linestyle=style.dashes, markevery=marks, zorder=3, **marker(style, 4.5))
 
 
-def _thin(axes: Axes, cell: pd.DataFrame, x: str, look: PlotStyle, *, marked: bool) -> None:
-    marks = {**marker(look, 3.5), "markevery": _every(len(cell))} if marked else {}
+def _thin(axes: Axes, cell: pd.DataFrame, x: str, style: PlotStyle, *, with_markers: bool) -> None:
+    marks = {**marker(style, 3.5), "markevery": _every(len(cell))} if with_markers else {}
     axes.plot(
         cell[x],
         cell["test_value"],
-        color=look.color,
-        linestyle=look.dashes,
+        color=style.color,
+        linestyle=style.dashes,
         linewidth=0.7,
         zorder=2,
         **marks,
@@ -209,5 +213,5 @@ BYTES, STEPS = _figure(ACCURACY, "bytes_total"), _figure(ACCURACY, "step")
 
 def for_metric(plots: Sequence[FigureSpec], metric: Metric) -> list[FigureSpec]:
     """Return the figures with those of the accuracy replaced by the ones of another metric."""
-    replaced = {BYTES.name: _figure(metric, "bytes_total"), STEPS.name: _figure(metric, "step")}
-    return [replaced.get(plot.name, plot) for plot in plots]
+    replacements = {BYTES.name: _figure(metric, "bytes_total"), STEPS.name: _figure(metric, "step")}
+    return [replacements.get(plot.name, plot) for plot in plots]

@@ -27,7 +27,7 @@ from fdabench.report.figures.canvas import (
 )
 from fdabench.report.figures.plot import FigureSpec, truncation_note
 from fdabench.report.figures.tags import tag_artists
-from fdabench.style.looks import PlotStyle
+from fdabench.style.plot_style import PlotStyle
 
 TITLE = "Seeds that have reached the target, by steps"
 
@@ -55,17 +55,17 @@ def draw_attainment(data: ReportData) -> Figure | None:
     for panel, (pair, group) in zip(axes, groups, strict=False):
         present |= set(group["label"])
         _panel(panel, data, group)
-        panel_title(panel, data, pair, data.apart(*pair))
-    legend(figure, line_keys({label: data.looks[label] for label in data.labels if label in present}))
+        panel_title(panel, data, pair, data.target_note(*pair))
+    legend(figure, line_keys({label: data.styles[label] for label in data.labels if label in present}))
     return figure
 
 
 def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> None:
     limits = log_limits(group["cost_steps"])
     end = float(group["cost_steps"].max())
-    for label, mine in group.groupby("label", sort=False):
+    for label, of_label in group.groupby("label", sort=False):
         with tag_artists(axes, str(label)):
-            _strategy(axes, mine, data.looks[str(label)], limits[0], end)
+            _strategy(axes, of_label, data.styles[str(label)], limits[0], end)
     step_axis(axes.xaxis, limits)
     axes.set_ylim(0, 1.02)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}"))
@@ -74,7 +74,7 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> None:
     axes.grid(visible=True)
 
 
-def _strategy(axes: Axes, mine: pd.DataFrame, look: PlotStyle, begin: float, end: float) -> None:
+def _strategy(axes: Axes, rows: pd.DataFrame, style: PlotStyle, begin: float, end: float) -> None:
     """Draw the curve of one strategy, and a vertical stroke for each seed that missed the target.
 
     The curve ends at the last hit if all seeds reached the target, and otherwise at the last step of those that
@@ -82,33 +82,33 @@ def _strategy(axes: Axes, mine: pd.DataFrame, look: PlotStyle, begin: float, end
 
     Args:
         axes: the panel.
-        mine: the outcomes of the strategy.
-        look: its color and markers.
+        rows: the outcomes of the strategy.
+        style: its color and markers.
         begin: the lower limit of the x axis.
         end: the largest number of steps of any strategy on the workload.
     """
-    made, reached = mine["cost_steps"].astype(float).fillna(end).to_numpy(), mine["reached"].to_numpy(bool)
+    made, reached = rows["cost_steps"].astype(float).fillna(end).to_numpy(), rows["reached"].to_numpy(bool)
     steps, shares = kaplan_meier(made, reached)
     xs, heights = np.concatenate([[begin], steps, [made.max()]]), np.concatenate([[0.0], shares, [0.0, *shares][-1:]])
-    style: PlotArguments = {"color": look.color, "linestyle": look.dashes, "clip_on": False}
+    options: PlotArguments = {"color": style.color, "linestyle": style.dashes, "clip_on": False}
     marks = list(range(1, len(steps) + 1, max(1, len(steps) // 6)))
-    axes.plot(xs, heights, drawstyle="steps-post", markevery=marks, **style, **marker(look, 4.5))
-    missed = made[~reached]
-    if len(missed):
+    axes.plot(xs, heights, drawstyle="steps-post", markevery=marks, **options, **marker(style, 4.5))
+    censored = made[~reached]
+    if len(censored):
         # the height of the curve at the step at which each of these seeds ended
-        levels = np.concatenate([[0.0], shares])[np.searchsorted(steps, missed, side="right")]
-        axes.plot(missed, levels, "|", color=look.color, markersize=8, markeredgewidth=1.4, clip_on=False, zorder=4)
+        levels = np.concatenate([[0.0], shares])[np.searchsorted(steps, censored, side="right")]
+        axes.plot(censored, levels, "|", color=style.color, markersize=8, markeredgewidth=1.4, clip_on=False, zorder=4)
 
 
 def caption_attainment(data: ReportData) -> str:
     groups = groups_by_workload(data)
     rows = pd.concat([group for _, group in groups])
-    missed = int((~rows["reached"].astype(bool)).sum())
+    num_missed = int((~rows["reached"].astype(bool)).sum())
     cells, seeds = plural(len(rows), "cell"), plural(rows["seed"].nunique(), "seed")
     return (
         "Share of the seeds that have reached the target by each step, log scale, at the evaluations "
         f"(Kaplan-Meier, which is the plain share where all budgets are the same). {cells}, {seeds}. "
-        f"{plural(missed, 'cell')} missed the target, censored: each counts among those on the way up to the steps "
+        f"{plural(num_missed, 'cell')} missed the target, censored: each counts among those on the way up to the steps "
         "that it made, where a vertical stroke stands, and says nothing about more; a cell that diverged is on the "
         "way to the end. A curve ends where nobody is on the way any more."
         + truncation_note(len(groups), MAX_PANELS, "workloads")

@@ -16,9 +16,9 @@ from fdabench.accounting.step_time import Lognormal
 from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.analysis.headline import labels_in_order
 from fdabench.report.figures.canvas import Key, legend, line_keys, marker, panel_title, panels
-from fdabench.report.figures.crossover import EDGE, Paint, bandwidth_axis, region_paints, region_patch
+from fdabench.report.figures.crossover import EDGE, RegionFill, bandwidth_axis, region_fills, region_patch
 from fdabench.report.figures.plot import FigureSpec, truncation_note
-from fdabench.report.tables.times import demand_of, median_row
+from fdabench.report.tables.times import median_row, median_volume
 
 BARRIER_TITLE = "What the barrier costs"
 JITTER_TITLE = "What is fastest where machines vary"
@@ -31,18 +31,18 @@ LATENCY = 1e-3
 """Seconds of one way in the map, which has no axis left for it."""
 _FREE = Links((math.inf,))
 
-Curve = npt.NDArray[np.float64]
+JitterCurve = npt.NDArray[np.float64]
 
-_CURVES: WeakKeyDictionary[ReportData, dict[tuple[str, ...], dict[str, Curve]]] = WeakKeyDictionary()
+_CURVES: WeakKeyDictionary[ReportData, dict[tuple[str, ...], dict[str, JitterCurve]]] = WeakKeyDictionary()
 """The curves of each report by the ids of their cells: both figures need them, and they take seconds to compute."""
 
 
-def jitter_curves(data: ReportData, group: pd.DataFrame) -> dict[str, Curve]:
+def jitter_curves(data: ReportData, group: pd.DataFrame) -> dict[str, JitterCurve]:
     """Return the time to the target without communication, in multiples of that of equal machines, for each sigma.
 
     Args:
         data: the results.
-        group: rows of `data.demands` of one workload.
+        group: rows of `data.volumes` of one workload.
 
     Returns:
         By label, shape [len(SIGMAS)]; of each strategy the seed with the median number of bytes.
@@ -54,8 +54,8 @@ def jitter_curves(data: ReportData, group: pd.DataFrame) -> dict[str, Curve]:
     return computed[cells]
 
 
-def _curve(data: ReportData, mine: pd.DataFrame) -> Curve:
-    row = median_row(mine)
+def _curve(data: ReportData, rows: pd.DataFrame) -> JitterCurve:
+    row = median_row(rows)
     cell, suite = str(row["cell_id"]), str(row["suite"])
     instant = EvalPoint(int(row["step"]), bool(row["after_sync"]))
     ledger = data.ledger[data.ledger["cell_id"] == cell]
@@ -71,7 +71,7 @@ def _groups(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
     """The workloads on which a strategy reached the target; empty if no fleet was named."""
     if not any(data.fleets.values()):
         return []
-    return [((str(pair[0]), str(pair[1])), mine) for pair, mine in data.demands.groupby(WORKLOAD, sort=False)]
+    return [((str(pair[0]), str(pair[1])), rows) for pair, rows in data.volumes.groupby(WORKLOAD, sort=False)]
 
 
 def draw_barrier(data: ReportData) -> Figure | None:
@@ -83,30 +83,30 @@ def draw_barrier(data: ReportData) -> Figure | None:
     present: dict[str, None] = {}
     for panel, (workload, group) in zip(axes, groups, strict=True):
         for label, curve in jitter_curves(data, group).items():
-            look = data.looks[label]
-            panel.plot(SIGMAS, curve, color=look.color, linestyle=look.dashes, markevery=2, **marker(look, 4))
+            style = data.styles[label]
+            panel.plot(SIGMAS, curve, color=style.color, linestyle=style.dashes, markevery=2, **marker(style, 4))
             present[label] = None
         panel_title(panel, data, workload)
         panel.set_xlabel("jitter: sigma of the log of a step time")
         panel.set_ylabel("computing and waiting, × equal machines")
         panel.grid(visible=True)
-    legend(figure, line_keys({label: data.looks[label] for label in data.labels if label in present}))
+    legend(figure, line_keys({label: data.styles[label] for label in data.labels if label in present}))
     return figure
 
 
 def draw_jitter(data: ReportData) -> Figure | None:
     """Draw one map for each workload on which at least two strategies reached the target; None if there is none."""
-    groups = [each for each in _groups(data) if each[1]["label"].nunique() > 1][:MOST_WORKLOADS]
+    groups = [item for item in _groups(data) if item[1]["label"].nunique() > 1][:MOST_WORKLOADS]
     if not groups:
         return None
     figure, axes = panels(len(groups), JITTER_TITLE, 4.5, 3.0, columns=2)
     maps = [fastest_by_jitter(data, group) for _, group in groups]
-    paints = region_paints(data, {label for found in maps for label in found})
-    for panel, (workload, group), found in zip(axes, groups, maps, strict=True):
-        _map(panel, found, paints)
+    fills = region_fills(data, {label for regions in maps for label in regions})
+    for panel, (workload, group), regions in zip(axes, groups, maps, strict=True):
+        _map(panel, regions, fills)
         panel_title(panel, data, workload)
         panel.set_ylabel(f"jitter, sigma (to {group['target_name'].iloc[0]})")
-    keys: list[Key] = [(region_patch(paint), label) for label, paint in paints.items()]
+    keys: list[Key] = [(region_patch(fill), label) for label, fill in fills.items()]
     legend(figure, keys)
     return figure
 
@@ -116,21 +116,21 @@ def fastest_by_jitter(data: ReportData, group: pd.DataFrame) -> dict[str, npt.ND
 
     Args:
         data: the results.
-        group: rows of `data.demands` of one workload.
+        group: rows of `data.volumes` of one workload.
     """
     times = {}
     for label, curve in jitter_curves(data, group).items():
-        demand, step_s = demand_of(group[group["label"] == label])
-        links = demand.seconds(BANDWIDTHS[None, :], LATENCY, 0.0)
-        times[label] = demand.steps * step_s * np.interp(_ROWS, SIGMAS, curve)[:, None] + links
+        volume, step_s = median_volume(group[group["label"] == label])
+        links = volume.seconds(BANDWIDTHS[None, :], LATENCY, 0.0)
+        times[label] = volume.steps * step_s * np.interp(_ROWS, SIGMAS, curve)[:, None] + links
     best = np.argmin(np.stack(list(times.values())), axis=0)
     return {label: best == at for at, label in enumerate(times) if (best == at).any()}
 
 
-def _map(axes: Axes, found: Mapping[str, npt.NDArray[np.bool_]], paints: Mapping[str, Paint]) -> None:
+def _map(axes: Axes, regions: Mapping[str, npt.NDArray[np.bool_]], fills: Mapping[str, RegionFill]) -> None:
     axes.set_xscale("log")
-    for label, region in found.items():
-        color, hatch = paints[label]
+    for label, region in regions.items():
+        color, hatch = fills[label]
         area = axes.contourf(BANDWIDTHS, _ROWS, region, levels=[0.5, 1.5], colors=[color], hatches=[hatch])
         area.set(edgecolor=EDGE, linewidth=0.7)
     bandwidth_axis(axes)
@@ -147,7 +147,7 @@ def caption_barrier(data: ReportData) -> str:
 
 
 def caption_jitter(data: ReportData) -> str:
-    total = sum(mine["label"].nunique() > 1 for _, mine in _groups(data))
+    total = sum(rows["label"].nunique() > 1 for _, rows in _groups(data))
     return (
         "The strategy with the shortest modeled time to the target, of those that reached it: the time with barriers "
         f"of the figure above, and the collectives on links with {1e3 * LATENCY:g} ms one way. A collective with "

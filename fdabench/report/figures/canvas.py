@@ -22,7 +22,7 @@ from fdabench.formatting import format_bytes, format_count, format_significant
 from fdabench.report.figures.tags import TITLE_TAG
 from fdabench.report.figures.wrapping import TITLE_LETTERS, wrap_label
 from fdabench.style.contrast import readable_color
-from fdabench.style.looks import PlotStyle
+from fdabench.style.plot_style import PlotStyle
 
 Key = tuple[Artist, str]
 Limits = tuple[float, float]
@@ -97,7 +97,7 @@ def panels(
     return figure, axes[:number]
 
 
-def panel_title(axes: Axes, data: ReportData, workload: tuple[str, str], apart: str = "") -> None:
+def panel_title(axes: Axes, data: ReportData, workload: tuple[str, str], note: str = "") -> None:
     """Set the title of a panel to the workload, on two lines.
 
     If the report has several suites, the name of the suite precedes it.
@@ -106,11 +106,11 @@ def panel_title(axes: Axes, data: ReportData, workload: tuple[str, str], apart: 
         axes: the panel.
         data: the results.
         workload: (suite, workload).
-        apart: a last line, for a panel that shows another target than the headline.
+        note: a last line, for a panel that shows another target than the headline.
     """
     head, rest = data.headings[workload]
     suite = [workload[0]] if len(data.locks) > 1 else []
-    axes.set_title("\n".join([*suite, head, wrap_label(rest, TITLE_LETTERS), *([apart] if apart else [])]))
+    axes.set_title("\n".join([*suite, head, wrap_label(rest, TITLE_LETTERS), *([note] if note else [])]))
 
 
 def legend(figure: Figure, keys: Sequence[Key]) -> None:
@@ -127,56 +127,56 @@ def legend(figure: Figure, keys: Sequence[Key]) -> None:
         text.set_label(name)
 
 
-def line_keys(looks: Mapping[str, PlotStyle]) -> list[Key]:
+def line_keys(styles: Mapping[str, PlotStyle]) -> list[Key]:
     """Legend entries with lines and markers, by label."""
     return [
-        (Line2D([], [], color=look.color, linestyle=look.dashes, **marker(look)), label)
-        for label, look in limit_legend(looks).items()
+        (Line2D([], [], color=style.color, linestyle=style.dashes, **marker(style)), label)
+        for label, style in limit_legend(styles).items()
     ]
 
 
-def marker_keys(looks: Mapping[str, PlotStyle]) -> list[Key]:
+def marker_keys(styles: Mapping[str, PlotStyle]) -> list[Key]:
     """Legend entries with markers, by label."""
-    return [(Line2D([], [], linestyle="", **marker(look)), label) for label, look in limit_legend(looks).items()]
+    return [(Line2D([], [], linestyle="", **marker(style)), label) for label, style in limit_legend(styles).items()]
 
 
-def limit_legend(looks: Mapping[str, PlotStyle]) -> Mapping[str, PlotStyle]:
+def limit_legend(styles: Mapping[str, PlotStyle]) -> Mapping[str, PlotStyle]:
     """The entries of a legend: all strategies, or only their families if there are more than `MOST_KEYS` strategies."""
-    if len(looks) <= MOST_KEYS:
-        return looks
-    variants = Counter(look.family for look in looks.values())
-    first = {look.family: look for look in reversed(list(looks.values()))}
+    if len(styles) <= MOST_KEYS:
+        return styles
+    variants = Counter(style.family for style in styles.values())
+    first = {style.family: style for style in reversed(list(styles.values()))}
     names = {family: f"{family} ({number} variants)" if number > 1 else family for family, number in variants.items()}
     return {names[family]: first[family] for family in variants}
 
 
-def marker(look: PlotStyle, scale: float = 5.5) -> PlotArguments:
+def marker(style: PlotStyle, scale: float = 5.5) -> PlotArguments:
     """Keyword arguments of `Axes.plot` for the markers of a line: shape by family, fill by variant.
 
     Args:
-        look: the style of the strategy.
+        style: the style of the strategy.
         scale: the size in points, of a square.
     """
     return {
-        "marker": look.marker,
-        "markersize": scale * look.size,
-        "markeredgecolor": look.color,
-        "markerfacecolor": look.color,
+        "marker": style.marker,
+        "markersize": scale * style.size,
+        "markeredgecolor": style.color,
+        "markerfacecolor": style.color,
         "markerfacecoloralt": "white",
-        "fillstyle": look.fill,
+        "fillstyle": style.fill,
         "markeredgewidth": 0.8,
     }
 
 
-def faint_marker(look: PlotStyle, scale: float) -> PlotArguments:
+def faint_marker(style: PlotStyle, scale: float) -> PlotArguments:
     """Keyword arguments of `Axes.plot` for the points of single cells: as `marker`, but the interior is transparent."""
-    pale = {"markerfacecolor": to_rgba(look.color, FAINT), "markeredgewidth": 0.5}
-    return {"linestyle": "", **marker(look, scale), **pale}
+    pale = {"markerfacecolor": to_rgba(style.color, FAINT), "markeredgewidth": 0.5}
+    return {"linestyle": "", **marker(style, scale), **pale}
 
 
-def mark_lower_bound(axes: Axes, place: float, value: float, look: PlotStyle) -> None:
+def mark_lower_bound(axes: Axes, place: float, value: float, style: PlotStyle) -> None:
     """Draw an arrow upwards from a point that is a lower bound."""
-    axes.plot([place], [value], linestyle="", marker=BOUND, markersize=24, markeredgecolor=readable_color(look.color),
+    axes.plot([place], [value], linestyle="", marker=BOUND, markersize=24, markeredgecolor=readable_color(style.color),
               markerfacecolor="none", markeredgewidth=1.1, zorder=6, clip_on=False)  # fmt: skip
 
 
@@ -212,9 +212,9 @@ def _plain(value: float) -> str:
 
 def log_limits(values: npt.ArrayLike) -> Limits:
     """The limits of a logarithmic axis: the range of the positive, finite values, with a margin."""
-    known = np.asarray(values, dtype=float)
-    known = known[np.isfinite(known) & (known > 0)]
-    low, high = (float(known.min()), float(known.max())) if known.size else (1.0, 10.0)
+    array = np.asarray(values, dtype=float)
+    array = array[np.isfinite(array) & (array > 0)]
+    low, high = (float(array.min()), float(array.max())) if array.size else (1.0, 10.0)
     pad = max((high / low) ** 0.06, 1.15)
     return low / pad, high * pad
 

@@ -41,7 +41,7 @@ def draw_cost(data: ReportData) -> Figure | None:
         _panel(panel, data, group, limits)
         panel.set_yticks(range(len(names[place])), names[place])
         panel.set_ylim(most[place // _COLUMNS] - 0.4, -0.6)
-        panel_title(panel, data, (str(pair[0]), str(pair[1])), data.apart(str(pair[0]), str(pair[1])))
+        panel_title(panel, data, (str(pair[0]), str(pair[1])), data.target_note(str(pair[0]), str(pair[1])))
     figure.legend(handles=_keys(), loc="outside lower center", ncols=2 if len(of_workload) == 1 else 3, frameon=False)
     return figure
 
@@ -56,7 +56,7 @@ def _keys() -> list[Line2D | Patch]:
 
 def _panel(axes: Axes, data: ReportData, group: pd.DataFrame, limits: Limits) -> None:
     for position, label in enumerate(labels_in_order(group)):
-        _bar(axes, group[group["label"] == label], position, limits[0], data.looks[label].color)
+        _bar(axes, group[group["label"] == label], position, limits[0], data.styles[label].color)
     byte_axis(axes.xaxis, limits)
     axes.set_xlabel(f"bytes of all workers to {group['target_name'].iloc[0]}")
     axes.grid(visible=True, axis="x")
@@ -65,58 +65,58 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame, limits: Limits) ->
 
 def common_limits(rows: pd.DataFrame) -> Limits:
     """The limits of the x axis of all panels: from a power of ten to the largest cost, with space for annotations."""
-    known = rows.loc[rows["cost_bytes"] > 0, "cost_bytes"].astype(float)
-    if known.empty:
+    positive = rows.loc[rows["cost_bytes"] > 0, "cost_bytes"].astype(float)
+    if positive.empty:
         return 1.0, 10.0
-    floor, longest = float(10 ** np.floor(np.log10(known.min() * 0.8))), float(known.max())
+    floor, longest = float(10 ** np.floor(np.log10(positive.min() * 0.8))), float(positive.max())
     return floor, longest * (longest / floor) ** 0.62
 
 
-def _bar(axes: Axes, mine: pd.DataFrame, position: int, floor: float, color: str) -> None:
-    cost = geometric_mean(mine["cost_bytes"])
+def _bar(axes: Axes, rows: pd.DataFrame, position: int, floor: float, color: str) -> None:
+    cost = geometric_mean(rows["cost_bytes"])
     if not np.isfinite(cost):
-        axes.text(floor, position, f" 0/{len(mine)}, diverged", va="center", fontsize=SMALL)
+        axes.text(floor, position, f" 0/{len(rows)}, diverged", va="center", fontsize=SMALL)
         return
-    missed = not mine["reached"].all()
+    has_misses = not rows["reached"].all()
     if cost == 0:  # for example one worker with the convention "ring"
-        axes.text(floor, position, f" {format_bytes(0)}, {_words(mine)}", va="center", fontsize=SMALL)
+        axes.text(floor, position, f" {format_bytes(0)}, {_bar_label(rows)}", va="center", fontsize=SMALL)
         return
-    look: PlotArguments = {"alpha": 0.45, "hatch": _MISS_HATCH} if missed else {"alpha": 0.8}
-    axes.barh(position, cost - floor, left=floor, height=0.62, color=color, edgecolor="black", linewidth=0.6, **look)
-    _seeds(axes, mine, position)
-    words = f"{'≥ ' if missed else ''}{format_bytes(cost)}, {_words(mine)}"
-    end = (max(cost, float(mine["cost_bytes"].max())), position)
+    options: PlotArguments = {"alpha": 0.45, "hatch": _MISS_HATCH} if has_misses else {"alpha": 0.8}
+    axes.barh(position, cost - floor, left=floor, height=0.62, color=color, edgecolor="black", linewidth=0.6, **options)
+    _seeds(axes, rows, position)
+    words = f"{'≥ ' if has_misses else ''}{format_bytes(cost)}, {_bar_label(rows)}"
+    end = (max(cost, float(rows["cost_bytes"].max())), position)
     axes.annotate(words, end, xytext=(5, 0), textcoords="offset points", va="center", fontsize=SMALL)
 
 
-def _seeds(axes: Axes, mine: pd.DataFrame, position: int) -> None:
+def _seeds(axes: Axes, rows: pd.DataFrame, position: int) -> None:
     """Draw a point for each seed, and a line from the lowest to the highest."""
-    ends = mine["cost_bytes"].min(), mine["cost_bytes"].max()
+    ends = rows["cost_bytes"].min(), rows["cost_bytes"].max()
     halo = [withStroke(linewidth=2.2, foreground="white")]
     axes.plot(ends, [position - 0.12] * 2, color="black", linewidth=0.8, zorder=3, path_effects=halo)
     for hit, marks, fill in ((True, "o", "black"), (False, ">", "white")):
-        points = mine.loc[mine["reached"] == hit, "cost_bytes"]
-        style: PlotArguments = {"color": "black", "markersize": 2.8, "markerfacecolor": fill, "markeredgewidth": 0.6}
-        style["path_effects"] = halo
-        axes.plot(points, np.full(len(points), position - 0.12), marks, zorder=4, **style)
+        points = rows.loc[rows["reached"] == hit, "cost_bytes"]
+        options: PlotArguments = {"color": "black", "markersize": 2.8, "markerfacecolor": fill, "markeredgewidth": 0.6}
+        options["path_effects"] = halo
+        axes.plot(points, np.full(len(points), position - 0.12), marks, zorder=4, **options)
 
 
-def _state_share(mine: pd.DataFrame) -> float:
+def _state_share(rows: pd.DataFrame) -> float:
     """The share of local states in the bytes until the target, in 0..1; mean over the seeds that reached it."""
-    hits = mine[mine["reached"]]
+    hits = rows[rows["reached"]]
     return float((hits["bytes_state"] / hits["bytes_total"]).mean()) if len(hits) else 0.0
 
 
-def _words(mine: pd.DataFrame) -> str:
-    share = _state_share(mine)
+def _bar_label(rows: pd.DataFrame) -> str:
+    share = _state_share(rows)
     states = f", {100 * share:.0f} % states" if share >= WORTH_A_NUMBER else ", <1 % states" if share > 0 else ""
-    return f"{int(mine['reached'].sum())}/{len(mine)}{states}"
+    return f"{int(rows['reached'].sum())}/{len(rows)}{states}"
 
 
 def caption_cost(data: ReportData) -> str:
     rows = data.at_workload_target
-    missed = int((~rows["reached"]).sum())
-    of_all = f" {missed} of {plural(len(rows), 'cell')} missed it"
+    num_missed = int((~rows["reached"]).sum())
+    of_all = f" {num_missed} of {plural(len(rows), 'cell')} missed it"
     misses = f"{of_all}; hatched bars count what those had spent, so the truth is more."
     return (
         f"Bytes of all workers until the first evaluation at {the_target(data)}. "
@@ -124,7 +124,7 @@ def caption_cost(data: ReportData) -> str:
         "highest; n/N: seeds that reached the target; states: the share of the bytes that was local states. All "
         "panels have the same axis, logarithmic from an arbitrary power of ten: compare where bars end, not how long "
         "they are."
-        + (misses if missed else "")
+        + (misses if num_missed else "")
         + truncation_note(rows.groupby(WORKLOAD).ngroups, MAX_PANELS, "workloads")
     )
 

@@ -18,7 +18,7 @@ from fdabench.analysis.headline import labels_in_order
 from fdabench.formatting import plural
 from fdabench.report.figures.canvas import SMALL, Key, PlotArguments, legend, panel_title, panels
 from fdabench.report.figures.plot import FigureSpec, truncation_note
-from fdabench.report.tables.times import demand_of, networks_of
+from fdabench.report.tables.times import median_volume, networks_of
 from fdabench.style.contrast import blend
 
 TITLE = "What is fastest on which network"
@@ -32,32 +32,32 @@ _MIDDLE = 3e9
 # half of the size of a name, in grid points of the map: columns for each letter, and rows
 _COLUMNS, _ROWS = 1.15, 4
 EDGE = "#555555"
-_TIE_PAINT = (1.0, 1.0, 1.0, 0.75)
+_TIE_COLOR = (1.0, 1.0, 1.0, 0.75)
 _HATCHES = ("", "///", "...", "\\\\\\", "xxx", "---", "ooo", "|||")
 _SPEEDS = {1e6: "1 Mbit/s", 1e7: "10 Mbit/s", 1e8: "100 Mbit/s", 1e9: "1 Gbit/s", 1e10: "10 Gbit/s", 1e11: "100 Gbit/s"}
 _TIMES = {1e-6: "1 µs", 1e-5: "10 µs", 1e-4: "0.1 ms", 1e-3: "1 ms", 1e-2: "10 ms", 1e-1: "0.1 s"}
 
 Region = npt.NDArray[np.bool_]
-Paint = tuple[str, str]
+RegionFill = tuple[str, str]
 """A color and a hatch."""
 
 
 def draw_crossover(data: ReportData) -> Figure | None:
     """Draw one map for each workload on which at least two strategies reached the target; None if there is none."""
-    demands = data.demands
-    several = [(pair, group) for pair, group in demands.groupby(WORKLOAD, sort=False) if group["label"].nunique() > 1]
+    volumes = data.volumes
+    several = [(pair, group) for pair, group in volumes.groupby(WORKLOAD, sort=False) if group["label"].nunique() > 1]
     if not several:
         return None
-    shown = several[:MOST_WORKLOADS]
-    figure, axes = panels(len(shown), TITLE, 4.5, 3.3, columns=2)
-    maps = [fastest_regions(group) for _, group in shown]
-    paints = region_paints(data, {label for found in maps for label in found})
-    for panel, (pair, group), found in zip(axes, shown, maps, strict=True):
-        _panel(panel, data, group, {label: (region, paints[label]) for label, region in found.items()})
+    drawn_groups = several[:MOST_WORKLOADS]
+    figure, axes = panels(len(drawn_groups), TITLE, 4.5, 3.3, columns=2)
+    maps = [fastest_regions(group) for _, group in drawn_groups]
+    fills = region_fills(data, {label for regions in maps for label in regions})
+    for panel, (pair, group), regions in zip(axes, drawn_groups, maps, strict=True):
+        _panel(panel, data, group, {label: (region, fills[label]) for label, region in regions.items()})
         panel_title(panel, data, (str(pair[0]), str(pair[1])))
-    keys: list[Key] = [(region_patch(paint), label) for label, paint in paints.items()]
-    if any(ties(group).any() for _, group in shown):
-        tie = Patch(facecolor=_TIE_PAINT, edgecolor=EDGE, linestyle="--", linewidth=0.7)
+    keys: list[Key] = [(region_patch(fill), label) for label, fill in fills.items()]
+    if any(ties(group).any() for _, group in drawn_groups):
+        tie = Patch(facecolor=_TIE_COLOR, edgecolor=EDGE, linestyle="--", linewidth=0.7)
         keys.append((tie, f"the second is within {100 * TIE:.0f} % of the fastest"))
     legend(figure, keys)
     return figure
@@ -67,7 +67,7 @@ def fastest_regions(group: pd.DataFrame) -> dict[str, Region]:
     """The region in which each strategy is the fastest.
 
     Args:
-        group: the demands of the cells of one workload.
+        group: the volumes of the cells of one workload.
 
     Returns:
         A mask, shape [latency, bandwidth], by label; no entry for strategies that are never the fastest.
@@ -88,28 +88,28 @@ def ties(group: pd.DataFrame) -> Region:
 
 def _seconds(group: pd.DataFrame) -> npt.NDArray[np.float64]:
     """The modeled time to the target in seconds, shape [strategy, latency, bandwidth]."""
-    found = []
+    times = []
     for label in labels_in_order(group):
-        demand, step_s = demand_of(group[group["label"] == label])
-        found.append(demand.seconds(BANDWIDTHS[None, :], LATENCIES[:, None], step_s))
-    return np.stack(np.broadcast_arrays(*found))
+        volume, step_s = median_volume(group[group["label"] == label])
+        times.append(volume.seconds(BANDWIDTHS[None, :], LATENCIES[:, None], step_s))
+    return np.stack(np.broadcast_arrays(*times))
 
 
-def _panel(axes: Axes, data: ReportData, group: pd.DataFrame, found: Mapping[str, tuple[Region, Paint]]) -> None:
+def _panel(axes: Axes, data: ReportData, group: pd.DataFrame, regions: Mapping[str, tuple[Region, RegionFill]]) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
-    named = _named(data, group)
-    free = ~_taken(named)
-    for region, (color, hatch) in found.values():
+    points = _network_points(data, group)
+    free = ~_occupied(points)
+    for region, (color, hatch) in regions.values():
         area = axes.contourf(BANDWIDTHS, LATENCIES, region, levels=[0.5, 1.5], colors=[color], hatches=[hatch])
         area.set(edgecolor=EDGE, linewidth=0.7)
     close = ties(group)
     if close.any():
-        border = axes.contourf(BANDWIDTHS, LATENCIES, close, levels=[0.5, 1.5], colors=[_TIE_PAINT])
+        border = axes.contourf(BANDWIDTHS, LATENCIES, close, levels=[0.5, 1.5], colors=[_TIE_COLOR])
         border.set(edgecolor=EDGE, linewidth=0.7, linestyle="--")
-    for label, (region, _) in found.items():
+    for label, (region, _) in regions.items():
         _label(axes, region & free & ~close, label)
-    _dots(axes, named)
+    _dots(axes, points)
     _named_ticks(axes.yaxis, _TIMES)
     bandwidth_axis(axes)
     axes.set_ylabel(f"latency, one way (to {group['target_name'].iloc[0]})")
@@ -134,31 +134,31 @@ def _label(axes: Axes, free: Region, label: str) -> None:
         text.set_bbox({"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 1})
 
 
-def region_paints(data: ReportData, winners: Set[str]) -> dict[str, Paint]:
+def region_fills(data: ReportData, winners: Set[str]) -> dict[str, RegionFill]:
     """The color and the hatch of each winner's region.
 
     Colors are pale, so that text on them is legible. Hatches distinguish the regions, because pale colors are similar.
     """
-    shown = [label for label in data.labels if label in winners]
+    labels = [label for label in data.labels if label in winners]
     return {
-        label: (blend(data.looks[label].color, "white", 0.6), hatch)
-        for label, hatch in zip(shown, cycle(_HATCHES), strict=False)
+        label: (blend(data.styles[label].color, "white", 0.6), hatch)
+        for label, hatch in zip(labels, cycle(_HATCHES), strict=False)
     }
 
 
-def region_patch(paint: Paint) -> Patch:
-    color, hatch = paint
+def region_patch(fill: RegionFill) -> Patch:
+    color, hatch = fill
     return Patch(facecolor=color, hatch=hatch, edgecolor=EDGE, linewidth=0.7)
 
 
-def _named(data: ReportData, group: pd.DataFrame) -> list[tuple[str, float, float]]:
+def _network_points(data: ReportData, group: pd.DataFrame) -> list[tuple[str, float, float]]:
     """The named networks within the ranges of the axes: name, bandwidth of each worker in bit/s, latency in s."""
     suite, workers = str(group["suite"].iloc[0]), int(group["workers"].iloc[0])
-    found = [
+    points = [
         (name, network.per_worker(workers), max(network.latency, LATENCIES[0] * 1.5))
         for name, network in networks_of(data, suite).items()
     ]
-    return [each for each in found if BANDWIDTHS[0] <= each[1] <= BANDWIDTHS[-1] and each[2] <= LATENCIES[-1]]
+    return [point for point in points if BANDWIDTHS[0] <= point[1] <= BANDWIDTHS[-1] and point[2] <= LATENCIES[-1]]
 
 
 def bandwidth_axis(axes: Axes) -> None:
@@ -174,8 +174,8 @@ def _named_ticks(axis: Axis, names: Mapping[float, str]) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def _dots(axes: Axes, named: list[tuple[str, float, float]]) -> None:
-    for name, bandwidth, latency in named:
+def _dots(axes: Axes, points: list[tuple[str, float, float]]) -> None:
+    for name, bandwidth, latency in points:
         axes.plot(bandwidth, latency, "o", color="black", markersize=3.5, markeredgecolor="white")
         left: PlotArguments = {"xytext": (-4, 10), "ha": "right"}
         right: PlotArguments = {"xytext": (4, 4), "ha": "left"}
@@ -184,20 +184,20 @@ def _dots(axes: Axes, named: list[tuple[str, float, float]]) -> None:
         text.set_bbox({"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 0.5})
 
 
-def _taken(named: list[tuple[str, float, float]]) -> Region:
+def _occupied(points: list[tuple[str, float, float]]) -> Region:
     """A mask of the places that names of networks cover, shape [latency, bandwidth]."""
-    taken = np.zeros((len(LATENCIES), len(BANDWIDTHS)), dtype=bool)
-    for name, bandwidth, latency in named:
+    occupied = np.zeros((len(LATENCIES), len(BANDWIDTHS)), dtype=bool)
+    for name, bandwidth, latency in points:
         row, column = int(np.searchsorted(LATENCIES, latency)), int(np.searchsorted(BANDWIDTHS, bandwidth))
         width = int(2 * _COLUMNS * len(name))
         first, last = (column - width, column + 3) if bandwidth > _MIDDLE else (column - 3, column + width)
-        taken[max(0, row - 3) : row + 3 * _ROWS, max(0, first) : last] = True
-    return taken
+        occupied[max(0, row - 3) : row + 3 * _ROWS, max(0, first) : last] = True
+    return occupied
 
 
 def caption_crossover(data: ReportData) -> str:
-    total = data.demands.groupby(WORKLOAD).ngroups
-    seeds = data.demands.groupby([*WORKLOAD, "label"]).size().max()
+    total = data.volumes.groupby(WORKLOAD).ngroups
+    seeds = data.volumes.groupby([*WORKLOAD, "label"]).size().max()
     return (
         "The strategy with the shortest modeled time to the workload's target, of those that reached it, where each "
         "worker has a link of its own; dots are the named networks (a shared channel as what each worker has of it). "

@@ -37,8 +37,8 @@ def metric_axis(axes: Axes, metric: Metric, values: npt.ArrayLike, targets: Sequ
     if metric.name == "accuracy":
         accuracy_axis(axes, values, targets)
         return
-    known = np.maximum([*np.asarray(values, dtype=float), *targets], _SMALLEST)
-    low, high = float(known.min()) / 1.05, float(known.max()) * 1.05
+    values_and_targets = np.maximum([*np.asarray(values, dtype=float), *targets], _SMALLEST)
+    low, high = float(values_and_targets.min()) / 1.05, float(values_and_targets.max()) * 1.05
     axes.set_yscale("log")
     axes.set_ylim(low, high)
     axes.yaxis.set_major_locator(FixedLocator(_log_ticks(low, high)))
@@ -62,8 +62,8 @@ def accuracy_axis(axes: Axes, accuracies: npt.ArrayLike, targets: Sequence[float
         accuracies: in 0..1. The axis contains all of them.
         targets: in 0..1; contained too.
     """
-    known = np.asarray([*np.asarray(accuracies, dtype=float), *targets])
-    low, high = float(known.min()), float(known.max())
+    values_and_targets = np.asarray([*np.asarray(accuracies, dtype=float), *targets])
+    low, high = float(values_and_targets.min()), float(values_and_targets.max())
     axes.set_yscale("function", functions=(to_error, from_error))
     bottom, top = from_error(to_error(np.array(low)) - 0.04), 1 - max((1 - high) * 0.75, _FLOOR)
     axes.set_ylim(float(bottom), top)
@@ -107,29 +107,29 @@ def _log_ticks(low: float, high: float) -> list[float]:
     """The round values between two values: 1, 2 and 5 times powers of ten; evenly spaced ones if there are too few."""
     powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
     wide = [factor * 10.0**power for power in powers for factor in (1, 2, 5) if low <= factor * 10.0**power <= high]
-    even = [round(float(tick), 9) for tick in MaxNLocator(5).tick_values(low, high) if low <= tick <= high]
-    return wide if len(wide) > 2 else even
+    linear_ticks = [round(float(tick), 9) for tick in MaxNLocator(5).tick_values(low, high) if low <= tick <= high]
+    return wide if len(wide) > 2 else linear_ticks
 
 
 def _ticks(low: float, top: float) -> list[float]:
     """The ticks between two accuracies. A range with fewer than two of `_ACCURACIES` gets evenly spaced ticks."""
     inside = [tick for tick in _ACCURACIES if low <= tick <= top]
-    if len(kept := _apart(inside, low, top)) > 1:
-        return kept
-    return _apart(
+    if len(spaced := _without_overlap(inside, low, top)) > 1:
+        return spaced
+    return _without_overlap(
         [round(float(tick), 6) for tick in MaxNLocator(4).tick_values(low, top) if low <= tick <= top], low, top
     )
 
 
-def _apart(ticks: Sequence[float], low: float, high: float) -> list[float]:
+def _without_overlap(ticks: Sequence[float], low: float, high: float) -> list[float]:
     """The ticks without those whose labels would overlap; of two such ticks the higher one is kept."""
-    kept: list[float] = []
+    spaced: list[float] = []
     places = to_error(np.array([*ticks, low, high]))
     least = TICKS_APART * float(places[-1] - places[-2])
     for tick, place in reversed(list(zip(ticks, places, strict=False))):
-        if not kept or float(to_error(np.array(kept[-1]))) - float(place) >= least:
-            kept.append(tick)
-    return kept[::-1]
+        if not spaced or float(to_error(np.array(spaced[-1]))) - float(place) >= least:
+            spaced.append(tick)
+    return spaced[::-1]
 
 
 def to_error(accuracy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

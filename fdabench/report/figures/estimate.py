@@ -25,8 +25,8 @@ def estimate_pairs(data: ReportData) -> pd.DataFrame:
     """
     columns = ["cell_id", "label", "family", "estimate", "variance"]
     parts = [data.rounds[columns].assign(at="sync"), data.evals[columns].assign(at="evaluation")]
-    known = [part for part in parts if len(part)]
-    pairs = pd.concat(known, ignore_index=True) if known else parts[0]
+    nonempty = [part for part in parts if len(part)]
+    pairs = pd.concat(nonempty, ignore_index=True) if nonempty else parts[0]
     return pairs.dropna(subset=["estimate", "variance"])
 
 
@@ -56,16 +56,16 @@ def draw_estimate(data: ReportData) -> Figure | None:
 
 
 def _panel(axes: Axes, data: ReportData, pairs: pd.DataFrame, family: str) -> None:
-    mine = pairs[pairs["family"] == family]
-    look = next(look for look in data.looks.values() if look.family == family)
+    of_family = pairs[pairs["family"] == family]
+    style = next(style for style in data.styles.values() if style.family == family)
     for at, fill in (("sync", "full"), ("evaluation", "none")):
-        points = mine[mine["at"] == at]
+        points = of_family[of_family["at"] == at]
         points = points.iloc[:: max(1, -(-len(points) // MOST_POINTS))]
         axes.plot(
             points["variance"],
             points["estimate"],
             rasterized=True,
-            **{**faint_marker(look, 3.5), "fillstyle": fill},
+            **{**faint_marker(style, 3.5), "fillstyle": fill},
         )
     span = log_limits(pd.concat([pairs["variance"], pairs["estimate"]]))
     axes.axline((1, 1), (10, 10), color=GREY, linestyle="--", linewidth=0.9, zorder=5)
@@ -73,17 +73,17 @@ def _panel(axes: Axes, data: ReportData, pairs: pd.DataFrame, family: str) -> No
     number_axis(axes.yaxis, span)
     axes.set_xlabel("true model variance")
     axes.set_ylabel("estimate")
-    axes.set_title(f"{family}: {_over(mine)}")
+    axes.set_title(f"{family}: {_over(of_family)}")
     axes.grid(visible=True)
 
 
-def _over(mine: pd.DataFrame) -> str:
+def _over(pairs: pd.DataFrame) -> str:
     """The median ratio of estimate and variance, and the share of estimates that are too low."""
-    below = float((mine["estimate"] < mine["variance"] * (1 - _ROUNDING)).mean())
-    middle = float((mine["estimate"] / mine["variance"]).median())
+    below = float((pairs["estimate"] < pairs["variance"] * (1 - _ROUNDING)).mean())
+    middle = float((pairs["estimate"] / pairs["variance"]).median())
     return (
         f"median {format_significant(middle)} × the truth\ntoo low in {format_percent(below)} of "
-        f"{format_count(len(mine))}"
+        f"{format_count(len(pairs))}"
     )
 
 

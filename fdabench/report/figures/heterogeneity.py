@@ -23,7 +23,7 @@ from fdabench.report.figures.error_scale import metric_axis
 from fdabench.report.figures.plot import FigureSpec, sample_note, truncation_note
 from fdabench.report.figures.tags import tag_artists
 from fdabench.report.figures.wrapping import TITLE_LETTERS, wrap_label
-from fdabench.style.looks import PlotStyle
+from fdabench.style.plot_style import PlotStyle
 
 TITLE = "Heterogeneity: what unequal data costs"
 MOST_GROUPS = 4
@@ -40,20 +40,20 @@ def groups_of(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
     """
     runs = data.finished.dropna(subset="alpha")
     others = runs["cell_id"].map(lambda cell_id: _but_alpha(data.configs[cell_id].partition))
-    found = []
+    groups = []
     for (suite, _), group in runs.groupby(_GROUP, sort=False):
-        mine, name = others[group.index], str(group["except_partition"].iloc[0])
+        own_others, name = others[group.index], str(group["except_partition"].iloc[0])
         iid = np.isinf(group["alpha"])
-        kinds = list(dict.fromkeys(mine[~iid]))
+        kinds = list(dict.fromkeys(own_others[~iid]))
         for kind in kinds:
             title = f"{name}, {kind}" if len(kinds) > 1 else name
-            found.append(((str(suite), title), group[(mine == kind) | iid]))
-    return [(key, group) for key, group in found if group["alpha"].nunique() > 1]
+            groups.append(((str(suite), title), group[(own_others == kind) | iid]))
+    return [(key, group) for key, group in groups if group["alpha"].nunique() > 1]
 
 
 def _but_alpha(partition: ComponentConfig) -> str:
     """The name of a partition without its alpha."""
-    return format_component(partition.to_table(), without=("alpha",))
+    return format_component(partition.to_table(), exclude=("alpha",))
 
 
 def draw_heterogeneity(data: ReportData) -> Figure | None:
@@ -61,9 +61,9 @@ def draw_heterogeneity(data: ReportData) -> Figure | None:
     groups = groups_of(data)
     if not groups:
         return None
-    shown = groups[:MOST_GROUPS]
-    figure, axes = panels(2 * len(shown), TITLE, 3.5, 2.6, columns=2)
-    for row, (key, runs) in enumerate(shown):
+    drawn_groups = groups[:MOST_GROUPS]
+    figure, axes = panels(2 * len(drawn_groups), TITLE, 3.5, 2.6, columns=2)
+    for row, (key, runs) in enumerate(drawn_groups):
         places = _places(runs["alpha"])
         outcomes = data.at_suite_target[data.at_suite_target["cell_id"].isin(runs["cell_id"])]
         _costs(axes[2 * row], data, outcomes, places)
@@ -71,8 +71,8 @@ def draw_heterogeneity(data: ReportData) -> Figure | None:
         for panel in axes[2 * row : 2 * row + 2]:
             panel.set_title(wrap_label(data.workload_title(key[0], key[1]), TITLE_LETTERS))
             _alpha_axis(panel, places)
-    present = set(pd.concat([runs["label"] for _, runs in shown]))
-    legend(figure, line_keys({label: data.looks[label] for label in data.labels if label in present}))
+    present = set(pd.concat([runs["label"] for _, runs in drawn_groups]))
+    legend(figure, line_keys({label: data.styles[label] for label in data.labels if label in present}))
     return figure
 
 
@@ -113,22 +113,22 @@ def _lines(axes: Axes, data: ReportData, frame: pd.DataFrame, column: str, place
     """
     labels = list(dict.fromkeys(frame["label"]))
     for index, label in enumerate(labels):
-        mine, look = frame[frame["label"] == label], data.looks[label]
+        of_label, style = frame[frame["label"] == label], data.styles[label]
         shift = 0.5 * ((index + 0.5) / len(labels) - 0.5)
         with tag_artists(axes, label):
-            _strategy(axes, mine, column, mine["alpha"].map(places) + shift, look)
+            _strategy(axes, of_label, column, of_label["alpha"].map(places) + shift, style)
 
 
-def _strategy(axes: Axes, mine: pd.DataFrame, column: str, where: "pd.Series[float]", look: PlotStyle) -> None:
-    axes.plot(where, mine[column].astype(float), **faint_marker(look, 3))
-    by_place = mine[column].astype(float).groupby(where)
+def _strategy(axes: Axes, rows: pd.DataFrame, column: str, position: "pd.Series[float]", style: PlotStyle) -> None:
+    axes.plot(position, rows[column].astype(float), **faint_marker(style, 3))
+    by_place = rows[column].astype(float).groupby(position)
     middle = by_place.agg(geometric_mean) if column == "cost_bytes" else by_place.mean()
-    axes.plot(middle.index, middle, color=look.color, linestyle=look.dashes, **marker(look, 5))
-    if "reached" not in mine:
+    axes.plot(middle.index, middle, color=style.color, linestyle=style.dashes, **marker(style, 5))
+    if "reached" not in rows:
         return
-    bounds = middle[~mine["reached"].groupby(where).all()]
+    bounds = middle[~rows["reached"].groupby(position).all()]
     for place, value in bounds.items():
-        mark_lower_bound(axes, float(str(place)), float(value), look)
+        mark_lower_bound(axes, float(str(place)), float(value), style)
 
 
 def caption_heterogeneity(data: ReportData) -> str:

@@ -59,12 +59,14 @@ def draw_pareto(data: ReportData) -> Figure | None:
     with_line = False
     for panel, (pair, group) in zip(axes, of_workload, strict=True):
         with_line |= _panel(panel, data, group)
-        panel_title(panel, data, (str(pair[0]), str(pair[1])), data.apart(str(pair[0]), str(pair[1])))
-    if gone := workloads_without(data):
-        figure.supxlabel(fill(f"not drawn: {_nobody(gone)}", int(figure.get_figwidth() * LETTERS_PER_INCH)), fontsize=8)
+        panel_title(panel, data, (str(pair[0]), str(pair[1])), data.target_note(str(pair[0]), str(pair[1])))
+    if excluded := workloads_without(data):
+        figure.supxlabel(
+            fill(f"not drawn: {_nobody(excluded)}", int(figure.get_figwidth() * LETTERS_PER_INCH)), fontsize=8
+        )
     frontier: Key = (Line2D([], [], color=GREY, linewidth=0.8, linestyle="--"), "not beaten in both")
-    shown = labels_in_order(pd.concat([_drawable(group) for _, group in of_workload]))
-    keys = marker_keys({label: data.looks[label] for label in shown})
+    labels = labels_in_order(pd.concat([_drawable(group) for _, group in of_workload]))
+    keys = marker_keys({label: data.styles[label] for label in labels})
     legend(figure, [*keys, frontier] if with_line else keys)
     return figure
 
@@ -91,45 +93,47 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> bool:
     """Draw one workload. Returns whether the panel has a frontier."""
     hits = _drawable(group)
     middles = hits.groupby("label", sort=False)[["step", "bytes_total"]].median().astype(float)
-    for label, mine in hits.groupby("label", sort=False):
-        if len(mine) > 1:  # a single cell is the median, which is drawn below
+    for label, of_label in hits.groupby("label", sort=False):
+        if len(of_label) > 1:  # a single cell is the median, which is drawn below
             with tag_artists(axes, str(label)):
-                axes.plot(mine["step"], mine["bytes_total"], zorder=2, **faint_marker(data.looks[str(label)], 3.5))
+                axes.plot(
+                    of_label["step"], of_label["bytes_total"], zorder=2, **faint_marker(data.styles[str(label)], 3.5)
+                )
     limits = log_limits(hits["step"]), log_limits(hits["bytes_total"])
     step_axis(axes.xaxis, limits[0])
     byte_axis(axes.yaxis, limits[1])
     axes.set_xlim(*limits[0])  # matplotlib's automatic limits ignore shifted markers
     axes.set_ylim(*limits[1])
-    for together in piles(middles, *limits):
-        _pile(axes, data, group, middles.loc[together], limits[0])
-    never = [label for label in labels_in_order(group) if label not in middles.index]
-    missing = "\n" + _wrapped(f"not reached by {join_first(never, 2)}") if never else ""
+    for pile in piles(middles, *limits):
+        _pile(axes, data, group, middles.loc[pile], limits[0])
+    unreached = [label for label in labels_in_order(group) if label not in middles.index]
+    missing = "\n" + _wrap_text(f"not reached by {join_first(unreached, 2)}") if unreached else ""
     axes.set_xlabel(f"local steps to {group['target_name'].iloc[0]}{missing}")
     axes.set_ylabel("bytes of all workers")
     axes.grid(visible=True)
     return _frontier(axes, middles)
 
 
-def piles(middles: pd.DataFrame, steps: Limits, spent: Limits) -> list[list[str]]:
+def piles(middles: pd.DataFrame, steps: Limits, byte_limits: Limits) -> list[list[str]]:
     """Group the strategies whose markers would overlap.
 
     Args:
         middles: the median `step` and `bytes_total` of each strategy, by label.
         steps: the limits of the x axis.
-        spent: the limits of the y axis.
+        byte_limits: the limits of the y axis.
 
     Returns:
         Lists of labels, each in increasing order of bytes.
     """
-    found: list[list[str]] = []
+    groups: list[list[str]] = []
     places = {
-        str(label): (_part(step, steps) * _PANEL[0], _part(cost, spent) * _PANEL[1])
+        str(label): (_part(step, steps) * _PANEL[0], _part(cost, byte_limits) * _PANEL[1])
         for label, step, cost in middles.sort_values("bytes_total", kind="stable").itertuples()
     }
     for label, place in places.items():
-        near = [pile for pile in found if any(dist(place, places[other]) < _COVERED for other in pile)]
-        found = [pile for pile in found if pile not in near] + [[*chain.from_iterable(near), label]]
-    return found
+        near = [pile for pile in groups if any(dist(place, places[other]) < _COVERED for other in pile)]
+        groups = [pile for pile in groups if pile not in near] + [[*chain.from_iterable(near), label]]
+    return groups
 
 
 def _part(value: float, limits: Limits) -> float:
@@ -160,31 +164,31 @@ def _pile(axes: Axes, data: ReportData, group: pd.DataFrame, middles: pd.DataFra
 
     A single strategy is drawn at its position. If cells missed the target, the counts of hits are written beside.
     """
-    step, spent = (float(np.exp(np.log(middles[cost]).mean())) for cost in ("step", "bytes_total"))
+    step, num_bytes = (float(np.exp(np.log(middles[cost]).mean())) for cost in ("step", "bytes_total"))
     shifts = shifts_of(len(middles), _part(step, steps))
     right = _part(step, steps) > _LEFT
     if len(middles) > 1:
         axes.annotate(
-            "", (step, spent), xytext=(max(shifts, key=abs), 0), textcoords="offset points",
+            "", (step, num_bytes), xytext=(max(shifts, key=abs), 0), textcoords="offset points",
             arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0},
         )  # fmt: skip
     counts = []
     for label, shift in zip(middles.index, shifts, strict=True):
         place = axes.transData + ScaledTranslation(shift / 72, 0, axes.figure.dpi_scale_trans)
         with tag_artists(axes, str(label)):
-            axes.plot(step, spent, linestyle="", zorder=4, transform=place, **marker(data.looks[str(label)], 8))
-        mine = group[group["label"] == label]
-        counts.append((int(mine["reached"].sum()), len(mine)))
+            axes.plot(step, num_bytes, linestyle="", zorder=4, transform=place, **marker(data.styles[str(label)], 8))
+        of_label = group[group["label"] == label]
+        counts.append((int(of_label["reached"].sum()), len(of_label)))
     if any(reached < cells for reached, cells in counts):
         words = ", ".join(f"{reached}/{cells}" for reached, cells in counts)
         side = shifts[0] - 6 if right else shifts[-1] + 6
         axes.annotate(
-            words, (step, spent), xytext=(side, 4), textcoords="offset points", fontsize=SMALL,
+            words, (step, num_bytes), xytext=(side, 4), textcoords="offset points", fontsize=SMALL,
             ha="right" if right else "left",
         )  # fmt: skip
 
 
-def _wrapped(text: str) -> str:
+def _wrap_text(text: str) -> str:
     """Wrap a list of labels, but not between the name and the setting of one label."""
     return fill(text.replace(" θ", "\u00a0θ").replace(" τ", "\u00a0τ"), _WORDS)
 
@@ -204,10 +208,12 @@ def _frontier(axes: Axes, middles: pd.DataFrame) -> bool:
 
 def caption_pareto(data: ReportData) -> str:
     rows = data.at_workload_target
-    missed = int((~rows["reached"]).sum())
-    gone = workloads_without(data)
-    nobody = f" Not drawn: {_nobody(gone)}." if gone else ""
-    left_out = f" {_missed(missed)} left out; n/N stands by a strategy that missed some." if missed else ""
+    num_missed = int((~rows["reached"]).sum())
+    excluded = workloads_without(data)
+    nobody = f" Not drawn: {_nobody(excluded)}." if excluded else ""
+    left_out = (
+        f" {_format_missed(num_missed)} left out; n/N stands by a strategy that missed some." if num_missed else ""
+    )
     return (
         "Bytes of all workers against local steps of each worker until the first evaluation at "
         f"{the_target(data)}, both on log scales; down and left is better. "
@@ -217,7 +223,7 @@ def caption_pareto(data: ReportData) -> str:
     )
 
 
-def _missed(cells: int) -> str:
+def _format_missed(cells: int) -> str:
     return f"{plural(cells, 'cell')} that missed it {'are' if cells != 1 else 'is'}"
 
 

@@ -36,9 +36,9 @@ def draw_partitions(data: ReportData) -> Figure | None:
     cells = select_cells(data)
     if cells.empty:
         return None
-    shown = cells.head(MOST)
-    figure, axes = panels(len(shown), TITLE, 4.6, 2.5, columns=2)
-    for panel, (_, cell) in zip(axes, shown.iterrows(), strict=True):
+    drawn_cells = cells.head(MOST)
+    figure, axes = panels(len(drawn_cells), TITLE, 4.6, 2.5, columns=2)
+    for panel, (_, cell) in zip(axes, drawn_cells.iterrows(), strict=True):
         table = data.partition[data.partition["cell_id"] == cell["cell_id"]]
         _heat_map(figure, panel, table.pivot(index="worker", columns="class_index", values="samples").fillna(0))
         panel_title(panel, data, (cell["suite"], cell["workload"]))

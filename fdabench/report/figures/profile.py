@@ -27,15 +27,15 @@ def draw_profile(data: ReportData) -> Figure | None:
         return None
     figure, (axes,) = panels(1, TITLE, 6.2, 3.2)
     end = log2_range(ratios) * 1.03
-    for label, mine in ratios.groupby("label", sort=False):
-        factors, parts = profile(mine)
-        look, xs = data.looks[str(label)], np.concatenate([[0.0], np.log2(factors), [end]])
+    for label, of_label in ratios.groupby("label", sort=False):
+        factors, parts = profile(of_label)
+        style, xs = data.styles[str(label)], np.concatenate([[0.0], np.log2(factors), [end]])
         heights = np.concatenate([[0.0], parts, parts[-1:] if len(parts) else [0.0]])
         with tag_artists(axes, str(label)):
             # markers only where the curve rises
             every = list(range(1, len(xs) - 1, max(1, len(factors) // 6)))
-            line: PlotArguments = {"color": look.color, "linestyle": look.dashes, "clip_on": False}
-            axes.plot(xs, heights, drawstyle="steps-post", markevery=every, **line, **marker(look, 4.5))
+            line: PlotArguments = {"color": style.color, "linestyle": style.dashes, "clip_on": False}
+            axes.plot(xs, heights, drawstyle="steps-post", markevery=every, **line, **marker(style, 4.5))
     axes.set_xlim(0, end)
     axes.set_ylim(0, 1)
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=end > 3))
@@ -44,13 +44,13 @@ def draw_profile(data: ReportData) -> Figure | None:
     axes.set_xlabel("bytes to the target, as a multiple of the fewest (log scale)")
     axes.set_ylabel("workloads within it, %")
     axes.grid(visible=True)
-    legend(figure, line_keys({label: data.looks[label] for label in data.labels if (ratios["label"] == label).any()}))
+    legend(figure, line_keys({label: data.styles[label] for label in data.labels if (ratios["label"] == label).any()}))
     return figure
 
 
 def caption_profile(data: ReportData) -> str:
     ratios, rows = ratios_to_best(data.at_workload_target, "cost_bytes"), data.at_workload_target
-    missed, left_out = int((~ratios["reached"].astype(bool)).sum()), len(rows) - len(ratios)
+    num_missed, left_out = int((~ratios["reached"].astype(bool)).sum()), len(rows) - len(ratios)
     hopeless = f" {plural(left_out, 'cell')} left out, of workloads and seeds that nobody reached." if left_out else ""
     return (
         "Performance profiles (Dolan and Moré): the height at a factor is the part of the workloads on which the "
@@ -59,7 +59,7 @@ def caption_profile(data: ReportData) -> str:
         f"workload counts as one, its seeds for equal parts. {plural(len(ratios), 'cell')} of "
         f"{plural(ratios.groupby(WORKLOAD).ngroups, 'workload')}, "
         f"{plural(ratios['seed'].nunique(), 'seed')}, "
-        f"{data.conventions} accounting; {plural(missed, 'cell')} missed the target "
+        f"{data.conventions} accounting; {plural(num_missed, 'cell')} missed the target "
         f"and count as within no factor.{hopeless}"
     )
 

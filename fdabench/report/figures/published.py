@@ -31,7 +31,7 @@ from fdabench.report.figures.canvas import (
     step_axis,
 )
 from fdabench.report.figures.plot import FigureSpec, truncation_note
-from fdabench.style.looks import Paint, PlotStyle, assign_styles
+from fdabench.style.plot_style import ColorMarker, PlotStyle, assign_styles
 
 TITLE = "Bytes against steps to the target, published and measured"
 Panel = tuple[str, str, float]
@@ -54,7 +54,7 @@ class PointCloud(NamedTuple):
 def point_clouds(data: ReportData) -> dict[Panel, list[PointCloud]]:
     """The point clouds of each panel, by model, partition and target. Panels and clouds without hits are left out."""
     cells = counterparts(data)
-    found: dict[Panel, list[PointCloud]] = {}
+    clouds: dict[Panel, list[PointCloud]] = {}
     for axes, facts in _settings():
         # most suites replicate none of the settings, and converting an empty table takes pandas milliseconds
         if (matched := matching(axes, cells)).empty:
@@ -63,8 +63,8 @@ def point_clouds(data: ReportData) -> dict[Panel, list[PointCloud]]:
         hits = pd.DataFrame([row for row in rows if row is not None and math.isfinite(row["steps"])])
         if len(hits) and axes.target is not None:
             key = (axes.model, "IID" if axes.partition in IID else axes.partition, axes.target)
-            found.setdefault(key, []).append(PointCloud(axes.strategy, hits, facts))
-    return found
+            clouds.setdefault(key, []).append(PointCloud(axes.strategy, hits, facts))
+    return clouds
 
 
 def _settings() -> Iterator[tuple[Setting, dict[Quantity, PublishedResult]]]:
@@ -78,36 +78,40 @@ def _settings() -> Iterator[tuple[Setting, dict[Quantity, PublishedResult]]]:
 
 def draw_published(data: ReportData) -> Figure | None:
     """Draw one panel for each setting of `point_clouds`; None if there is none."""
-    found = point_clouds(data)
-    if not found:
+    clouds = point_clouds(data)
+    if not clouds:
         return None
-    shown = list(found.items())[:MAX_PANELS]
-    looks = _looks(found, data.paints)
-    figure, axes = panels(len(shown), TITLE, 3.1, 3.0)
-    for panel, ((model, partition, target), group) in zip(axes, shown, strict=True):
+    drawn_clouds = list(clouds.items())[:MAX_PANELS]
+    styles = _assign_styles(clouds, data.color_markers)
+    figure, axes = panels(len(drawn_clouds), TITLE, 3.1, 3.0)
+    for panel, ((model, partition, target), group) in zip(axes, drawn_clouds, strict=True):
         for cloud in group:
-            _cloud(panel, cloud, looks[cloud.strategy])
+            _cloud(panel, cloud, styles[cloud.strategy])
         _frame(panel, group)
         panel.set_title(f"{GRIDS[model].dataset} {model}, {partition}")
         panel.set_xlabel(f"local steps to {format_target(target)}")
-    legend(figure, [*marker_keys(looks), *_keys()])
+    legend(figure, [*marker_keys(styles), *_keys()])
     return figure
 
 
-def _looks(found: dict[Panel, list[PointCloud]], paints: Mapping[str, Paint]) -> dict[str, PlotStyle]:
-    names = dict.fromkeys(cloud.strategy for group in found.values() for cloud in group)
-    return assign_styles({name: name for name in names}, paints)
+def _assign_styles(
+    clouds: dict[Panel, list[PointCloud]], color_markers: Mapping[str, ColorMarker]
+) -> dict[str, PlotStyle]:
+    names = dict.fromkeys(cloud.strategy for group in clouds.values() for cloud in group)
+    return assign_styles({name: name for name in names}, color_markers)
 
 
-def _cloud(axes: Axes, cloud: PointCloud, look: PlotStyle) -> None:
-    cells, hollow = cloud.cells, {**marker(look, 8), "fillstyle": "none", "markeredgewidth": 1.2}
-    axes.plot(cells["steps"], cells["bytes"], zorder=2, **faint_marker(look, 3.5))
-    axes.plot(cells["steps"].median(), cells["bytes"].median(), linestyle="", zorder=5, **marker(look, 8))
-    steps, spent = cloud.facts["steps"], cloud.facts["bytes"]
-    if math.isfinite(spent.value):
-        axes.hlines(spent.value, steps.low, steps.high, color=look.color, linewidth=0.8, linestyle=":", zorder=1)
-        axes.vlines(steps.value, spent.low, spent.high, color=look.color, linewidth=0.8, linestyle=":", zorder=1)
-        axes.plot(steps.value, spent.value, linestyle="", zorder=4, **hollow)
+def _cloud(axes: Axes, cloud: PointCloud, style: PlotStyle) -> None:
+    cells, hollow = cloud.cells, {**marker(style, 8), "fillstyle": "none", "markeredgewidth": 1.2}
+    axes.plot(cells["steps"], cells["bytes"], zorder=2, **faint_marker(style, 3.5))
+    axes.plot(cells["steps"].median(), cells["bytes"].median(), linestyle="", zorder=5, **marker(style, 8))
+    steps, num_bytes = cloud.facts["steps"], cloud.facts["bytes"]
+    if math.isfinite(num_bytes.value):
+        axes.hlines(num_bytes.value, steps.low, steps.high, color=style.color, linewidth=0.8, linestyle=":", zorder=1)
+        axes.vlines(
+            steps.value, num_bytes.low, num_bytes.high, color=style.color, linewidth=0.8, linestyle=":", zorder=1
+        )
+        axes.plot(steps.value, num_bytes.value, linestyle="", zorder=4, **hollow)
 
 
 def _frame(axes: Axes, group: list[PointCloud]) -> None:
@@ -138,19 +142,19 @@ def _keys() -> list[Key]:
 
 
 def caption_published(data: ReportData) -> str:
-    found = point_clouds(data)
+    clouds = point_clouds(data)
     cells = counterparts(data)
     workers, thetas = (
         ", ".join(f"{value:g}" for value in sorted(set(cells[key].dropna()))) for key in ("workers", "theta")
     )
-    apart = sorted(set(cells["differs"]) - {""})
-    differs = f" Not as in the paper: {'; '.join(apart)}." if apart else ""
+    differences = sorted(set(cells["differs"]) - {""})
+    differs = f" Not as in the paper: {'; '.join(differences)}." if differences else ""
     return (
         "Bytes of all workers (paper accounting) against local steps of each worker until the first evaluation above "
         f"the target, log scales. Filled: {plural(len(cells), 'cell')} of this report with K {workers} and "
         f"θ {thetas or DASH}; those that missed the target are left out. Hollow: the median that the FDA paper's "
         "authors published over all of their K and θ, dotted from the lowest to the highest; misses are "
-        f"left out there as well.{differs}" + truncation_note(len(found), MAX_PANELS, "targets")
+        f"left out there as well.{differs}" + truncation_note(len(clouds), MAX_PANELS, "targets")
     )
 
 

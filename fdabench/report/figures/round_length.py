@@ -27,7 +27,7 @@ from fdabench.report.figures.plot import FigureSpec, sample_note, truncation_not
 from fdabench.report.figures.tags import tag_artists
 from fdabench.report.tables.round_length import fitted_rounds
 from fdabench.report.tables.round_length_fit import RoundLengthFit, fit_round_length, mean_round_lengths
-from fdabench.style.looks import PlotStyle
+from fdabench.style.plot_style import PlotStyle
 
 TITLE = "Round length against learning rate"
 PREDICTED: Mapping[int, Literal["--", ":"]] = {-2: "--", -1: ":"}
@@ -39,49 +39,49 @@ def panels_of(data: ReportData) -> dict[tuple[str, str], dict[str, pd.DataFrame]
 
     Strategies whose rounds all have the same length are left out.
     """
-    found: dict[tuple[str, str], dict[str, pd.DataFrame]] = {}
-    for (suite, workload, label), mine in fitted_rounds(data).groupby([*WORKLOAD, "label"], sort=False):
-        if mine["steps"].nunique() > 1 and np.isfinite(fit_round_length(mine).slope):
-            found.setdefault((str(suite), str(workload)), {})[str(label)] = mine
-    return found
+    by_workload: dict[tuple[str, str], dict[str, pd.DataFrame]] = {}
+    for (suite, workload, label), of_label in fitted_rounds(data).groupby([*WORKLOAD, "label"], sort=False):
+        if of_label["steps"].nunique() > 1 and np.isfinite(fit_round_length(of_label).slope):
+            by_workload.setdefault((str(suite), str(workload)), {})[str(label)] = of_label
+    return by_workload
 
 
 def draw_round_length(data: ReportData) -> Figure | None:
     """Draw one panel for each workload; None if no line can be fitted."""
-    shown = dict(list(panels_of(data).items())[:MAX_PANELS])
-    if not shown:
+    drawn_panels = dict(list(panels_of(data).items())[:MAX_PANELS])
+    if not drawn_panels:
         return None
-    figure, axes = panels(len(shown), TITLE, 3.6, 3.0, columns=2)
-    for panel, (workload, rounds) in zip(axes, shown.items(), strict=True):
+    figure, axes = panels(len(drawn_panels), TITLE, 3.6, 3.0, columns=2)
+    for panel, (workload, rounds) in zip(axes, drawn_panels.items(), strict=True):
         _panel(panel, data, rounds)
         panel_title(panel, data, workload)
-    present = {label for rounds in shown.values() for label in rounds}
+    present = {label for rounds in drawn_panels.values() for label in rounds}
     guides: list[Key] = [
         (Line2D([], [], color=GREY, linestyle=dashes, linewidth=1), f"slope −{-slope}")
         for slope, dashes in PREDICTED.items()
     ]
-    legend(figure, [*line_keys({label: data.looks[label] for label in data.labels if label in present}), *guides])
+    legend(figure, [*line_keys({label: data.styles[label] for label in data.labels if label in present}), *guides])
     return figure
 
 
 def _panel(axes: Axes, data: ReportData, rounds: dict[str, pd.DataFrame]) -> None:
-    points = {label: mean_round_lengths(mine) for label, mine in rounds.items()}
-    everything = pd.concat(points.values())
-    for label, mine in points.items():
+    points = {label: mean_round_lengths(of_label) for label, of_label in rounds.items()}
+    all_points = pd.concat(points.values())
+    for label, of_label in points.items():
         with tag_artists(axes, label):
-            _strategy(axes, mine, fit_round_length(rounds[label]), data.looks[label])
-    _guides(axes, everything)
-    number_axis(axes.xaxis, log_limits(everything["lr"]))
-    step_axis(axes.yaxis, log_limits(everything["steps"]))
+            _strategy(axes, of_label, fit_round_length(rounds[label]), data.styles[label])
+    _guides(axes, all_points)
+    number_axis(axes.xaxis, log_limits(all_points["lr"]))
+    step_axis(axes.yaxis, log_limits(all_points["steps"]))
     axes.set_xlabel("learning rate")
     axes.set_ylabel("local steps of a round")
     axes.grid(visible=True)
 
 
-def _strategy(axes: Axes, points: pd.DataFrame, fit: RoundLengthFit, look: PlotStyle) -> None:
-    axes.plot(points["lr"], points["steps"], **faint_marker(look, 4.5))
+def _strategy(axes: Axes, points: pd.DataFrame, fit: RoundLengthFit, style: PlotStyle) -> None:
+    axes.plot(points["lr"], points["steps"], **faint_marker(style, 4.5))
     line = np.exp(fit.intercept) * points["lr"] ** fit.slope
-    axes.plot(points["lr"], line, color=look.color, linestyle=look.dashes)
+    axes.plot(points["lr"], line, color=style.color, linestyle=style.dashes)
 
 
 def _guides(axes: Axes, points: pd.DataFrame) -> None:

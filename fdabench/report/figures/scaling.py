@@ -39,7 +39,7 @@ def groups_of(data: ReportData) -> list[tuple[str, pd.DataFrame]]:
         Pairs of the group's title, which names the target if it is not the headline, and its rows of `data.outcomes`.
     """
     hits = data.outcomes[data.outcomes["reached"].astype(bool)]
-    found = []
+    groups = []
     for (suite, _), group in hits.groupby(["suite", "except_workers_id"], sort=False):
         headline = data.headlines[str(suite)].target
         metric = data.metric
@@ -48,11 +48,11 @@ def groups_of(data: ReportData) -> list[tuple[str, pd.DataFrame]]:
         several = numbers.index[numbers > 1]
         if len(several):
             target = metric.best(map(float, several))
-            named = metric.format_target
-            apart = "" if target == headline else f", to {named(target)} instead of {named(headline)}"
-            name = f"{group['except_workers'].iloc[0]}{apart}"
-            found.append((data.workload_title(suite, name), group[group["target"] == target]))
-    return found
+            format_target = metric.format_target
+            note = "" if target == headline else f", to {format_target(target)} instead of {format_target(headline)}"
+            name = f"{group['except_workers'].iloc[0]}{note}"
+            groups.append((data.workload_title(suite, name), group[group["target"] == target]))
+    return groups
 
 
 def draw_scaling(data: ReportData) -> Figure | None:
@@ -63,20 +63,20 @@ def draw_scaling(data: ReportData) -> Figure | None:
     figure, axes = panels(2 * len(groups), TITLE, 3.5, 2.8, columns=2)
     present: set[str] = set()
     for row, (name, hits) in enumerate(groups):
-        shown = _shown(hits)
-        present |= set(shown["label"])
+        drawn_hits = _drawn_rows(hits)
+        present |= set(drawn_hits["label"])
         for panel, column, unit, scale in (
             (axes[2 * row], "bytes_total", "bytes of all workers", byte_axis),
             (axes[2 * row + 1], "step", "local steps of each worker", step_axis),
         ):
-            _lines(panel, data, shown, column, scale)
+            _lines(panel, data, drawn_hits, column, scale)
             panel.set_title(wrap_label(name, TITLE_LETTERS))
             panel.set_ylabel(f"{unit} to {hits['target_name'].iloc[0]}")
-    legend(figure, line_keys({label: data.looks[label] for label in data.labels if label in present}))
+    legend(figure, line_keys({label: data.styles[label] for label in data.labels if label in present}))
     return figure
 
 
-def _shown(hits: pd.DataFrame) -> pd.DataFrame:
+def _drawn_rows(hits: pd.DataFrame) -> pd.DataFrame:
     """The rows of the `MOST_LINES` strategies that reached the target with the most numbers of workers."""
     reach = hits.groupby("label", sort=False)["workers"].nunique().sort_values(ascending=False, kind="stable")
     return hits[hits["label"].isin(set(reach.index[:MOST_LINES]))]
@@ -86,13 +86,13 @@ def _lines(
     axes: Axes, data: ReportData, hits: pd.DataFrame, column: str, scale: Callable[[Axis, Limits], None]
 ) -> None:
     axes.set_xscale("log")
-    for label, mine in hits.groupby("label", sort=False):
-        look = data.looks[str(label)]
-        axes.plot(mine["workers"].astype(int), mine[column].astype(float), zorder=2, **faint_marker(look, 3))
-        middle = mine[column].astype(float).groupby(mine["workers"].astype(int)).agg(geometric_mean)
-        axes.plot(middle.index, middle, color=look.color, linestyle=look.dashes, **marker(look, 5))
+    for label, of_label in hits.groupby("label", sort=False):
+        style = data.styles[str(label)]
+        axes.plot(of_label["workers"].astype(int), of_label[column].astype(float), zorder=2, **faint_marker(style, 3))
+        middle = of_label[column].astype(float).groupby(of_label["workers"].astype(int)).agg(geometric_mean)
+        axes.plot(middle.index, middle, color=style.color, linestyle=style.dashes, **marker(style, 5))
         for workers, cost in middle.items():
-            _hit_count(axes, data, mine[mine["workers"] == workers], float(str(workers)), float(cost))
+            _hit_count(axes, data, of_label[of_label["workers"] == workers], float(str(workers)), float(cost))
     numbers = sorted(set(hits["workers"].astype(int)))
     axes.xaxis.set_major_locator(FixedLocator(numbers))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
@@ -106,8 +106,8 @@ def _hit_count(axes: Axes, data: ReportData, hits: pd.DataFrame, workers: float,
     """Write n/N beside a point if only n of N seeds reached the target."""
     first = hits.iloc[0]
     every = data.outcomes
-    same = (every["suite"] == first["suite"]) & every["workload"].isin(set(hits["workload"]))
-    cells = int((same & (every["label"] == first["label"]) & (every["target"] == first["target"])).sum())
+    same_workload = (every["suite"] == first["suite"]) & every["workload"].isin(set(hits["workload"]))
+    cells = int((same_workload & (every["label"] == first["label"]) & (every["target"] == first["target"])).sum())
     if len(hits) < cells:
         words = f"{len(hits)}/{cells}"
         axes.annotate(words, (workers, cost), xytext=(6, 4), textcoords="offset points", fontsize=SMALL)
@@ -115,8 +115,10 @@ def _hit_count(axes: Axes, data: ReportData, hits: pd.DataFrame, workers: float,
 
 def caption_scaling(data: ReportData) -> str:
     groups = groups_of(data)
-    missed = sum(len(hits) - len(_shown(hits)) for _, hits in groups[:MOST_GROUPS])
-    left_out = f" {missed} cells of strategies with fewer numbers of workers are not drawn." if missed else ""
+    num_left_out = sum(len(hits) - len(_drawn_rows(hits)) for _, hits in groups[:MOST_GROUPS])
+    left_out = (
+        f" {num_left_out} cells of strategies with fewer numbers of workers are not drawn." if num_left_out else ""
+    )
     return (
         "Lines: geometric means over the seeds that reached "
         f"{the_target(data)}; "

@@ -27,7 +27,7 @@ from fdabench.report.figures.canvas import (
 )
 from fdabench.report.figures.plot import FigureSpec, sample_note, the_target, truncation_note
 from fdabench.report.figures.wrapping import TITLE_LETTERS, wrap_label
-from fdabench.style.looks import Paint, PlotStyle, assign_styles
+from fdabench.style.plot_style import ColorMarker, PlotStyle, assign_styles
 
 TITLE = "Theta: what a looser threshold saves and costs"
 MOST_WORKLOADS = 4
@@ -51,12 +51,12 @@ def theta_sweeps(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]
         data.runs.set_index("cell_id")[["theta", "num_parameters", "series"]], on="cell_id"
     )
     rows = rows.dropna(subset="theta")
-    found = []
+    sweeps = []
     for key, group in rows.groupby(WORKLOAD, sort=False):
         several = group[group.groupby("series")["theta"].transform("nunique") >= MIN_THETAS]
         if several["reached"].any():
-            found.append(((str(key[0]), str(key[1])), several.assign(name=several["series"].map(_names(several)))))
-    return found
+            sweeps.append(((str(key[0]), str(key[1])), several.assign(name=several["series"].map(_names(several)))))
+    return sweeps
 
 
 def _names(rows: pd.DataFrame) -> dict[str, str]:
@@ -65,35 +65,37 @@ def _names(rows: pd.DataFrame) -> dict[str, str]:
     Equal names get numbers: `#2`, `#3`, ...
     """
     names: dict[str, str] = {}
-    for series, mine in rows.groupby("series", sort=False):
-        first, *others = [str(label).split(" ") for label in dict.fromkeys(mine["label"])]
-        name = " ".join(word for word in first if all(word in other for other in others)) or mine["family"].iloc[0]
-        same = sum(other == name or other.startswith(f"{name} #") for other in names.values())
-        names[str(series)] = f"{name} #{same + 1}" if same else name
+    for series, of_series in rows.groupby("series", sort=False):
+        first, *others = [str(label).split(" ") for label in dict.fromkeys(of_series["label"])]
+        name = " ".join(word for word in first if all(word in other for other in others)) or of_series["family"].iloc[0]
+        num_same = sum(other == name or other.startswith(f"{name} #") for other in names.values())
+        names[str(series)] = f"{name} #{num_same + 1}" if num_same else name
     return names
 
 
 def draw_sweep(data: ReportData) -> Figure | None:
     """Draw two panels, bytes and steps, for each workload of `theta_sweeps`; None if there is none."""
-    found = theta_sweeps(data)
-    if not found:
+    sweeps = theta_sweeps(data)
+    if not sweeps:
         return None
-    shown = found[:MOST_WORKLOADS]
-    looks = _looks(shown, data.paints)
-    figure, axes = panels(2 * len(shown), TITLE, 3.5, 3.0, columns=2)
-    for row, ((suite, workload), group) in enumerate(shown):
-        apart = data.apart(suite, workload)
-        title = wrap_label(data.workload_title(suite, workload) + (f", {apart}" if apart else ""), TITLE_LETTERS)
+    drawn_sweeps = sweeps[:MOST_WORKLOADS]
+    styles = _assign_styles(drawn_sweeps, data.color_markers)
+    figure, axes = panels(2 * len(drawn_sweeps), TITLE, 3.5, 3.0, columns=2)
+    for row, ((suite, workload), group) in enumerate(drawn_sweeps):
+        note = data.target_note(suite, workload)
+        title = wrap_label(data.workload_title(suite, workload) + (f", {note}" if note else ""), TITLE_LETTERS)
         for panel, cost in zip(axes[2 * row : 2 * row + 2], _COST, strict=True):
-            _panel(panel, group, cost, looks)
+            _panel(panel, group, cost, styles)
             panel.set_title(title, pad=38 if rules_in_range(group) else 6)
-    legend(figure, line_keys(looks))
+    legend(figure, line_keys(styles))
     return figure
 
 
-def _looks(shown: list[tuple[tuple[str, str], pd.DataFrame]], paints: Mapping[str, Paint]) -> dict[str, PlotStyle]:
-    rows = pd.concat([group for _, group in shown])
-    return assign_styles(dict(zip(rows["name"], rows["family"], strict=True)), paints)
+def _assign_styles(
+    sweeps: list[tuple[tuple[str, str], pd.DataFrame]], color_markers: Mapping[str, ColorMarker]
+) -> dict[str, PlotStyle]:
+    rows = pd.concat([group for _, group in sweeps])
+    return assign_styles(dict(zip(rows["name"], rows["family"], strict=True)), color_markers)
 
 
 def rules_in_range(group: pd.DataFrame) -> dict[str, float]:
@@ -103,10 +105,10 @@ def rules_in_range(group: pd.DataFrame) -> dict[str, float]:
     return {name: constant * size for name, constant in THETA_PER_PARAMETER.items() if low <= constant * size <= high}
 
 
-def _panel(axes: Axes, group: pd.DataFrame, cost: str, looks: dict[str, PlotStyle]) -> None:
-    known = group.dropna(subset=cost)
-    for name, mine in known.groupby("name", sort=False):
-        _line(axes, mine, cost, looks[str(name)])
+def _panel(axes: Axes, group: pd.DataFrame, cost: str, styles: dict[str, PlotStyle]) -> None:
+    with_cost = group.dropna(subset=cost)
+    for name, of_name in with_cost.groupby("name", sort=False):
+        _line(axes, of_name, cost, styles[str(name)])
     rules = rules_in_range(group)
     for name, theta in rules.items():
         axes.axvline(theta, color=GREY, linewidth=0.8, linestyle=(0, (4, 2)), zorder=1)
@@ -114,7 +116,7 @@ def _panel(axes: Axes, group: pd.DataFrame, cost: str, looks: dict[str, PlotStyl
             theta, 1.02, name, transform=axes.get_xaxis_transform(), rotation=90, ha=_SIDES[name], va="bottom",
             fontsize=SMALL, color=GREY,
         )  # fmt: skip
-    thetas, costs = log_limits([*group["theta"], *rules.values()]), log_limits(known[cost])
+    thetas, costs = log_limits([*group["theta"], *rules.values()]), log_limits(with_cost[cost])
     axes.set(xlim=thetas, ylim=costs)  # set before the scale, because all costs may be equal
     number_axis(axes.xaxis, thetas)
     (byte_axis if cost == "cost_bytes" else step_axis)(axes.yaxis, costs)
@@ -123,22 +125,22 @@ def _panel(axes: Axes, group: pd.DataFrame, cost: str, looks: dict[str, PlotStyl
     axes.grid(visible=True)
 
 
-def _line(axes: Axes, mine: pd.DataFrame, cost: str, look: PlotStyle) -> None:
+def _line(axes: Axes, rows: pd.DataFrame, cost: str, style: PlotStyle) -> None:
     """Draw a line through the geometric means over seeds, and points for single cells.
 
     An arrow upwards marks a mean that is a lower bound, because a cell missed the target and counts with what it spent.
     """
-    at_theta = mine.groupby("theta")
+    at_theta = rows.groupby("theta")
     middle = at_theta[cost].agg(geometric_mean)
-    axes.plot(mine["theta"], mine[cost], zorder=2, **faint_marker(look, 3))
-    axes.plot(middle.index, middle, color=look.color, linestyle=look.dashes, zorder=3, **marker(look, 5))
+    axes.plot(rows["theta"], rows[cost], zorder=2, **faint_marker(style, 3))
+    axes.plot(middle.index, middle, color=style.color, linestyle=style.dashes, zorder=3, **marker(style, 5))
     for theta in middle.index[~at_theta["reached"].all()]:
-        mark_lower_bound(axes, float(theta), float(middle[theta]), look)
+        mark_lower_bound(axes, float(theta), float(middle[theta]), style)
 
 
 def caption_sweep(data: ReportData) -> str:
-    found = theta_sweeps(data)
-    rules = dict.fromkeys(name for _, group in found[:MOST_WORKLOADS] for name in rules_in_range(group))
+    sweeps = theta_sweeps(data)
+    rules = dict.fromkeys(name for _, group in sweeps[:MOST_WORKLOADS] for name in rules_in_range(group))
     lines = (
         f" Dashed: theta by the FDA paper's rules "
         f"({join_first([f'{name} {THETA_PER_PARAMETER[name]:g}' for name in rules])} per "
@@ -150,7 +152,7 @@ def caption_sweep(data: ReportData) -> str:
         f"Bytes of all workers and local steps of each worker until {the_target(data)}, "
         "against theta, all on log scales. Lines: geometric mean over seeds; faint: one cell each; "
         f"arrow upwards: a seed missed the target and what it had spent stands in, so that the truth is more.{lines} "
-        f"{sample_note(data)}." + truncation_note(len(found), MOST_WORKLOADS, "workloads")
+        f"{sample_note(data)}." + truncation_note(len(sweeps), MOST_WORKLOADS, "workloads")
     )
 
 

@@ -39,24 +39,27 @@ def residuals(data: ReportData) -> pd.DataFrame:
 def _draw(data: ReportData, syncs: pd.DataFrame, title: str, panel: Callable[[Axes, pd.DataFrame], None],
           column: str) -> Figure | None:  # fmt: skip
     """Draw one panel for each workload, with a line for the lowest seed of each strategy; None without syncs."""
-    shown = list(dict.fromkeys(zip(syncs["suite"], syncs["workload"], strict=True)))[:MAX_PANELS]
-    if not shown:
+    workloads = list(dict.fromkeys(zip(syncs["suite"], syncs["workload"], strict=True)))[:MAX_PANELS]
+    if not workloads:
         return None
-    figure, axes = panels(len(shown), title, 3.6, 2.6, columns=2)
-    for each, workload in zip(axes, shown, strict=True):
+    figure, axes = panels(len(workloads), title, 3.6, 2.6, columns=2)
+    for axis, workload in zip(axes, workloads, strict=True):
         here = syncs[(syncs["suite"] == workload[0]) & (syncs["workload"] == workload[1])]
-        for label, mine in here.groupby("label", sort=False):
-            look, one = data.looks[str(label)], mine[mine["seed"] == mine["seed"].min()].sort_values("step")
-            with tag_artists(each, str(label)):
-                every = max(1, len(one) // 6)
-                each.plot(one["step"], one[column], color=look.color, linestyle=look.dashes, markevery=every,
-                          **marker(look, 4))  # fmt: skip
-        panel(each, here)
-        each.set_xlabel("local steps of each worker")
-        each.grid(visible=True)
-        panel_title(each, data, workload)
+        for label, of_label in here.groupby("label", sort=False):
+            style, of_seed = (
+                data.styles[str(label)],
+                of_label[of_label["seed"] == of_label["seed"].min()].sort_values("step"),
+            )
+            with tag_artists(axis, str(label)):
+                every = max(1, len(of_seed) // 6)
+                axis.plot(of_seed["step"], of_seed[column], color=style.color, linestyle=style.dashes, markevery=every,
+                          **marker(style, 4))  # fmt: skip
+        panel(axis, here)
+        axis.set_xlabel("local steps of each worker")
+        axis.grid(visible=True)
+        panel_title(axis, data, workload)
     present = set(syncs["label"])
-    legend(figure, line_keys({label: data.looks[label] for label in data.labels if label in present}))
+    legend(figure, line_keys({label: data.styles[label] for label in data.labels if label in present}))
     return figure
 
 

@@ -46,8 +46,8 @@ def number_tags(figure: Figure) -> None:
                 text.set_gid(tag)
                 if handle is not None:
                     handle.set_gid(tag)
-    seen: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for artist in figure.findobj(lambda artist: str(artist.get_gid() or "").startswith(_PREFIX)):
         tag = str(artist.get_gid())
-        seen[tag] += 1
-        artist.set_gid(f"{tag}.{seen[tag]}")
+        counts[tag] += 1
+        artist.set_gid(f"{tag}.{counts[tag]}")

@@ -19,7 +19,7 @@ from fdabench.report.figures.error_scale import metric_axis
 from fdabench.report.figures.plot import FigureSpec
 from fdabench.report.figures.tags import TITLE_TAG
 from fdabench.report.figures.wrapping import wrap_label
-from fdabench.style.looks import PlotStyle
+from fdabench.style.plot_style import PlotStyle
 from fdabench.tables import Record
 
 TITLE = "When workers synchronized"
@@ -37,14 +37,14 @@ def chosen_cells(data: ReportData) -> pd.DataFrame:
     if finished.empty:
         return finished
     first = finished.iloc[0]
-    same = finished[(finished["suite"] == first["suite"]) & (finished["workload"] == first["workload"])]
-    cells = same.sort_values("seed", kind="stable").drop_duplicates("label")
+    same_workload = finished[(finished["suite"] == first["suite"]) & (finished["workload"] == first["workload"])]
+    cells = same_workload.sort_values("seed", kind="stable").drop_duplicates("label")
     cells = cells.sort_index()
     if len(cells) > MOST_CELLS:
         middles = [group.index[len(group) // 2] for _, group in cells.groupby("family", sort=False)]
         cells = cells.loc[middles]
-    chosen: pd.DataFrame = cells.head(MOST_CELLS)
-    return chosen
+    first_cells: pd.DataFrame = cells.head(MOST_CELLS)
+    return first_cells
 
 
 def zoom_window(data: ReportData, cells: pd.DataFrame) -> tuple[float, bool]:
@@ -80,21 +80,21 @@ def draw_timeline(data: ReportData) -> Figure | None:
 
 
 def _accuracy(axes: Axes, data: ReportData, cells: pd.DataFrame, end: float) -> None:
-    found = data.evals.assign(test_value=data.metric.of(data.evals, "test"))
-    seen = found[found["cell_id"].isin(cells["cell_id"]) & (found["step"] <= end)]
+    evals = data.evals.assign(test_value=data.metric.of(data.evals, "test"))
+    drawn_evals = evals[evals["cell_id"].isin(cells["cell_id"]) & (evals["step"] <= end)]
     for cell_id, label in zip(cells["cell_id"], cells["label"], strict=True):
-        mine, look = seen[seen["cell_id"] == cell_id], data.looks[label]
+        of_cell, style = drawn_evals[drawn_evals["cell_id"] == cell_id], data.styles[label]
         axes.plot(
-            mine["step"],
-            mine["test_value"],
-            color=look.color,
-            linestyle=look.dashes,
+            of_cell["step"],
+            of_cell["test_value"],
+            color=style.color,
+            linestyle=style.dashes,
             label=wrap_label(label, _LETTERS, 1),
-            markevery=max(1, len(mine) // 8),
-            **marker(look, 4.5),
+            markevery=max(1, len(of_cell) // 8),
+            **marker(style, 4.5),
         )
-    if len(seen):
-        metric_axis(axes, data.metric, seen["test_value"], ())
+    if len(drawn_evals):
+        metric_axis(axes, data.metric, drawn_evals["test_value"], ())
     metric = data.metric
     axes.set_ylabel("test accuracy,\n% (log error)" if metric.name == "accuracy" else metric.label.replace(", ", ",\n"))
     axes.grid(visible=True)
@@ -102,11 +102,11 @@ def _accuracy(axes: Axes, data: ReportData, cells: pd.DataFrame, end: float) -> 
 
 
 def _cell(axes: Axes, data: ReportData, cell: Record, end: float) -> None:
-    look = data.looks[cell["label"]]
+    style = data.styles[cell["label"]]
     syncs = data.rounds[data.rounds["cell_id"] == cell["cell_id"]]
-    shown = syncs[syncs["step"] <= end]
-    top = _sync_teeth(axes, data, cell["cell_id"], shown, look, end)
-    _ticks(axes, shown["step"].to_numpy(float), (-0.22 * top, -0.06 * top), look.color)
+    drawn_syncs = syncs[syncs["step"] <= end]
+    top = _sync_teeth(axes, data, cell["cell_id"], drawn_syncs, style, end)
+    _ticks(axes, drawn_syncs["step"].to_numpy(float), (-0.22 * top, -0.06 * top), style.color)
     axes.axhline(0, color="black", linewidth=0.5)
     axes.set_ylim(-0.25 * top, 1.15 * top)
     axes.set_yticks([0, top], ["0", format_significant(top, 2)])
@@ -123,7 +123,7 @@ def _ticks(axes: Axes, steps: npt.NDArray[np.float64], span: tuple[float, float]
     axes.plot(np.repeat(steps, 3), heights, color=color, linewidth=0.6, solid_capstyle="butt")
 
 
-def _sync_teeth(axes: Axes, data: ReportData, cell_id: str, syncs: pd.DataFrame, look: PlotStyle, end: float) -> float:
+def _sync_teeth(axes: Axes, data: ReportData, cell_id: str, syncs: pd.DataFrame, style: PlotStyle, end: float) -> float:
     """Draw the estimate, or the exact model variance for a strategy without a monitor.
 
     Returns:
@@ -132,18 +132,18 @@ def _sync_teeth(axes: Axes, data: ReportData, cell_id: str, syncs: pd.DataFrame,
     trace = data.trace[(data.trace["cell_id"] == cell_id) & (data.trace["step"] <= end)].dropna(subset="estimate")
     theta = float(syncs["theta"].iloc[0]) if len(syncs) else math.nan
     if len(trace):
-        _sync_sawtooth(axes, trace.set_index("step")["estimate"], syncs["step"], look, "-")
+        _sync_sawtooth(axes, trace.set_index("step")["estimate"], syncs["step"], style, "-")
         axes.set_ylabel("estimate")
         if math.isfinite(theta):
             axes.axhline(theta, color=GREY, linewidth=0.9, linestyle="--")
         return theta if math.isfinite(theta) else _top(trace["estimate"])
     evals = data.evals[(data.evals["cell_id"] == cell_id) & (data.evals["step"] <= end)]
-    known = (
+    estimates = (
         pd.concat([evals.set_index("step")["variance"], syncs.set_index("step")["variance"]]).groupby(level=0).last()
     )
-    _sync_sawtooth(axes, known, syncs["step"], look, ":")
+    _sync_sawtooth(axes, estimates, syncs["step"], style, ":")
     axes.set_ylabel("variance")
-    return _top(known)
+    return _top(estimates)
 
 
 def _top(values: "pd.Series[float]") -> float:
@@ -153,13 +153,13 @@ def _top(values: "pd.Series[float]") -> float:
 
 
 def _sync_sawtooth(
-    axes: Axes, values: "pd.Series[float]", syncs: "pd.Series[int]", look: PlotStyle, dashes: str
+    axes: Axes, values: "pd.Series[float]", syncs: "pd.Series[int]", style: PlotStyle, dashes: str
 ) -> None:
     """Draw values over steps, with 0 after each sync, because all workers then have the same model."""
     steps = np.concatenate([[0], values.index.to_numpy(float), syncs.to_numpy(float)])
     heights = np.concatenate([[0.0], values.to_numpy(float), np.zeros(len(syncs))])
     order = np.lexsort((np.concatenate([[0], np.zeros(len(values)), np.ones(len(syncs))]), steps))
-    axes.plot(steps[order], heights[order], color=look.color, linewidth=0.8, linestyle=dashes)
+    axes.plot(steps[order], heights[order], color=style.color, linewidth=0.8, linestyle=dashes)
 
 
 def _words(cell: Record, syncs: pd.DataFrame) -> str:
@@ -172,18 +172,20 @@ def _words(cell: Record, syncs: pd.DataFrame) -> str:
 
 def caption_timeline(data: ReportData) -> str:
     cells = chosen_cells(data)
-    end, whole = zoom_window(data, cells)
+    end, is_complete = zoom_window(data, cells)
     first = cells.iloc[0]
     labels = data.finished["label"].nunique()
-    some = f" {len(cells)} of {labels} strategies: one variant of each family." if len(cells) < labels else ""
+    note = f" {len(cells)} of {labels} strategies: one variant of each family." if len(cells) < labels else ""
     part = (
-        "" if whole else f" Only the first {format_count(end)} steps are shown, so that single syncs can be told apart."
+        ""
+        if is_complete
+        else f" Only the first {format_count(end)} steps are shown, so that single syncs can be told apart."
     )
     seeds = join_first([str(seed) for seed in sorted(set(cells["seed"]))])
     metric = data.metric
     axis = "accuracies has the error on a log scale" if metric.name == "accuracy" else f"{metric.title} has a log scale"
     return (
-        f"One cell for each strategy ({first['workload']}; seed {seeds}).{some}{part} Ticks: syncs. Solid: the "
+        f"One cell for each strategy ({first['workload']}; seed {seeds}).{note}{part} Ticks: syncs. Solid: the "
         "monitor's estimate, up to about 2 000 evenly spaced steps of a run; dashed: theta. Dotted: the exact model "
         "variance (squared L2 norm) at evaluations and just before syncs, of strategies that have no monitor. "
         f"The axis of {axis}."

@@ -21,7 +21,7 @@ _PLACES = ("d", "x", "y")
 _DROPPED = ("metadata", "style")
 # a color in a style attribute, but not a reference such as url(#a1b2c3)
 _COLOR = re.compile(r"(?<=: )#[0-9a-f]{6}\b")
-_PAINTS = ("fill", "stroke")
+_COLOR_ATTRIBUTES = ("fill", "stroke")
 # removed, because the page sets the font family; the file repeats a long list of fonts at each text
 _FAMILY = re.compile(r"font-family: [^;]+(?:; |$)")
 # transforms whose numbers are rounded; those of scale and matrix are not, because they may be small
@@ -58,11 +58,11 @@ def inline_svg(figure: RenderedFigure) -> InlineSvg:
     tags, colors = set(), set()
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]
-        found = TAG.fullmatch(element.get("id", ""))
-        if found:
-            tags.add(found[1])
-            element.set("class", found[1])
-        _paints_as_style(element)
+        match = TAG.fullmatch(element.get("id", ""))
+        if match:
+            tags.add(match[1])
+            element.set("class", match[1])
+        _colors_as_style(element)
         colors |= set(_COLOR.findall(element.get("style", "")))
         _rewrite(element, figure.name, used)
     _crop(root, figure.headroom)
@@ -112,29 +112,29 @@ def _rewrite(element: ElementTree.Element, prefix: str, used: set[str]) -> None:
         elif short == "href":
             element.set("href", f"#{prefix}-{value[1:]}" if value.startswith("#") else value)
         elif short in _PLACES:
-            element.set(short, " ".join(_LONG_NUMBER.sub(_rounded, value).split()))
+            element.set(short, " ".join(_LONG_NUMBER.sub(_round_match, value).split()))
         elif short == "transform":
-            if moved := _NO_TURN.sub("", value):
-                element.set(short, _MOVE.sub(lambda found: _LONG_NUMBER.sub(_rounded, found.group()), moved))
+            if path := _NO_TURN.sub("", value):
+                element.set(short, _MOVE.sub(lambda match: _LONG_NUMBER.sub(_round_match, match.group()), path))
         elif short == "style":
-            element.set(short, _styled(_LINK.sub(rf"url(#{prefix}-\1)", value)))
+            element.set(short, _substitute_style(_LINK.sub(rf"url(#{prefix}-\1)", value)))
         else:
             element.set(short, _LINK.sub(rf"url(#{prefix}-\1)", value))
 
 
-def _paints_as_style(element: ElementTree.Element) -> None:
+def _colors_as_style(element: ElementTree.Element) -> None:
     """Move fill and stroke into the style, because a CSS variable has no effect in their attributes."""
-    paints = [f"{name}: {color}" for name in _PAINTS if (color := element.attrib.pop(name, None))]
-    if paints:
-        element.set("style", "; ".join([*paints, *filter(None, [element.get("style")])]))
+    declarations = [f"{name}: {color}" for name in _COLOR_ATTRIBUTES if (color := element.attrib.pop(name, None))]
+    if declarations:
+        element.set("style", "; ".join([*declarations, *filter(None, [element.get("style")])]))
 
 
-def _styled(value: str) -> str:
+def _substitute_style(value: str) -> str:
     """Replace colors in a style by variables, which have other values in the dark theme, and remove the font family."""
-    return _COLOR.sub(lambda found: f"var({variable(found.group())})", _FAMILY.sub("", value))
+    return _COLOR.sub(lambda match: f"var({variable(match.group())})", _FAMILY.sub("", value))
 
 
-def _rounded(number: re.Match[str]) -> str:
+def _round_match(number: re.Match[str]) -> str:
     return f"{float(number.group()):.2f}".rstrip("0").rstrip(".")
 
 

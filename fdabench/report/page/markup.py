@@ -54,7 +54,7 @@ def tex(text: str) -> str:
     >>> tex("90 % & more")
     '90 \\\\% \\\\& more'
     """
-    return _TEX_SPECIAL.sub(lambda found: _TEX[found.group()], text)
+    return _TEX_SPECIAL.sub(lambda match: _TEX[match.group()], text)
 
 
 def markdown_cell(text: str) -> str:
@@ -64,7 +64,7 @@ def markdown_cell(text: str) -> str:
 
 def jinja_environment() -> Environment:
     """Return the environment of the templates. Only HTML templates escape their variables automatically."""
-    found = Environment(
+    environment = Environment(
         loader=PackageLoader("fdabench.report.page"),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -72,9 +72,9 @@ def jinja_environment() -> Environment:
         keep_trailing_newline=True,
         autoescape=lambda name: name is not None and name.endswith(".html.j2"),
     )
-    found.filters.update(tex=tex, cell=markdown_cell, prose=markdown_text, nobreak=non_breaking)
-    found.globals.update(markdown_cell=markdown_cell)
-    return found
+    environment.filters.update(tex=tex, cell=markdown_cell, prose=markdown_text, nobreak=non_breaking)
+    environment.globals.update(markdown_cell=markdown_cell)
+    return environment
 
 
 def table_files(table: ReportTable, templates: Environment) -> dict[str, bytes]:

@@ -23,7 +23,7 @@ from fdabench.report.page.render import RenderedFigure
 from fdabench.report.provenance import provenance
 from fdabench.report.tables.build import ReportTable
 from fdabench.style.dark import declarations, variable
-from fdabench.style.looks import PlotStyle
+from fdabench.style.plot_style import PlotStyle
 from fdabench.tables import Column, Table
 
 FIRST = "pareto"
@@ -51,7 +51,7 @@ class StrategyToggle:
 class PageFigure:
     """A figure of the page, with its controls by family of strategies."""
 
-    drawn: RenderedFigure
+    rendered: RenderedFigure
     svg: Markup
     width: int
     colors: frozenset[str]
@@ -59,7 +59,7 @@ class PageFigure:
 
 
 @dataclass(frozen=True)
-class Group:
+class TableGroup:
     """Rows of a table that share the values in their heading."""
 
     heading: str
@@ -74,13 +74,13 @@ def page_file(content: Mapping[str, Any], data: ReportData, templates: Environme
         data: the data of the report.
         templates: the environment of `markup.jinja_environment`.
     """
-    shown = [page_figure(figure, data.looks) for figure in content["figures"]]
-    colors = declarations(color for figure in shown for color in figure.colors)
+    figures = [page_figure(figure, data.styles) for figure in content["figures"]]
+    colors = declarations(color for figure in figures for color in figure.colors)
     style, script = _asset("index.css") + colors, _asset("index.js")
     page = {
         **content,
-        "first": next((figure for figure in shown if figure.drawn.name == FIRST), None),
-        "figures": [figure for figure in shown if figure.drawn.name != FIRST],
+        "first": next((figure for figure in figures if figure.rendered.name == FIRST), None),
+        "figures": [figure for figure in figures if figure.rendered.name != FIRST],
         "facts": _facts(data),
         "origin": provenance(data),
         "others": sorted(_others(content["tables"]), key=lambda table: table.name == "cells"),
@@ -109,39 +109,41 @@ def content_security_policy(script: str) -> str:
     )
 
 
-def page_figure(figure: RenderedFigure, looks: Mapping[str, PlotStyle]) -> PageFigure:
+def page_figure(figure: RenderedFigure, styles: Mapping[str, PlotStyle]) -> PageFigure:
     """Prepare a figure for the page.
 
     Args:
         figure: with its SVG file.
-        looks: the plot style of each strategy, by label.
+        styles: the plot style of each strategy, by label.
     """
-    found: InlineSvg = inline_svg(figure)
+    inline: InlineSvg = inline_svg(figure)
     switches: dict[str, list[StrategyToggle]] = {}
-    for label, look in looks.items():
-        if (tag := strategy_tag(label)) in found.tags:
-            switches.setdefault(look.family, []).append(StrategyToggle(label, tag, variable(look.color.lower())))
-    colors = found.colors | {look.color.lower() for look in looks.values()}
-    return PageFigure(figure, Markup(found.svg), round(found.width * ENLARGED), colors, switches)
+    for label, style in styles.items():
+        if (tag := strategy_tag(label)) in inline.tags:
+            switches.setdefault(style.family, []).append(StrategyToggle(label, tag, variable(style.color.lower())))
+    colors = inline.colors | {style.color.lower() for style in styles.values()}
+    return PageFigure(figure, Markup(inline.svg), round(inline.width * ENLARGED), colors, switches)
 
 
 def shared(table: ReportTable) -> tuple[int, ...]:
     """Return the indices of the columns whose values are shown in headings, because in each row they are too wide."""
     if table.name == "cells" or table.columns[0].key not in _ABOVE:
         return ()
-    return tuple(i for i, each in enumerate(table.columns) if each.key in _ABOVE)
+    return tuple(i for i, column in enumerate(table.columns) if column.key in _ABOVE)
 
 
 def headings(table: Table, *left_out: int) -> list[Column]:
     """Return the columns of a table without those at the indices `left_out`."""
-    return [each for i, each in enumerate(table.columns) if i not in left_out]
+    return [column for i, column in enumerate(table.columns) if i not in left_out]
 
 
-def grouped(table: Table, *by: int) -> list[Group]:
+def grouped(table: Table, *by: int) -> list[TableGroup]:
     """Group consecutive rows that have the same values in the columns at the indices `by`."""
     keep = [i for i in range(len(table.columns)) if i not in by]
     return [
-        Group(", ".join(f"{table.titles[i]} {value}" if i else value for i, value in zip(by, key, strict=True)), rows)
+        TableGroup(
+            ", ".join(f"{table.titles[i]} {value}" if i else value for i, value in zip(by, key, strict=True)), rows
+        )
         for key, rows in (
             (key, [[row[i] for i in keep] for row in rows])
             for key, rows in groupby(table.rows, lambda row: tuple(row[i] for i in by))

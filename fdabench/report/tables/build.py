@@ -116,8 +116,8 @@ def targets_table(data: ReportData) -> ReportTable:
 
 
 def _cost_note(data: ReportData, frame: pd.DataFrame) -> str:
-    missed = int(frame["missed"].sum())
-    left_out = f" {missed} misses are left out of the means (the lower n in n/N)." if missed else ""
+    num_missed = int(frame["missed"].sum())
+    left_out = f" {num_missed} misses are left out of the means (the lower n in n/N)." if num_missed else ""
     return (
         f"Geometric means over the seeds that reached the target, all workers, {data.conventions} accounting; "
         f"rounds are syncs + 1. {data.metric.title.capitalize()}: last evaluation, mean ± sd over seeds. Fewer bytes: "
@@ -138,7 +138,7 @@ def _cost_table(data: ReportData, name: str, title: str, outcomes: pd.DataFrame)
         workload_column(data),
         column("strategy"),
         target_column(data.metric),
-        Column("reached", "reached", _reached, "right"),
+        Column("reached", "reached", _format_reached, "right"),
         number("bytes", bytes_title(data), format_bytes),
         number("steps", "steps", format_count),
         number("rounds", "rounds", format_count),
@@ -150,7 +150,7 @@ def _cost_table(data: ReportData, name: str, title: str, outcomes: pd.DataFrame)
     return table_of(name, title, _cost_note(data, frame), frame, columns)
 
 
-def _reached(row: Record) -> str:
+def _format_reached(row: Record) -> str:
     """How many of the cells with a result reached the target, and how many cells failed or were not run."""
     others = [f"{row[what]} {words}" for what, words in (("failed", "failed"), ("not_run", "not run")) if row[what]]
     extra = f" (+ {', '.join(others)})" if others else ""
@@ -174,14 +174,14 @@ def cells_table(data: ReportData) -> ReportTable:
     for target, at_target in data.outcomes.groupby("target"):
         costs = at_target.set_index("cell_id")[["reached", "step", "syncs", "bytes_total"]]
         frame = frame.join(costs.add_suffix(f"_at_{target:g}"), on="cell_id")
-    hits = {str(cell): mine.loc[mine["reached"], "target"].tolist() for cell, mine in data.outcomes.groupby("cell_id")}
+    hits = {str(cell): rows.loc[rows["reached"], "target"].tolist() for cell, rows in data.outcomes.groupby("cell_id")}
     by_owner = [WORST_DECILE] if WORST_DECILE in data.runs else []
     runs = records_of(data.runs[[*_CELL_COLUMNS, *by_owner]])
     # the page sorts the column by `reached`, the hardest target that was reached
     records = [
-        run | {"targets": found, "reached": metric.best(found) if found else None}
+        run | {"targets": targets, "reached": metric.best(targets) if targets else None}
         for run in runs
-        for found in [metric.easiest_first(hits.get(run["cell_id"], []))]
+        for targets in [metric.easiest_first(hits.get(run["cell_id"], []))]
     ]
     columns = (
         column("cell_id", "cell", lambda cell_id: cell_id.rsplit(":", 1)[-1]),
@@ -225,5 +225,5 @@ def _values(data: ReportData) -> dict[str, "pd.Series[float]"]:
 def settings_table(data: ReportData) -> ReportTable:
     """Return the settings and methods of the experiments, as `report.methods` describes them."""
     columns = [column(key) for key in ("topic", "item", "value")]
-    frame = pd.DataFrame([tuple(row) for row in method_rows(data)], columns=[each.key for each in columns])
+    frame = pd.DataFrame([tuple(row) for row in method_rows(data)], columns=[item.key for item in columns])
     return table_of("settings", "Settings and methods", "", frame, columns)

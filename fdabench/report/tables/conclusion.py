@@ -31,23 +31,23 @@ def conclusion_table(data: ReportData) -> ReportTable:
 
 def _suite(data: ReportData, suite: str) -> list[dict[str, object]]:
     outcomes = data.at_suite_target
-    known = order_strategies(outcomes).labels if len(outcomes) else ()
-    labels = [*known, *(label for label in labels_in_order(data.runs) if label not in known)]
-    best = outcomes[outcomes["label"] == known[0]] if known else outcomes
+    order = order_strategies(outcomes).labels if len(outcomes) else ()
+    labels = [*order, *(label for label in labels_in_order(data.runs) if label not in order)]
+    best = outcomes[outcomes["label"] == order[0]] if order else outcomes
     return [{"suite": suite, "strategy": label, **_strategy(data, label, best)} for label in labels]
 
 
 def _strategy(data: ReportData, label: str, best: pd.DataFrame) -> dict[str, object]:
     outcomes, runs = data.at_suite_target, data.finished[data.finished["label"] == label]
-    mine, reference = outcomes[outcomes["label"] == label], outcomes[outcomes["reference"].astype(bool)]
-    hits = mine[mine["reached"].astype(bool)]
+    rows, reference = outcomes[outcomes["label"] == label], outcomes[outcomes["reference"].astype(bool)]
+    hits = rows[rows["reached"].astype(bool)]
     return {
         "target": float(outcomes["target"].iloc[0]) if len(outcomes) else math.nan,
         "reached": len(hits),
-        "cells": len(mine),
+        "cells": len(rows),
         "bytes": geometric_mean(hits["bytes_total"]),
-        **_ratio("bytes_over_best", mine, best, "cost_bytes"),
-        **_ratio("steps_over_reference", mine, reference, "cost_steps"),
+        **_ratio("bytes_over_best", rows, best, "cost_bytes"),
+        **_ratio("steps_over_reference", rows, reference, "cost_steps"),
         f"best_{data.metric.name}": float(runs["best_value"].mean()),
         "bytes_in_all": geometric_mean(runs["bytes_total"]),
         "cells_with_a_result": len(runs),

@@ -14,10 +14,10 @@ MILESTONES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 def milestones_frame(data: ReportData) -> pd.DataFrame:
     """Return the evaluation of each cell at each milestone. Evaluations that come a step or more later do not count."""
-    found = [at_epoch(data.evals, epoch).drop_duplicates("cell_id").assign(milestone=epoch) for epoch in MILESTONES]
+    frames = [at_epoch(data.evals, epoch).drop_duplicates("cell_id").assign(milestone=epoch) for epoch in MILESTONES]
     name = f"test_{data.metric.name}"
     columns = [*WORKLOAD, "label", "seed", "milestone", "step", name, "round", "bytes_total", "cell_id"]
-    evaluations = pd.concat(found, ignore_index=True)
+    evaluations = pd.concat(frames, ignore_index=True)
     frame: pd.DataFrame = evaluations.assign(**{name: data.metric.of(evaluations, "test")})[columns]
     return frame
 
@@ -31,8 +31,8 @@ def milestones_tables(data: ReportData) -> list[ReportTable]:
     epochs = sorted(set(frame["milestone"]))
     records = [
         {"suite": suite, "workload": workload, "label": label}
-        | {f"epoch {epoch}": means for epoch, means in _means(mine, f"test_{metric.name}").items()}
-        for (suite, workload, label), mine in frame.groupby([*WORKLOAD, "label"], sort=False)
+        | {f"epoch {epoch}": means for epoch, means in _means(of_label, f"test_{metric.name}").items()}
+        for (suite, workload, label), of_label in frame.groupby([*WORKLOAD, "label"], sort=False)
     ]
     columns = (workload_column(data), column("label", "strategy"), *(_epoch_column(epoch, metric) for epoch in epochs))
     note = f"Test {metric.title} and, in brackets, rounds (syncs + 1), means over seeds; the csv has every seed."
@@ -40,9 +40,9 @@ def milestones_tables(data: ReportData) -> list[ReportTable]:
     return [ReportTable(records=records, columns=columns, name="epochs", title=title, note=note, frame=frame)]
 
 
-def _means(mine: pd.DataFrame, name: str) -> dict[int, Record]:
+def _means(rows: pd.DataFrame, name: str) -> dict[int, Record]:
     """The mean of the metric and rounds over seeds, by epoch."""
-    means = mine.groupby("milestone")[[name, "round"]].mean()
+    means = rows.groupby("milestone")[[name, "round"]].mean()
     return {int(str(epoch)): {str(name): mean for name, mean in row.items()} for epoch, row in means.iterrows()}
 
 

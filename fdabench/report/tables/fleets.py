@@ -19,12 +19,12 @@ def fleets_frame(data: ReportData) -> pd.DataFrame:
 
     The shares of computation, waiting and communication are means over the seeds.
     """
-    ledgers = {str(cell): mine for cell, mine in data.ledger.groupby("cell_id")}
+    ledgers = {str(cell): of_cell for cell, of_cell in data.ledger.groupby("cell_id")}
     rows: list[dict[str, Any]] = []
-    for (suite, workload, label), mine in data.demands.groupby([*WORKLOAD, "label"], sort=False):
+    for (suite, workload, label), of_cell in data.volumes.groupby([*WORKLOAD, "label"], sort=False):
         for name, fleet in data.fleets[str(suite)].items():
             convention = data.locks[str(suite)].convention
-            cells = (mine[key] for key in ("cell_id", "step", "after_sync", "workers", "step_s", "seed"))
+            cells = (of_cell[key] for key in ("cell_id", "step", "after_sync", "workers", "step_s", "seed"))
             times = [
                 fleet_time(
                     ledgers[str(cell)],
@@ -41,12 +41,12 @@ def fleets_frame(data: ReportData) -> pd.DataFrame:
                 {
                     "suite": suite,
                     "workload": workload,
-                    "target": mine["target"].iloc[0],
+                    "target": of_cell["target"].iloc[0],
                     "strategy": label,
                     "fleet": name,
-                    "reached": len(mine),
-                    "step_s": float(mine["step_s"].iloc[0]),
-                    "reference": bool(mine["reference"].any()),
+                    "reached": len(of_cell),
+                    "step_s": float(of_cell["step_s"].iloc[0]),
+                    "reference": bool(of_cell["reference"].any()),
                     **_summary(times),
                 }
             )
@@ -55,16 +55,16 @@ def fleets_frame(data: ReportData) -> pd.DataFrame:
 
 def _summary(times: list[FleetTime]) -> dict[str, float]:
     return {
-        "seconds": geometric_mean(np.array([each.total for each in times])),
-        "compute_share": float(np.mean([each.compute / each.total for each in times])),
-        "waiting_share": float(np.mean([max(each.waiting, 0.0) / each.total for each in times])),
-        "communication_share": float(np.mean([each.communication / each.total for each in times])),
+        "seconds": geometric_mean(np.array([time.total for time in times])),
+        "compute_share": float(np.mean([time.compute / time.total for time in times])),
+        "waiting_share": float(np.mean([max(time.waiting, 0.0) / time.total for time in times])),
+        "communication_share": float(np.mean([time.communication / time.total for time in times])),
     }
 
 
 def fleet_tables(data: ReportData) -> list[ReportTable]:
     """Return the table, or an empty list if no fleet was named or no target was reached."""
-    if not any(data.fleets.values()) or data.demands.empty:
+    if not any(data.fleets.values()) or data.volumes.empty:
         return []
     frame = fleets_frame(data)
     fastest = frame.groupby([*WORKLOAD, "fleet"], sort=False)["seconds"].transform("min")

@@ -3,7 +3,7 @@
 import math
 
 from fdabench.analysis.data import ReportData
-from fdabench.analysis.published import Comparison, compare_with_published
+from fdabench.analysis.published import PublishedComparison, compare_with_published
 from fdabench.formatting import DASH, format_bytes, format_count, format_percent, format_ratio, format_target
 from fdabench.published.results import GRIDS
 from fdabench.report.tables.build import ReportTable, table_of
@@ -12,18 +12,19 @@ from fdabench.tables import Column, Record, column
 
 def published_tables(data: ReportData) -> list[ReportTable]:
     """Return the table, or an empty list if no cell corresponds to a published number."""
-    found = compare_with_published(data)
-    return [published_table(found)] if found.matched else []
+    comparison = compare_with_published(data)
+    return [published_table(comparison)] if comparison.matched else []
 
 
-def published_table(found: Comparison) -> ReportTable:
+def published_table(comparison: PublishedComparison) -> ReportTable:
     """Return one row for each published number that has a counterpart."""
-    return table_of("published", "Published and measured", _note(found), found.frame, _COLUMNS)
+    return table_of("published", "Published and measured", _note(comparison), comparison.frame, _COLUMNS)
 
 
-def coverage_note(found: Comparison) -> str:
+def coverage_note(comparison: PublishedComparison) -> str:
     """Return how many published numbers have a counterpart, and how many are left out."""
-    return f"{found.matched} of {found.total} published numbers have a counterpart; {found.left_out} are left out"
+    matched = f"{comparison.matched} of {comparison.total} published numbers have a counterpart"
+    return f"{matched}; {comparison.left_out} are left out"
 
 
 def published_grids() -> str:
@@ -34,14 +35,14 @@ def published_grids() -> str:
     )
 
 
-def _note(found: Comparison) -> str:
+def _note(comparison: PublishedComparison) -> str:
     notes = [
-        f"{coverage_note(found)}. Published: arXiv 2405.20988 and its authors' logs, one run for each setting. "
+        f"{coverage_note(comparison)}. Published: arXiv 2405.20988 and its authors' logs, one run for each setting. "
         f"Measured: "
         "median [lowest, highest] of the cells, K and θ being theirs. Costs in the `paper` convention; a target is "
         "reached at the first evaluation strictly above it; rounds are syncs + 1."
     ]
-    if found.frame["over_grid"].any():
+    if comparison.frame["over_grid"].any():
         notes.append(
             "Costs to a target were published as median [lowest, highest] over all K and θ of the paper's grid, of the "
             "n of N runs that reached it in 100 nominal epochs (FedAdam: 1,001): fewer K, θ or epochs here shift the "
@@ -51,7 +52,7 @@ def _note(found: Comparison) -> str:
 
 
 def _published(row: Record) -> str:
-    text = _ranged(row["quantity"], row["published"], row["published_low"], row["published_high"])
+    text = _format_range(row["quantity"], row["published"], row["published_low"], row["published_high"])
     runs = f" of {row['published_reached']}/{row['published_runs']}" if row["over_grid"] else ""
     return text + runs
 
@@ -59,7 +60,7 @@ def _published(row: Record) -> str:
 def _measured(row: Record) -> str:
     if not row["measured_reached"]:
         return "not reached"
-    return _ranged(row["quantity"], row["measured"], row["measured_low"], row["measured_high"])
+    return _format_range(row["quantity"], row["measured"], row["measured_low"], row["measured_high"])
 
 
 def _quantity(row: Record) -> str:
@@ -68,7 +69,7 @@ def _quantity(row: Record) -> str:
     return f"{row['quantity']} to {format_target(row['target'])}"
 
 
-def _ranged(quantity: str, middle: float, low: float, high: float) -> str:
+def _format_range(quantity: str, middle: float, low: float, high: float) -> str:
     """A value with its range, unless the lowest and the highest value are equal or missing."""
     text = _format_value(quantity, middle)
     spread = math.isfinite(low) and low != high

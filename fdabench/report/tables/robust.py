@@ -33,18 +33,20 @@ def middles_frame(data: ReportData) -> pd.DataFrame:
     doublings = log2_range(ratios)
     sound = data.finished[data.finished["state"] != "diverged"]
     rows = []
-    for label, mine in ratios.groupby("label", sort=False):
+    for label, of_label in ratios.groupby("label", sort=False):
         runs = sound[sound["label"] == label]
-        row = {"strategy": label, "cells": len(mine), "reached": int(mine["reached"].sum())}
-        row |= _middle("bytes_times_best", mine, "ratio") | _middle(f"final_{data.metric.name}", runs, "final_value")
-        rows.append(row | {"profile_area": profile_area(mine, doublings), "profile_doublings": doublings})
+        row = {"strategy": label, "cells": len(of_label), "reached": int(of_label["reached"].sum())}
+        row |= _middle("bytes_times_best", of_label, "ratio") | _middle(
+            f"final_{data.metric.name}", runs, "final_value"
+        )
+        rows.append(row | {"profile_area": profile_area(of_label, doublings), "profile_doublings": doublings})
     return pd.DataFrame(rows)
 
 
-def _middle(name: str, mine: pd.DataFrame, column: str) -> dict[str, Any]:
-    workloads = mine.groupby(WORKLOAD).ngroup().to_numpy()
-    low, high = bootstrap_interval(mine[column].to_numpy(float), workloads, mine["seed"].to_numpy())
-    return {f"{name}_iqm": interquartile_mean(mine[column]), f"{name}_low": low, f"{name}_high": high}
+def _middle(name: str, rows: pd.DataFrame, column: str) -> dict[str, Any]:
+    workloads = rows.groupby(WORKLOAD).ngroup().to_numpy()
+    low, high = bootstrap_interval(rows[column].to_numpy(float), workloads, rows["seed"].to_numpy())
+    return {f"{name}_iqm": interquartile_mean(rows[column]), f"{name}_low": low, f"{name}_high": high}
 
 
 def restricted_frame(data: ReportData) -> pd.DataFrame:
@@ -57,14 +59,22 @@ def restricted_frame(data: ReportData) -> pd.DataFrame:
     rows = []
     for (suite, workload), group in data.at_workload_target.groupby(WORKLOAD, sort=False):
         end = common_end(group["cost_steps"], group["reached"])
-        spent = _bytes_up_to(end, group, data.evals)
-        for label, mine in group.groupby("label", sort=False):
-            steps = mine["cost_steps"].astype(float).where(mine["reached"].astype(bool), end).clip(upper=end)
+        num_bytes = _bytes_up_to(end, group, data.evals)
+        for label, of_label in group.groupby("label", sort=False):
+            steps = of_label["cost_steps"].astype(float).where(of_label["reached"].astype(bool), end).clip(upper=end)
             row: dict[str, Any] = {"suite": suite, "workload": workload, "strategy": label}
-            row |= {"target": mine["target"].iloc[0], "cells": len(mine), "reached": int(mine["reached"].sum())}
+            row |= {
+                "target": of_label["target"].iloc[0],
+                "cells": len(of_label),
+                "reached": int(of_label["reached"].sum()),
+            }
             rows.append(
                 row
-                | {"steps_limit": end, "steps_mean": float(steps.mean()), "bytes_mean": float(spent[mine.index].mean())}
+                | {
+                    "steps_limit": end,
+                    "steps_mean": float(steps.mean()),
+                    "bytes_mean": float(num_bytes[of_label.index].mean()),
+                }
             )
     return pd.DataFrame(rows)
 
@@ -75,10 +85,10 @@ def _bytes_up_to(end: float, group: pd.DataFrame, evals: pd.DataFrame) -> "pd.Se
     For a cell that diverged before `end`, they are extrapolated in proportion to the steps.
     """
     hit = group["reached"].astype(bool) & (group["cost_steps"] <= end)
-    ran, spent = group["ran"].astype(float), group["spent"].astype(float)
+    ran, num_bytes = group["ran"].astype(float), group["spent"].astype(float)
     early = evals[evals["cell_id"].isin(group.loc[~hit & (ran > end), "cell_id"]) & (evals["step"] <= end)]
     by_then = group["cell_id"].map(early.groupby("cell_id")["bytes_total"].max()).astype(float)
-    return group["cost_bytes"].astype(float).where(hit, by_then.where(ran > end, spent * (end / ran)))
+    return group["cost_bytes"].astype(float).where(hit, by_then.where(ran > end, num_bytes * (end / ran)))
 
 
 def _middles_table(data: ReportData, frame: pd.DataFrame) -> ReportTable:

@@ -79,26 +79,26 @@ def _records(data: ReportData, cells: pd.DataFrame) -> Iterator[Record]:
             if here[role].nunique() < 2:
                 continue
             ratios = matched_ratios(here, data.configs, role) if role in _FIELDS else {}
-            for value, mine in here.groupby(role, sort=False):
+            for value, of_value in here.groupby(role, sort=False):
                 axes = {"suite": suite, "workload": workload, "role": role, "value": value}
-                yield {**axes, **_costs(mine), **_pairs(ratios.get(str(value), np.array([])))}
+                yield {**axes, **_costs(of_value), **_pairs(ratios.get(str(value), np.array([])))}
 
 
-def _costs(mine: pd.DataFrame) -> Record:
+def _costs(rows: pd.DataFrame) -> Record:
     return {
-        "cells": len(mine),
-        "reached": int(mine["cost"].notna().sum()),
-        "bytes": geometric_mean(mine["cost"].dropna()),
-        "bytes_up": geometric_mean(mine["bytes_up"].astype(float)),
-        "bytes_down": geometric_mean(mine["bytes_down"].astype(float)),
-        "final_value": float(mine.loc[mine["state"] != "diverged", "final_value"].mean()),
+        "cells": len(rows),
+        "reached": int(rows["cost"].notna().sum()),
+        "bytes": geometric_mean(rows["cost"].dropna()),
+        "bytes_up": geometric_mean(rows["bytes_up"].astype(float)),
+        "bytes_down": geometric_mean(rows["bytes_down"].astype(float)),
+        "final_value": float(rows.loc[rows["state"] != "diverged", "final_value"].mean()),
     }
 
 
 def _pairs(ratios: npt.NDArray[np.float64]) -> Record:
-    known = ratios[np.isfinite(ratios)]
-    mean = float(np.exp(np.log(known).mean())) if len(known) else float("nan")
-    return {"bytes_ratio": mean, "pairs_reached": len(known), "pairs": len(ratios)}
+    finite = ratios[np.isfinite(ratios)]
+    mean = float(np.exp(np.log(finite).mean())) if len(finite) else float("nan")
+    return {"bytes_ratio": mean, "pairs_reached": len(finite), "pairs": len(ratios)}
 
 
 def matched_ratios(
@@ -114,12 +114,14 @@ def matched_ratios(
     Returns:
         An array for each kind of component; NaN for pairs of which one cell missed the target.
     """
-    keyed = cells.assign(others=[_others(configs[cell_id], role) for cell_id in cells["cell_id"]])
-    plain = keyed[role] == _PLAIN[role]
+    cells_by_settings = cells.assign(others=[_others(configs[cell_id], role) for cell_id in cells["cell_id"]])
+    plain = cells_by_settings[role] == _PLAIN[role]
     columns = ["others", "seed", "cost"]
-    pairs = keyed[~plain].merge(keyed.loc[plain, columns], on=["others", "seed"], suffixes=("", "_plain"))
+    pairs = cells_by_settings[~plain].merge(
+        cells_by_settings.loc[plain, columns], on=["others", "seed"], suffixes=("", "_plain")
+    )
     ratios = pairs["cost_plain"] / pairs["cost"]
-    return {str(value): mine.to_numpy(float) for value, mine in ratios.groupby(pairs[role])}
+    return {str(value): of_value.to_numpy(float) for value, of_value in ratios.groupby(pairs[role])}
 
 
 def _others(config: CellConfig, role: str) -> str:

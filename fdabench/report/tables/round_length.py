@@ -73,9 +73,9 @@ def fitted_rounds(data: ReportData) -> pd.DataFrame:
 
 
 def _records(data: ReportData) -> Iterator[Record]:
-    for (suite, workload, label), mine in fitted_rounds(data).groupby([*WORKLOAD, "label"], sort=False):
-        lengths = mean_round_lengths(mine)
-        fit = fit_round_length(mine)
+    for (suite, workload, label), of_label in fitted_rounds(data).groupby([*WORKLOAD, "label"], sort=False):
+        lengths = mean_round_lengths(of_label)
+        fit = fit_round_length(of_label)
         if len(lengths) and lengths["lr"].max() >= MIN_RATIO * lengths["lr"].min():
             yield {
                 "suite": suite,

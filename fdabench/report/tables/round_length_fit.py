@@ -27,11 +27,11 @@ def mean_round_lengths(rounds: pd.DataFrame) -> pd.DataFrame:
     Returns:
         A frame with `lr` (the geometric mean over steps), `steps` (the mean of a round) and `rounds` (their number).
     """
-    known = rounds[(rounds["lr"] > 0) & (rounds["steps"] > 0)]
-    log_lr = np.log(known["lr"].to_numpy(float))
-    low, high = (log_lr.min(), log_lr.max()) if len(known) else (0.0, 0.0)
+    usable = rounds[(rounds["lr"] > 0) & (rounds["steps"] > 0)]
+    log_lr = np.log(usable["lr"].to_numpy(float))
+    low, high = (log_lr.min(), log_lr.max()) if len(usable) else (0.0, 0.0)
     place = np.minimum((log_lr - low) / max(high - low, 1e-12) * BINS, BINS - 1).astype(int)
-    steps = known["steps"].to_numpy(float)
+    steps = usable["steps"].to_numpy(float)
     sums = pd.DataFrame({"place": place, "log_lr": steps * log_lr, "steps": steps, "rounds": 1}).groupby("place").sum()
     lengths = sums["steps"] / sums["rounds"]
     return pd.DataFrame({"lr": np.exp(sums["log_lr"] / sums["steps"]), "steps": lengths, "rounds": sums["rounds"]})

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from fdabench.accounting.network_time import NETWORKS, CommunicationDemand, Network
+from fdabench.accounting.network_time import NETWORKS, CommunicationVolume, Network
 from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.analysis.stats import geometric_mean
 from fdabench.formatting import DASH, format_duration, format_ratio
@@ -17,8 +17,8 @@ from fdabench.tables import Column, Record, column, number
 def networks_of(data: ReportData, suite: str) -> Mapping[str, Network]:
     """Return the networks of the table by name: the built-in ones and those that the suite defines."""
     own = {
-        each.name: Network(each.bandwidth_mbps * 1e6, each.latency_ms * 1e-3, each.shared)
-        for each in data.locks[suite].network
+        network.name: Network(network.bandwidth_mbps * 1e6, network.latency_ms * 1e-3, network.shared)
+        for network in data.locks[suite].network
     }
     return {**NETWORKS, **own}
 
@@ -27,22 +27,22 @@ def times_frame(data: ReportData) -> pd.DataFrame:
     """Return the seconds of each strategy to the target on each network: geometric means over seeds that reached it."""
     rows: list[dict[str, object]] = []
     groups = dict(zip(data.runs["label"], data.runs["group"], strict=True))
-    for (suite, workload, label), mine in data.demands.groupby([*WORKLOAD, "label"], sort=False):
+    for (suite, workload, label), of_label in data.volumes.groupby([*WORKLOAD, "label"], sort=False):
         for name, network in networks_of(data, str(suite)).items():
-            pairs = zip(mine["demand"], mine["step_s"], strict=True)
-            seconds = [demand.seconds_on(network, step_s) for demand, step_s in pairs]
+            pairs = zip(of_label["volume"], of_label["step_s"], strict=True)
+            seconds = [volume.seconds_on(network, step_s) for volume, step_s in pairs]
             rows.append(
                 {
                     "suite": suite,
                     "workload": workload,
-                    "target": mine["target"].iloc[0],
+                    "target": of_label["target"].iloc[0],
                     "strategy": label,
-                    "family": mine["family"].iloc[0],
+                    "family": of_label["family"].iloc[0],
                     "group": groups.get(label, ""),
-                    "reference": bool(mine["reference"].any()),
-                    "reached": len(mine),
+                    "reference": bool(of_label["reference"].any()),
+                    "reached": len(of_label),
                     "network": name,
-                    "step_s": float(mine["step_s"].iloc[0]),
+                    "step_s": float(of_label["step_s"].iloc[0]),
                     "seconds": geometric_mean(np.array(seconds)),
                 }
             )
@@ -59,9 +59,9 @@ def _times_table(data: ReportData, frame: pd.DataFrame) -> ReportTable:
     """One row for each workload and strategy, one column for each network."""
     names = list(dict.fromkeys(frame["network"]))
     records = [
-        {"suite": suite, "workload": workload, "strategy": label, "target": mine["target"].iloc[0]}
-        | {str(name): float(value) for name, value in zip(mine["network"], mine["seconds"], strict=True)}
-        for (suite, workload, label), mine in frame.groupby([*WORKLOAD, "strategy"], sort=False)
+        {"suite": suite, "workload": workload, "strategy": label, "target": of_label["target"].iloc[0]}
+        | {str(name): float(value) for name, value in zip(of_label["network"], of_label["seconds"], strict=True)}
+        for (suite, workload, label), of_label in frame.groupby([*WORKLOAD, "strategy"], sort=False)
     ]
     columns = (workload_column(data), column("strategy"), target_column(data.metric), *map(_seconds_column, names))
     return ReportTable(
@@ -105,8 +105,8 @@ def fastest(times: pd.DataFrame) -> pd.DataFrame:
         times: as `times_frame` returns it.
     """
     rows = []
-    for (suite, workload, network), mine in times.groupby([*WORKLOAD, "network"], sort=False):
-        ordered = mine.sort_values("seconds", kind="stable")
+    for (suite, workload, network), of_network in times.groupby([*WORKLOAD, "network"], sort=False):
+        ordered = of_network.sort_values("seconds", kind="stable")
         reference = ordered.loc[ordered["reference"], "seconds"]
         fda = ordered.loc[ordered["group"] == "FDA", "strategy"]
         rows.append(
@@ -135,16 +135,16 @@ def _note(data: ReportData, times: pd.DataFrame) -> str:
 
 
 def median_row(frame: pd.DataFrame) -> "pd.Series":
-    """Return the row of the cell with the median number of bytes; argument as in `demand_of`."""
-    row: pd.Series = frame.iloc[np.argsort([demand.wire_bytes for demand in frame["demand"]])[len(frame) // 2]]
+    """Return the row of the cell with the median number of bytes; argument as in `median_volume`."""
+    row: pd.Series = frame.iloc[np.argsort([volume.wire_bytes for volume in frame["volume"]])[len(frame) // 2]]
     return row
 
 
-def demand_of(frame: pd.DataFrame) -> tuple[CommunicationDemand, float]:
+def median_volume(frame: pd.DataFrame) -> tuple[CommunicationVolume, float]:
     """Return the communication of the cell with the median number of bytes, and the seconds of its local step.
 
     Args:
-        frame: rows of `data.demands`, one for each seed.
+        frame: rows of `data.volumes`, one for each seed.
     """
     middle = median_row(frame)
-    return middle["demand"], float(middle["step_s"])
+    return middle["volume"], float(middle["step_s"])

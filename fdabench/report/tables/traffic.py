@@ -23,8 +23,8 @@ def traffic_frame(data: ReportData) -> pd.DataFrame:
     keys = [*WORKLOAD, "label", "seed", "cell_id", "kind"]
     grouped = paid.groupby(keys, sort=False, as_index=False)
     # NaN if the bytes of one average are not known, because the sum of the others would be too low
-    whole = grouped["received_bytes"].agg(lambda counts: counts.sum(skipna=False))["received_bytes"]
-    frame = grouped[_SUMS].sum(min_count=1).assign(received_bytes=whole)
+    totals = grouped["received_bytes"].agg(lambda counts: counts.sum(skipna=False))["received_bytes"]
+    frame = grouped[_SUMS].sum(min_count=1).assign(received_bytes=totals)
     return frame.assign(
         processes=[records[cell].processes for cell in frame["cell_id"]],
         mean=[records[cell].mean for cell in frame["cell_id"]],
@@ -40,8 +40,8 @@ def traffic_tables(data: ReportData) -> list[ReportTable]:
     groups = frame.groupby([*WORKLOAD, "label", "processes", "mean", "kind"], sort=False)
     records = [
         {"suite": suite, "workload": workload, "label": label, "processes": processes, "mean": mean, "kind": kind}
-        | {str(name): total for name, total in mine[_SUMS].sum(skipna=False).items()}
-        for (suite, workload, label, processes, mean, kind), mine in groups
+        | {str(name): total for name, total in of_label[_SUMS].sum(skipna=False).items()}
+        for (suite, workload, label, processes, mean, kind), of_label in groups
     ]
     columns = (
         workload_column(data),
@@ -66,6 +66,6 @@ def _ratio(row: Record) -> str:
 def _not_measured(wire: pd.DataFrame) -> str:
     """A note on the cells for which the bytes of some averages could not be measured; empty if there are none."""
     paid = wire[wire["kind"] != "evaluation"]
-    known = paid["received_bytes"].notna().groupby(paid["cell_id"])
-    partly = int((known.any() & ~known.all()).sum())
+    is_measured = paid["received_bytes"].notna().groupby(paid["cell_id"])
+    partly = int((is_measured.any() & ~is_measured.all()).sum())
     return _NOT_MEASURED.format(cells=plural(partly, "cell")) if partly else ""

@@ -13,7 +13,7 @@ from fdabench.cell_config import ComponentConfig
 from fdabench.results.names import FindInfo, inner_info
 from fdabench.style.contrast import blend
 
-Paint = tuple[str, str]
+ColorMarker = tuple[str, str]
 """A color `#rrggbb` and a marker of matplotlib."""
 Dashes = Literal["-", "--", "-.", ":"] | tuple[float, tuple[float, ...]]
 """A line style of matplotlib."""
@@ -42,7 +42,7 @@ class PlotStyle:
         return {"*": 1.5, "P": 1.15, "X": 1.15}.get(self.marker, 1.0)
 
 
-def paint_of(strategy: ComponentConfig, info: FindInfo) -> Paint | None:
+def color_marker_of(strategy: ComponentConfig, info: FindInfo) -> ColorMarker | None:
     """Return the color and marker that a strategy declares, or those of its monitor or server; None if none does.
 
     Args:
@@ -50,11 +50,11 @@ def paint_of(strategy: ComponentConfig, info: FindInfo) -> Paint | None:
         info: returns the description of a component, given its role and kind.
     """
     inner = [inner_info(component.kind, info) for component in strategy.components.values()]
-    found = (each for each in (info("strategies", strategy.kind), *inner) if each.color)
-    return next(((each.color, each.marker or "o") for each in found), None)
+    infos = (description for description in (info("strategies", strategy.kind), *inner) if description.color)
+    return next(((description.color, description.marker or "o") for description in infos), None)
 
 
-def assign_styles(families: Mapping[str, str], declared: Mapping[str, Paint]) -> dict[str, PlotStyle]:
+def assign_styles(families: Mapping[str, str], declared: Mapping[str, ColorMarker]) -> dict[str, PlotStyle]:
     """Assign a style to each label.
 
     Args:
@@ -64,15 +64,18 @@ def assign_styles(families: Mapping[str, str], declared: Mapping[str, Paint]) ->
     Returns:
         Label -> style, in the same order.
     """
-    paints = {**declared, **_paints({name for name in families.values() if name not in declared}, declared)}
-    looks: dict[str, PlotStyle] = {}
+    color_markers = {
+        **declared,
+        **_color_markers({name for name in families.values() if name not in declared}, declared),
+    }
+    styles: dict[str, PlotStyle] = {}
     for family in dict.fromkeys(families.values()):
         variants = [label for label, name in families.items() if name == family]
-        looks |= _variant_looks(family, variants, *paints[family])
-    return {label: looks[label] for label in families}
+        styles |= _variant_styles(family, variants, *color_markers[family])
+    return {label: styles[label] for label in families}
 
 
-def _paints(undeclared: Set[str], declared: Mapping[str, Paint]) -> dict[str, Paint]:
+def _color_markers(undeclared: Set[str], declared: Mapping[str, ColorMarker]) -> dict[str, ColorMarker]:
     """Return a color and a marker for each family, chosen by a hash of its name.
 
     So a family is drawn the same way in every report, unless another family of the report has the same hash.
@@ -81,15 +84,22 @@ def _paints(undeclared: Set[str], declared: Mapping[str, Paint]) -> dict[str, Pa
     every = [
         (color, markers[(i + turn) % len(markers)]) for turn in range(len(markers)) for i, color in enumerate(colors)
     ]
-    paints: dict[str, Paint] = {}
+    color_markers: dict[str, ColorMarker] = {}
     for name in sorted(undeclared):
         first = crc32(name.encode()) % len(_SPARE)
         order = every[first : len(_SPARE)] + every[:first] + every[len(_SPARE) :]
-        paints[name] = next((paint for paint in order if paint not in (*paints.values(), *declared.values())), order[0])
-    return paints
+        color_markers[name] = next(
+            (
+                color_marker
+                for color_marker in order
+                if color_marker not in (*color_markers.values(), *declared.values())
+            ),
+            order[0],
+        )
+    return color_markers
 
 
-def _variant_looks(family: str, variants: Sequence[str], color: str, marker: str) -> dict[str, PlotStyle]:
+def _variant_styles(family: str, variants: Sequence[str], color: str, marker: str) -> dict[str, PlotStyle]:
     shades = _shades(color, len(variants))
     return {
         label: PlotStyle(family, shades[i], marker, _DASHES[i % len(_DASHES)], _FILLS[i % len(_FILLS)])

@@ -1,0 +1,53 @@
+"""Names in the package say what a value is, and each public class has a name of its own."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import fdabench
+
+ROOT = Path(fdabench.__file__).parent
+FORBIDDEN = {
+    *("asked", "begun", "drawn", "felt", "found", "given", "heard", "held", "kept", "known", "met", "missed", "owed"),
+    *("said", "seen", "taken", "telling", "told"),  # participles as nouns
+    *("alike", "each", "its", "mine", "theirs"),  # pronouns and adverbs
+    *("demand", "home", "paint", "paints", "story", "ways"),  # metaphors
+}
+SAME_CLASS_NAME = {"SyncCallback"}  # for Lightning and for Transformers; a program imports that of its trainer
+
+
+def defined_names(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Yield the functions, classes, arguments, variables and attributes that a module defines, with their lines."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name, node.lineno
+        elif isinstance(node, ast.arg):
+            yield node.arg, node.lineno
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id, node.lineno
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr, node.lineno
+
+
+def name_faults(root: Path) -> list[str]:
+    """Names in `FORBIDDEN`, with or without underscores around them, and public classes that have the same name."""
+    faults = []
+    files: dict[str, list[str]] = {}
+    for path in sorted(root.rglob("*.py")):
+        file, tree = path.relative_to(root).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+        faults += [f"{file}:{line}: {name}" for name, line in defined_names(tree) if name.strip("_") in FORBIDDEN]
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                files.setdefault(node.name, []).append(file)
+    repeated = {name: places for name, places in files.items() if len(places) > 1 and name not in SAME_CLASS_NAME}
+    return faults + [f"{name} is a class in {' and '.join(places)}" for name, places in repeated.items()]
+
+
+def test_names_say_what_a_value_is_and_classes_have_different_names() -> None:
+    assert name_faults(ROOT) == []
+
+
+def test_a_forbidden_name_and_a_repeated_class_are_reported(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("class Row:\n    pass\n\n\ndef size(found):\n    _said = found\n    return _said\n")
+    (tmp_path / "b.py").write_text("class Row:\n    pass\n")
+    assert name_faults(tmp_path) == ["a.py:5: found", "a.py:6: _said", "Row is a class in a.py and b.py"]
