@@ -72,8 +72,9 @@ class LoopWorker:
         self.corrects_gradients = self.rule is not None and self.rule.correction is not None
         """Whether the strategy changes gradients before the optimizer uses them."""
         # such a strategy reads the weights in the last step of a period only
-        has_period = isinstance(strategy, FedAvg) and type(strategy).step is FedAvg.step
-        self._period: Fraction | int = strategy.period if has_period else 1
+        self._period: Fraction | int = 1
+        if isinstance(strategy, FedAvg) and type(strategy).step is FedAvg.step:
+            self._period = strategy.period
 
     @torch.no_grad()
     def correct_gradients(self, g_1D: Tensor) -> Tensor:

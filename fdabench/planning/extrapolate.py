@@ -208,11 +208,11 @@ def _worker_steps_per_s(cell_id: str, results: Results) -> float:
     The workers of a simulation take turns. Those of a real run are parallel, and the seconds of their collectives,
     which were measured, are left out.
     """
-    run = results.runs.set_index("cell_id").loc[cell_id]
+    run = results.runs[results.runs["cell_id"] == cell_id]
     if results.records[cell_id].engine != OWN_LOOP:
-        return float(run["worker_steps_per_s"])
+        return float(run["worker_steps_per_s"].item())
     collective_s = results.wire.loc[results.wire["cell_id"] == cell_id, "seconds"].sum()
-    return float(run["steps"] / (run["wall_s"] - collective_s))
+    return float(run["steps"].item() / (run["wall_s"].item() - collective_s))
 
 
 def _predictions_hold(
