@@ -39,7 +39,14 @@ from fdabench.distributed.user_group import (
 from fdabench.errors import UsageError
 from fdabench.own_loop.parameters import BufferRule, check_model, unwrap_optimizer
 from fdabench.own_loop.record import LoggedMetrics, LoopRecord, LoopSettings, RunDescription, write_run
-from fdabench.own_loop.settings import UNKNOWN_STEPS, LoopLength, LoopStrategy, build_loop_strategy, strategy_table
+from fdabench.own_loop.settings import (
+    UNKNOWN_STEPS,
+    LoopLength,
+    LoopStrategy,
+    build_loop_strategy,
+    check_options,
+    strategy_table,
+)
 from fdabench.own_loop.state import decode_state, encode_state, state_codec
 from fdabench.own_loop.worker import LoopWorker
 
@@ -342,14 +349,15 @@ def sync(
 ) -> SyncSession | DisabledSession:
     """Synchronize the models of all ranks when a strategy says so, in any PyTorch loop.
 
-    Example::
-
-        with sync(model, optimizer, "fda", monitor="linear", theta="balanced") as s:
-            for batch in loader:
-                loss(model, batch).backward()
-                optimizer.step()
-                optimizer.zero_grad()
-        s.save("results/my-run")
+    >>> model = torch.nn.Linear(4, 2)
+    >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> with sync(model, optimizer, "fedavg", local_steps=5) as s:
+    ...     for _ in range(20):
+    ...         model(torch.ones(8, 4)).square().mean().backward()
+    ...         optimizer.step()
+    ...         optimizer.zero_grad()
+    >>> s.steps, s.syncs
+    (20, 4)
 
     Each rank of the process group is one worker with its own model, optimizer and data. All ranks call this, and start
     from the weights of rank 0. Without a process group there is one worker.
@@ -375,12 +383,13 @@ def sync(
 
     Raises:
         SuiteError: the strategy's keys are wrong, or it needs what a loop cannot give; lists every fault.
-        UsageError: the model or the optimizer cannot be synchronized; names each fault and its remedy.
+        UsageError: an option, the model or the optimizer cannot be used; names each fault and its remedy.
     """
     if not enabled:
         return DisabledSession()
+    check_options(length := LoopLength(steps, steps_per_epoch), buffers, reduction)
     optimizer = unwrap_optimizer(optimizer)
-    row, length = check_model(model, optimizer), LoopLength(steps, steps_per_epoch)
+    row = check_model(model, optimizer)
     settings = build_loop_strategy(strategy_table(strategy, keys), row.size, length, seed, optimizer)
     group = user_process_group(process_group, reduction, row.device, state_codec(settings.strategy, row.device))
     return SyncSession(model, optimizer, settings, group, length, buffers, seed)

@@ -38,6 +38,14 @@ def test_a_strategy_that_is_wrong_or_needs_what_a_loop_cannot_give(table: dict, 
     assert said in str(caught.value)
 
 
+def test_options_that_are_wrong_are_named_together_before_the_first_step() -> None:
+    model = small_model()
+    with pytest.raises(UsageError) as caught:
+        sync(model, torch.optim.SGD(model.parameters(), lr=0.1), "fda", buffers="averged", reduction="sum", steps=0)
+    for expected in ('did you mean "averaged"', "reduction: 'sum'; allreduce and ordered", "steps: 0; a whole number"):
+        assert expected in str(caught.value)
+
+
 def test_parameters_that_the_optimizer_does_not_step_are_named() -> None:
     model = small_model()
     with pytest.raises(UsageError, match=r"does not step 2\.weight and 1 more"):

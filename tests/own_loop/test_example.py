@@ -60,10 +60,10 @@ def test_a_real_run_of_four_processes_stands_beside_simulated_cells(tmp_path: Pa
     assert "Real runs of a training loop" in summary
     seconds = load(tmp_path / real).wire.groupby("kind")["seconds"].sum()
     assert (seconds[["state", "model", "flags"]] > 0).all()
-    # a run with fewer syncs than the baseline's fails the gate
+    # a run with more bytes than the baseline's fails the gate
     baseline = (tmp_path / "baseline.toml").read_text(encoding="utf-8")
-    (tmp_path / "baseline.toml").write_text(baseline.replace(", syncs = ", ", syncs = 9"), encoding="utf-8")
-    with pytest.raises(AssertionError, match="syncs"):
+    (tmp_path / "baseline.toml").write_text(baseline.replace("bytes_model = ", "bytes_model = 1"), encoding="utf-8")
+    with pytest.raises(AssertionError, match="bytes"):
         run(tmp_path, "-m", "fdabench", "check", real, "--baseline", "baseline.toml")
     plan = "plan", suite, "--extrapolate", "workers=64,parameters=1e6", "--output-format", "json"
     rows = json.loads(run(tmp_path, "-m", "fdabench", *plan, "--results", real))
