@@ -1,6 +1,7 @@
 """The examples of a user's own loop, run as their first lines say, and what the commands read of them."""
 
 import json
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -62,7 +63,9 @@ def test_a_real_run_of_four_processes_stands_beside_simulated_cells(tmp_path: Pa
     assert (seconds[["state", "model", "flags"]] > 0).all()
     # a run with more bytes than the baseline's fails the gate
     baseline = (tmp_path / "baseline.toml").read_text(encoding="utf-8")
-    (tmp_path / "baseline.toml").write_text(baseline.replace("bytes_model = ", "bytes_model = 1"), encoding="utf-8")
+    (tmp_path / "baseline.toml").write_text(
+        re.sub(r"bytes_total = \d+", "bytes_total = 1000", baseline), encoding="utf-8"
+    )
     with pytest.raises(AssertionError, match="bytes"):
         run(tmp_path, "-m", "fdabench", "check", real, "--baseline", "baseline.toml")
     plan = "plan", suite, "--extrapolate", "workers=64,parameters=1e6", "--output-format", "json"
