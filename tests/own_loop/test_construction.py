@@ -42,7 +42,7 @@ def test_options_that_are_wrong_are_named_together_before_the_first_step() -> No
     model = small_model()
     with pytest.raises(UsageError) as caught:
         sync(model, torch.optim.SGD(model.parameters(), lr=0.1), "fda", buffers="averged", reduction="sum", steps=0)
-    for expected in ('did you mean "averaged"', "reduction: 'sum'; allreduce and ordered", "steps: 0; a whole number"):
+    for expected in ('did you mean "averaged"', "reduction: 'sum'; ordered and allreduce", "steps: 0; a whole number"):
         assert expected in str(caught.value)
 
 
