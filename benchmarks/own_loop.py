@@ -1,23 +1,26 @@
-"""What `fdabench.sync` adds to a plain PyTorch loop on one process.
+"""What `fdabench.sync` adds to a plain PyTorch loop on one process: processor time and memory.
 
     python benchmarks/own_loop.py [--steps 40] [--repeats 15]
 
 Each loop trains a model of its own on one batch. Blocks of steps of the plain loop and of the others take
 turns; a figure is the median over the blocks of processor time by that of the plain block of the same turn. FDA's
-threshold is never crossed, and FedAvg synchronizes after every 10 steps. Prints a table in markdown.
+threshold is never crossed, and FedAvg synchronizes after every 10 steps. Memory is that of the tensors that `sync` and
+its first step add, in float32 vectors of the length of the model. Prints a table in markdown.
 """
 
+import gc
 from argparse import ArgumentParser
 from collections.abc import Callable
 from contextlib import ExitStack
 from statistics import median
 from time import process_time
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from fdabench import sync
+from fdabench.core.count_sketch import draw_hashes
 from fdabench.engine.allocator import disable_malloc_trim
 from fdabench.models import MODELS
 from fdabench.models.base import init_model
@@ -33,8 +36,17 @@ TARGETS = {"fedavg": 3.0, "fda-linear": 6.0, "fda-sketch": 10.0}
 """Percent of the plain loop."""
 
 
-def make_loop(model_name: str, stack: ExitStack, strategy: dict[str, Any] | None) -> tuple[Callable[[], None], int]:
-    """A function that makes one step of training, and the number of parameters."""
+class Loop(NamedTuple):
+    """A loop that trains a model of its own."""
+
+    step: Callable[[], None]
+    num_parameters: int
+    vectors: float
+    """Memory that `sync` adds, in vectors of `num_parameters` float32 numbers."""
+
+
+def make_loop(model_name: str, stack: ExitStack, strategy: dict[str, Any] | None) -> Loop:
+    """A loop that has made a step; without `sync` if the strategy is None."""
     generator = torch.Generator().manual_seed(0)
     if model_name == "gpt-nano":
         classes, shape = 65, (CONTEXT,)
@@ -45,8 +57,6 @@ def make_loop(model_name: str, stack: ExitStack, strategy: dict[str, Any] | None
         x, y = torch.rand(BATCH, *shape, generator=generator), torch.arange(BATCH) % classes
     model = init_model(MODELS[model_name], shape, classes, 0)
     optimizer = torch.optim.SGD(model.parameters(), 0.01)
-    if strategy is not None:
-        stack.enter_context(sync(model, optimizer, strategy))
 
     def step() -> None:
         optimizer.zero_grad()
@@ -54,7 +64,30 @@ def make_loop(model_name: str, stack: ExitStack, strategy: dict[str, Any] | None
         nn.functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), y.reshape(-1)).backward()
         optimizer.step()
 
-    return step, sum(each.numel() for each in model.parameters())
+    def memory() -> dict[int, int]:
+        step()
+        optimizer.zero_grad()
+        return tensor_bytes()
+
+    before = memory()
+    if strategy is not None:
+        draw_hashes.cache_clear()
+        stack.enter_context(sync(model, optimizer, strategy))
+    added = sum(size for address, size in memory().items() if address not in before)
+    size = sum(parameter.numel() for parameter in model.parameters())
+    return Loop(step, size, added / (4 * size))
+
+
+def tensor_bytes() -> dict[int, int]:
+    """Bytes of the memory of all tensors, by address."""
+    gc.collect()
+    dense: list[torch.Tensor] = []
+    for candidate in gc.get_objects():
+        if type(candidate) is torch.Tensor and candidate.layout == torch.sparse_csr:
+            dense += [candidate.crow_indices(), candidate.col_indices(), candidate.values()]
+        elif type(candidate) in (torch.Tensor, nn.Parameter) and candidate.layout == torch.strided:
+            dense.append(candidate)
+    return {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in dense}
 
 
 def processor_time(step: Callable[[], None], steps: int) -> float:
@@ -71,23 +104,27 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     disable_malloc_trim()
-    print("| model | parameters | plain step, ms | strategy | added | target |\n|---|---|---|---|---|---|")
+    print("| model | parameters | plain step, ms | strategy | added time | target | added memory |")
+    print(7 * "|---" + "|")
     for name in ("lenet5", "gpt-nano"):
         with ExitStack() as stack:
-            plain, size = make_loop(name, stack, None)
-            loops = {kind: make_loop(name, stack, table)[0] for kind, table in STRATEGIES.items()}
-            for step in (plain, *loops.values()):
-                processor_time(step, given.steps)
+            plain = make_loop(name, stack, None)
+            loops = {kind: make_loop(name, stack, table) for kind, table in STRATEGIES.items()}
+            for loop in (plain, *loops.values()):
+                processor_time(loop.step, given.steps)
             ratios: dict[str, list[float]] = {kind: [] for kind in loops}
             floors = []
             for _ in range(given.repeats):
-                floor = processor_time(plain, given.steps)
+                floor = processor_time(plain.step, given.steps)
                 floors.append(floor / given.steps)
-                for kind, step in loops.items():
-                    ratios[kind].append(processor_time(step, given.steps) / floor)
+                for kind, loop in loops.items():
+                    ratios[kind].append(processor_time(loop.step, given.steps) / floor)
         for kind, each in ratios.items():
             added, ms = 100 * (median(each) - 1), 1e3 * median(floors)
-            print(f"| {name} | {size:,} | {ms:.2f} | {kind} | {added:.1f} % | {TARGETS[kind]:.0f} % |")
+            print(
+                f"| {name} | {plain.num_parameters:,} | {ms:.2f} | {kind} | {added:.1f} % | {TARGETS[kind]:.0f} % "
+                f"| {loops[kind].vectors:.1f} vectors |"
+            )
 
 
 if __name__ == "__main__":

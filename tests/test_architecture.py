@@ -59,7 +59,7 @@ MAY_IMPORT = {
     "execution": "run_log cell_config errors regular_files formatting datasets distributed engine registry results "
     "suite experiment planning",
     "own_loop": "cell_config errors accounting core corrections distributed engine experiment optimizers registry "
-    "results servers suite triggers validation",
+    "results servers strategies suite triggers validation",
     "report": "metrics cell_config component_info errors style formatting tables accounting analysis published results",
     "gate": "metrics cell_config component_info errors formatting tables accounting analysis results validation report",
     "export": "errors formatting metrics tables analysis results suite",

@@ -25,7 +25,13 @@ def main() -> None:
     x, y = torch.tensor(images, dtype=torch.float32) / 16, torch.tensor(labels)
     train_x, train_y = x[:1500][rank::size], y[:1500][rank::size]
     torch.manual_seed(rank)
-    model = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.Linear(64, 10))
+    model = torch.nn.Sequential(
+        torch.nn.Linear(64, 192),
+        torch.nn.ReLU(),
+        torch.nn.Linear(192, 192),
+        torch.nn.ReLU(),
+        torch.nn.Linear(192, 10),
+    )
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     loss_of = torch.nn.CrossEntropyLoss()
     with sync(model, optimizer, "fda", monitor="linear", theta=0.05) as s:

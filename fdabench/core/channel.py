@@ -159,10 +159,11 @@ class Channel:
             ProcessLostError: another process of the cell does not respond.
         """
         self.before_collective(f"averages {x_KD.shape[1]:,} numbers of kind {kind!r}")
-        self.ledger.record(kind, x_KD[0], slack=slack)
+        row_D = x_KD[0]
+        self.ledger.record(kind, row_D, slack=slack)
         if (factor_N := self._factors(kind)) is not None:
             x_KD = x_KD * factor_N[self.collective.local_rows, None]
-        with self.instrument(kind, x_KD[0].nbytes, ALL_REDUCE):
+        with self.instrument(kind, row_D.nbytes, ALL_REDUCE):
             return self.collective.mean(x_KD)
 
     def packed_mean(self, m_KD: Tensor, kind: str, codec: Codec, draw: int, slack: int = 0) -> PackedMean:

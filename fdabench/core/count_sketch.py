@@ -91,8 +91,9 @@ def count_sketches(u_KD: Tensor, depth: int, width: int, seed: int) -> Tensor:
     sums = [u_KD.new_zeros(depth * width, signs.chunk) for _ in u_KD]
     pieces = zip(u_KD.split(SEGMENT, 1), signs.sign_D.split(SEGMENT), signs.segments, strict=True)
     for piece_KS, sign_S, matrix in pieces:
-        signed = u_KD.new_zeros(matrix.shape[1], signs.chunk)
+        signed = u_KD.new_empty(matrix.shape[1], signs.chunk)
         used = signed.view(-1)[: len(sign_S)]
+        signed.view(-1)[len(sign_S) :].zero_()  # the last chunk may be shorter
         for piece_S, sum_RC in zip(piece_KS, sums, strict=True):
             torch.mul(piece_S, sign_S, out=used)
             sum_RC.addmm_(matrix, signed)

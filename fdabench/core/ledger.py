@@ -10,7 +10,7 @@
 operation='all_reduce', down_bytes=20, slack=0)]
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from torch import Tensor
@@ -22,6 +22,9 @@ GATHER: Final = "gather"
 """Packed messages are unpacked and averaged in one place; the mean comes back."""
 ALL_GATHER: Final = "all_gather"
 """Each worker receives the packed messages of all others."""
+
+Message: TypeAlias = tuple[str, int, str, int, Operation, int, int]
+"""`kind`, `elements`, `dtype`, `payload_bytes`, `operation`, `down_bytes` and `slack` of a `LedgerEntry`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +55,31 @@ class LedgerEntry:
     down_bytes: int
     slack: int
 
-    def can_extend_with(self, other: "LedgerEntry") -> bool:
-        """Whether `other`, a single collective, is the next one of this run: equal, and after the same interval."""
-        gap = other.first_step - self.last_step
+    def can_extend_with(self, step: int, message: Message) -> bool:
+        """Whether a collective of an equal message at `step` is the next of this run: after the same interval."""
+        gap = step - self.last_step
         return (
-            self._message == other._message
+            self.message == message
             and gap > 0
             and (self.count == 1 or gap * (self.count - 1) == self.last_step - self.first_step)
         )
 
     def extend_to(self, step: int) -> "LedgerEntry":
         """This run with one more collective, at `step`."""
-        return replace(self, last_step=step, count=self.count + 1)
+        return LedgerEntry(self.kind, self.first_step, step, self.count + 1, *self.message[1:])
 
     @property
-    def _message(self) -> tuple[str, int, str, int, str, int, int]:
-        payload = self.elements, self.dtype, self.payload_bytes
-        return self.kind, *payload, self.operation, self.down_bytes, self.slack
+    def message(self) -> Message:
+        """What each of the collectives sends."""
+        return (
+            self.kind,
+            self.elements,
+            self.dtype,
+            self.payload_bytes,
+            self.operation,
+            self.down_bytes,
+            self.slack,
+        )
 
 
 @dataclass
@@ -99,13 +110,13 @@ class Ledger:
         payload = message.numel() * message.element_size()
         dtype = str(message.dtype).removeprefix("torch.")
         down = payload if down_bytes is None else down_bytes
-        entry = LedgerEntry(kind, self.step, self.step, 1, message.numel(), dtype, payload, operation, down, slack)
+        sent: Message = (kind, message.numel(), dtype, payload, operation, down, slack)
         at = self._last_of_kind.get(kind)
-        if at is not None and self.entries[at].can_extend_with(entry):
+        if at is not None and self.entries[at].can_extend_with(self.step, sent):
             self.entries[at] = self.entries[at].extend_to(self.step)
         else:
             self._last_of_kind[kind] = len(self.entries)
-            self.entries.append(entry)
+            self.entries.append(LedgerEntry(kind, self.step, self.step, 1, *sent[1:]))
 
     def restore(self, step: int, entries: list[LedgerEntry]) -> None:
         """Replace the contents by the entries of a checkpoint that was written after local step `step`."""

@@ -7,11 +7,12 @@ of its own between two steps.
 import os
 import platform
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from math import inf, isinf, nan
 from pathlib import Path
 from time import monotonic, sleep
+from types import TracebackType
 from typing import NamedTuple, TypeAlias, TypeVar, cast
 
 import torch
@@ -213,15 +214,27 @@ def gather_places(group: ProcessGroup) -> tuple[RankPlace, ...]:
     return tuple(RankPlace(pid, host, namespace) for pid, host, namespace in places)
 
 
-@contextmanager
-def name_lost_ranks(group: ProcessGroup, places: Sequence[RankPlace]) -> Iterator[None]:
-    """Add to a `ProcessLostError` which ranks have exited: those of this host whose process is gone.
+@dataclass(frozen=True)
+class LostRankNames(AbstractContextManager[None]):
+    """Adds to a `ProcessLostError` which ranks have exited: those of this host whose process is gone.
 
-    Whether a process of another host is alive is not known here. The message says so.
+    Whether a process of another host is alive is not known here. The message says so. The context may be entered
+    again and again, so that a training loop makes no object in each step.
+
+    Args:
+        group: of the loop.
+        places: the process of each rank, in rank order.
     """
-    try:
-        yield
-    except ProcessLostError as error:
+
+    group: ProcessGroup
+    places: Sequence[RankPlace]
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if not isinstance(error, ProcessLostError):
+            return
+        group, places = self.group, self.places
         lost = _wait_for_exits(group, places)
         names = ", ".join(
             f"rank {rank} of {group.size} (pid {places[rank].pid} on {places[rank].host})" for rank in lost

@@ -1,17 +1,15 @@
 """`fdabench.sync` in a Lightning Trainer. Importing this module needs the package `lightning`."""
 
-from collections.abc import Callable
+from typing import ClassVar
 
-import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
-from torch import nn
 
 from fdabench.errors import UsageError
-from fdabench.own_loop.session import DisabledSession, SyncSession
+from fdabench.own_loop.callback_session import CallbackSession
 
 
-class SyncCallback(Callback):  # type: ignore[misc]
+class SyncCallback(CallbackSession, Callback):  # type: ignore[misc]
     """Synchronizes the models of a Lightning Trainer by a strategy.
 
         callback = SyncCallback(partial(sync, strategy="fda", monitor="linear", theta="balanced"))
@@ -22,22 +20,7 @@ class SyncCallback(Callback):  # type: ignore[misc]
         make_session: returns a session from a model and its optimizer. It is called when the training starts.
     """
 
-    def __init__(
-        self, make_session: Callable[[nn.Module, torch.optim.Optimizer], SyncSession | DisabledSession]
-    ) -> None:
-        self._make_session = make_session
-        self._session: SyncSession | DisabledSession | None = None
-
-    @property
-    def session(self) -> SyncSession | DisabledSession:
-        """The session of the last `fit`.
-
-        Raises:
-            UsageError: no training has started.
-        """
-        if self._session is None:
-            raise UsageError("SyncCallback: there is no session before the training starts; call trainer.fit first")
-        return self._session
+    training_call: ClassVar[str] = "trainer.fit"
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Make a session and hook the optimizer.
@@ -59,8 +42,7 @@ class SyncCallback(Callback):  # type: ignore[misc]
                 "them; set automatic_optimization = False in the LightningModule, or take a strategy that does not "
                 "correct gradients, such as fda or fedavg"
             )
-        self._session = session
-        session.__enter__()
+        self._enter_session(session)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Wait for ranks with more steps: the validation has collectives of its own."""

@@ -66,12 +66,36 @@ class ModelRow:
 
     def read(self) -> Tensor:
         """A copy of the weights, shape [1, D]."""
+        return self.current().clone()
+
+    def current(self) -> Tensor:
+        """The weights, shape [1, D], in memory that the next call overwrites.
+
+        In a training loop this takes half the time of `read`, because the memory is already in the cache.
+        """
         # a view costs more than the copy of a small tensor, so the views are made once
         if self._addresses != (addresses := [parameter.data_ptr() for parameter in self.parameters]):
             # a program may assign other memory to `parameter.data`, as `Module.to` does; the views keep the old memory
             # until then, so the addresses differ
             self._addresses[:], self._views[:] = addresses, [_channels_last(element) for element in self.parameters]
-        return torch.cat([view.flatten() if view.dim() > 1 else view for view in self._views]).float()[None]
+            self._parts[:] = [
+                part.view(view.shape) for part, view in zip(self._row_D.split(self._sizes), self._views, strict=True)
+            ]
+        torch._foreach_copy_(self._parts, self._views)
+        return self._row_D.unsqueeze(0)
+
+    @cached_property
+    def _sizes(self) -> list[int]:
+        return [parameter.numel() for parameter in self.parameters]
+
+    @cached_property
+    def _row_D(self) -> Tensor:
+        return torch.empty(self.size, device=self.device)
+
+    @cached_property
+    def _parts(self) -> list[Tensor]:
+        """Views of the row, with the shapes of the views of the parameters."""
+        return []
 
     def write(self, w_D: Tensor) -> None:
         """Assign weights, shape [D], to the parameters in place."""

@@ -24,14 +24,12 @@ from fdabench.experiment.environment import environment
 from fdabench.own_loop.parameters import ModelRow
 from fdabench.own_loop.settings import LoopLength, LoopStrategy
 from fdabench.registry.registry import BUILT_IN
-from fdabench.results.cell_record import CellRecord, RunProcess
+from fdabench.results.cell_record import OWN_LOOP, CellRecord, RunProcess
 from fdabench.results.folder import ResultsFolder
 from fdabench.results.suite_lock import LockedCell, SuiteLock
 from fdabench.suite.cell import Cell
 from fdabench.suite.component_use import locked_components, strategy_components
 
-ENGINE = "own-loop"
-"""The engine in the record of a real run, and the `source` of its lock."""
 OWN = "own"
 """The name of the data and of their partition where the user gives none."""
 
@@ -143,7 +141,7 @@ def _config(description: RunDescription, loop: LoopSettings, record: LoopRecord)
 def _lock(store: ResultsFolder, description: RunDescription, cell: Cell) -> SuiteLock:
     """The lock of the folder with this run added; a run with the same configuration is replaced."""
     before = store.read_lock() if store.lock_path.exists() else None
-    if before is not None and before.source != ENGINE:
+    if before is not None and before.source != OWN_LOOP:
         raise ResultError(f"{store.root}: it has the results of the suite {before.suite!r}; save to another folder")
     other_cells = [] if before is None else [locked for locked in before.cell if locked.id != cell.id]
     cells = [*other_cells, cell.to_lock()]
@@ -152,7 +150,7 @@ def _lock(store: ResultsFolder, description: RunDescription, cell: Cell) -> Suit
         fdabench=__version__,
         suite=_suite_name(store.root),
         description="Real runs of a training loop with fdabench.sync; seconds are measured, not modeled.",
-        source=ENGINE,
+        source=OWN_LOOP,
         seeds=sorted({locked.config.seed for locked in cells}),
         targets=targets,
         consecutive=1,
@@ -170,7 +168,7 @@ def _components(cells: Sequence[LockedCell]) -> list[tuple[str, str]]:
 
 def _suite_name(root: Path) -> str:
     """A name that a lock may have, made from that of the folder."""
-    return re.sub(r"[^A-Za-z0-9._-]", "-", root.resolve().name).lstrip("._-")[:64] or ENGINE
+    return re.sub(r"[^A-Za-z0-9._-]", "-", root.resolve().name).lstrip("._-")[:64] or OWN_LOOP
 
 
 def _evaluation(cell_id: str, metrics: LoggedMetrics, record: LoopRecord, loop: LoopSettings) -> dict[str, Any]:
@@ -210,7 +208,7 @@ def _record(cell: Cell, loop: LoopSettings, record: LoopRecord) -> CellRecord:
         config=cell.config,
         resolved=numbers,
         environment=environment(loop.row.device),
-        engine=ENGINE,
+        engine=OWN_LOOP,
         processes=loop.group.size,
         mean=loop.group.reduction,
         steps=record.steps,

@@ -8,7 +8,7 @@ until all have left. It is a worker that makes no local step.
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from math import nan
 from pathlib import Path
 from time import perf_counter
@@ -27,19 +27,26 @@ from fdabench.distributed.process_group import ProcessGroup, Reduction
 from fdabench.distributed.traffic_meter import FLAGS, TrafficMeter
 from fdabench.distributed.user_group import (
     FLAG_BYTES,
+    LostRankNames,
     StepFlags,
     UserGroup,
     agree_on_step,
     broadcast_tensor,
     gather_places,
     local_gradients,
-    name_lost_ranks,
     user_process_group,
 )
 from fdabench.errors import UsageError
 from fdabench.own_loop.parameters import BufferRule, check_model, unwrap_optimizer
 from fdabench.own_loop.record import LoggedMetrics, LoopRecord, LoopSettings, RunDescription, write_run
-from fdabench.own_loop.settings import UNKNOWN_STEPS, LoopLength, LoopStrategy, build_loop_strategy, strategy_table
+from fdabench.own_loop.settings import (
+    UNKNOWN_STEPS,
+    LoopLength,
+    LoopStrategy,
+    build_loop_strategy,
+    check_options,
+    strategy_table,
+)
 from fdabench.own_loop.state import decode_state, encode_state, state_codec
 from fdabench.own_loop.worker import LoopWorker
 
@@ -71,7 +78,9 @@ class SyncSession:
         weights = torch.full((group.size,), 1.0 / group.size, device=self._row.device)
         instrument = self._meter if group.size > 1 else no_instrumentation
         channel = Channel(group.make_collective(weights), ledger, instrument=instrument, seed=seed & UINT32_MASK)
-        self._places = gather_places(group)
+        self._named_errors: AbstractContextManager[None] = (
+            LostRankNames(group, gather_places(group)) if group.size > 1 else nullcontext()
+        )
         self._broadcast_model()
         steps = UNKNOWN_STEPS if length.steps is None else length.steps
         self._worker = LoopWorker(self._row, settings.strategy, channel, steps, buffers)
@@ -144,7 +153,7 @@ class SyncSession:
         """
         self._waits = True
         try:
-            with self._named_errors():
+            with self._named_errors:
                 while (flags := self._agree(active=False)).any_active:
                     self._worker.rates.append(self._worker.t, flags.lr)
                     self._idle_step(flags.lr)
@@ -168,7 +177,7 @@ class SyncSession:
     def _before_step(self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if self._waits:
             return
-        corrects = self.corrects_gradients
+        corrects = self._worker.corrects_gradients
         # the optimizer itself is the first argument
         if corrects and any(argument is not None for argument in (*args[1:], kwargs.get("closure"))):
             raise UsageError(
@@ -180,7 +189,7 @@ class SyncSession:
                 "fdabench.sync: the optimizer unscales gradients itself, after the strategy would correct them; call "
                 "scaler.unscale_(optimizer) before scaler.step(optimizer)"
             )
-        with self._named_errors():
+        with self._named_errors:
             flags = self._agree(active=True)
             self._worker.rates.append(self._worker.t, flags.lr)
             if corrects:
@@ -188,11 +197,8 @@ class SyncSession:
 
     def _after_step(self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not self._waits:
-            with self._named_errors():
+            with self._named_errors:
                 self._worker.finish_step()
-
-    def _named_errors(self) -> AbstractContextManager[None]:
-        return name_lost_ranks(self._group, self._places)
 
     def _agree(self, active: bool) -> StepFlags:
         lr = self._optimizer.param_groups[0].get("lr", nan)
@@ -343,14 +349,15 @@ def sync(
 ) -> SyncSession | DisabledSession:
     """Synchronize the models of all ranks when a strategy says so, in any PyTorch loop.
 
-    Example::
-
-        with sync(model, optimizer, "fda", monitor="linear", theta="balanced") as s:
-            for batch in loader:
-                loss(model, batch).backward()
-                optimizer.step()
-                optimizer.zero_grad()
-        s.save("results/my-run")
+    >>> model = torch.nn.Linear(4, 2)
+    >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> with sync(model, optimizer, "fedavg", local_steps=5) as s:
+    ...     for _ in range(20):
+    ...         model(torch.ones(8, 4)).square().mean().backward()
+    ...         optimizer.step()
+    ...         optimizer.zero_grad()
+    >>> s.steps, s.syncs
+    (20, 4)
 
     Each rank of the process group is one worker with its own model, optimizer and data. All ranks call this, and start
     from the weights of rank 0. Without a process group there is one worker.
@@ -376,12 +383,13 @@ def sync(
 
     Raises:
         SuiteError: the strategy's keys are wrong, or it needs what a loop cannot give; lists every fault.
-        UsageError: the model or the optimizer cannot be synchronized; names each fault and its remedy.
+        UsageError: an option, the model or the optimizer cannot be used; names each fault and its remedy.
     """
     if not enabled:
         return DisabledSession()
+    check_options(length := LoopLength(steps, steps_per_epoch), buffers, reduction)
     optimizer = unwrap_optimizer(optimizer)
-    row, length = check_model(model, optimizer), LoopLength(steps, steps_per_epoch)
+    row = check_model(model, optimizer)
     settings = build_loop_strategy(strategy_table(strategy, keys), row.size, length, seed, optimizer)
     group = user_process_group(process_group, reduction, row.device, state_codec(settings.strategy, row.device))
     return SyncSession(model, optimizer, settings, group, length, buffers, seed)

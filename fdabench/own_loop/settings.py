@@ -3,16 +3,18 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from fractions import Fraction
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple, cast, get_args
 
 import torch
 
 from fdabench.cell_config import ComponentConfig, TableValue
 from fdabench.core.strategy import HasSyncRule, Strategy
 from fdabench.corrections.base import RestrictsOptimizer
-from fdabench.errors import SuiteError
+from fdabench.distributed.process_group import Reduction
+from fdabench.errors import SuiteError, UsageError, did_you_mean
 from fdabench.optimizers.base import AtSync, LocalOptimizer
 from fdabench.optimizers.sgd import SGD
+from fdabench.own_loop.parameters import BufferRule
 from fdabench.registry.build_component import CellScale, build_component
 from fdabench.registry.registry import BUILT_IN, Registry
 from fdabench.servers.slowmo import SlowMo
@@ -54,6 +56,32 @@ class _OtherOptimizer:
 
     def build(self, rows: Any) -> torch.optim.Optimizer:
         raise NotImplementedError
+
+
+def check_options(length: LoopLength, buffers: str, reduction: str) -> None:
+    """Check the options of `sync` that the suite's checks do not know.
+
+    Args:
+        length: of the loop.
+        buffers: must be a `BufferRule`.
+        reduction: must be a `Reduction`.
+
+    Raises:
+        UsageError: names each fault and what is allowed.
+    """
+    choices = {"buffers": (buffers, get_args(BufferRule)), "reduction": (reduction, get_args(Reduction))}
+    faults = [
+        f"{key}: {value!r}; {' and '.join(allowed)} are allowed{did_you_mean(str(value), allowed)}"
+        for key, (value, allowed) in choices.items()
+        if value not in allowed
+    ]
+    faults += [
+        f"{key}: {value!r}; a whole number of steps from 1 is allowed, or None where it is not known"
+        for key, value in length._asdict().items()
+        if value is not None and (not isinstance(value, int) or value < 1)
+    ]
+    if faults:
+        raise UsageError("\n".join(f"fdabench.sync: {fault}" for fault in faults))
 
 
 def strategy_table(strategy: str | Mapping[str, TableValue], keys: Mapping[str, TableValue]) -> dict[str, Any]:

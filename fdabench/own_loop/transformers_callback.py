@@ -1,16 +1,13 @@
 """`fdabench.sync` in `transformers.Trainer`. Importing this module needs `transformers` and `accelerate`."""
 
-from collections.abc import Callable
+from typing import ClassVar
 
-import torch
-from torch import nn
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from fdabench.errors import UsageError
-from fdabench.own_loop.session import DisabledSession, SyncSession
+from fdabench.own_loop.callback_session import CallbackSession, MakeSession
 
 
-class SyncCallback(TrainerCallback):  # type: ignore[misc]
+class SyncCallback(CallbackSession, TrainerCallback):  # type: ignore[misc]
     """Synchronizes the models of a Trainer by a strategy.
 
         callback = SyncCallback(trainer, partial(sync, strategy="fda", monitor="linear", theta="balanced"))
@@ -24,31 +21,17 @@ class SyncCallback(TrainerCallback):  # type: ignore[misc]
         make_session: returns a session from a model and its optimizer. It is called when the training starts.
     """
 
-    def __init__(
-        self,
-        trainer: Trainer,
-        make_session: Callable[[nn.Module, torch.optim.Optimizer], SyncSession | DisabledSession],
-    ) -> None:
-        self._trainer, self._make_session = trainer, make_session
-        self._session: SyncSession | DisabledSession | None = None
+    training_call: ClassVar[str] = "trainer.train"
 
-    @property
-    def session(self) -> SyncSession | DisabledSession:
-        """The session of the last `train`.
-
-        Raises:
-            UsageError: no training has started.
-        """
-        if self._session is None:
-            raise UsageError("SyncCallback: there is no session before the training starts; call trainer.train first")
-        return self._session
+    def __init__(self, trainer: Trainer, make_session: MakeSession) -> None:
+        super().__init__(make_session)
+        self._trainer = trainer
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: object
     ) -> None:
         """Make a session and hook the optimizer."""
-        self._session = self._make_session(self._trainer.model_wrapped, self._trainer.optimizer)
-        self._session.__enter__()
+        self._enter_session(self._make_session(self._trainer.model_wrapped, self._trainer.optimizer))
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: object

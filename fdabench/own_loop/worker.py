@@ -6,6 +6,7 @@ Shape suffixes: D = trainable parameters, 1 = the one worker of this process.
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from math import nan
 from typing import Any
 
@@ -13,9 +14,11 @@ import torch
 from torch import Tensor
 
 from fdabench.core.channel import Channel
+from fdabench.core.schedule import is_period_end
 from fdabench.core.strategy import HasSyncRule, Round, StepContext, StepResult, Strategy, SyncRule
 from fdabench.errors import UsageError
 from fdabench.own_loop.parameters import BufferRule, ModelRow
+from fdabench.strategies.fedavg import FedAvg
 
 TRACE_ROWS = 2000
 """The trace keeps evenly spaced steps: at least this many, at most twice as many."""
@@ -62,11 +65,16 @@ class LoopWorker:
         self.rounds: list[dict[str, Any]] = []
         self.trace: list[dict[str, Any]] = []
         self._trace_every = 1
-
-    @property
-    def corrects_gradients(self) -> bool:
+        # a strategy that reads the loss is refused before the first step
+        self._unknown_loss_1 = torch.full((1,), nan, device=w_1D.device)
+        # no built-in strategy reads gradients in `step`, so they are copied for corrections only
+        self._no_gradient = w_1D.new_empty(0)
+        self.corrects_gradients = self.rule is not None and self.rule.correction is not None
         """Whether the strategy changes gradients before the optimizer uses them."""
-        return self.rule is not None and self.rule.correction is not None
+        # such a strategy reads the weights in the last step of a period only
+        self._period: Fraction | int = 1
+        if isinstance(strategy, FedAvg) and type(strategy).step is FedAvg.step:
+            self._period = strategy.period
 
     @torch.no_grad()
     def correct_gradients(self, g_1D: Tensor) -> Tensor:
@@ -82,10 +90,13 @@ class LoopWorker:
     @torch.no_grad()
     def finish_step(self) -> bool:
         """Let the strategy decide after a step of the optimizer. Returns whether the ranks were synchronized."""
+        if not is_period_end(self.t, self._period):
+            self.t += 1
+            return False
         self.channel.ledger.step = self.t + 1
-        w_1D = self._row.read()
+        w_1D = self._row.current()
         before = self.round
-        outcome = self._strategy.step(self._context(w_1D, w_1D.new_empty(0)), before, self.channel)
+        outcome = self._strategy.step(self._context(w_1D, self._no_gradient), before, self.channel)
         if outcome.synced:
             self._load(outcome)
             self._record_sync(outcome, before)
@@ -119,11 +130,8 @@ class LoopWorker:
             self.trace = [row for row in self.trace if row["step"] % self._trace_every == 0]
 
     def _context(self, w_1D: Tensor, g_1D: Tensor) -> StepContext:
-        # a strategy that reads the loss is refused before the first step
-        unknown_1 = torch.full((1,), nan, device=w_1D.device)
-        # no built-in strategy reads gradients in `step`, so they are copied for corrections only
         return StepContext(
-            self.t, w_1D, g_1D, unknown_1, self._steps, self.rates.at, self.worker_state, self._row.layout
+            self.t, w_1D, g_1D, self._unknown_loss_1, self._steps, self.rates.at, self.worker_state, self._row.layout
         )
 
     def _update_worker_state(self, changed: Mapping[str, Tensor] | None) -> None:

@@ -6,6 +6,7 @@ is the source of its number of syncs: exact (a periodic strategy), measured (in 
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from statistics import median
 from typing import Literal, NamedTuple
 
 from fdabench.accounting.costs import total_bytes
@@ -16,6 +17,7 @@ from fdabench.planning.fleet_forecast import seconds_on_fleet
 from fdabench.planning.forecast import Forecast, RunSize, forecast, run_size
 from fdabench.planning.memory import process_bytes
 from fdabench.registry.registry import BUILT_IN, Registry
+from fdabench.results.cell_record import OWN_LOOP
 from fdabench.results.load import Results
 from fdabench.suite.cell import Cell
 
@@ -160,27 +162,67 @@ def _measured(
     """The rate over the seeds whose cells are complete; None if there are none."""
     if results is None:
         return None
-    runs = results.runs.set_index("cell_id")
-    complete = [cell for cell in group if cell.id in runs.index and runs.at[cell.id, "state"] in _COMPLETE]
-    if not complete:
+    cell_ids = measured_cells(group, results, registry)
+    if not cell_ids:
         return None
-    own_runs = runs.loc[[cell.id for cell in complete]]
+    own_runs = results.runs.set_index("cell_id").loc[cell_ids]
     rate = Fraction(int(own_runs["syncs"].sum()), int(own_runs["steps"].sum()))
     equal = sum(
-        _predictions_hold(cell, int(steps), int(syncs), convention, results, registry)
-        for cell, steps, syncs in zip(complete, own_runs["steps"], own_runs["syncs"], strict=True)
+        _predictions_hold(group[0], cell_id, int(steps), int(syncs), convention, results, registry)
+        for cell_id, steps, syncs in zip(cell_ids, own_runs["steps"], own_runs["syncs"], strict=True)
     )
-    return MeasuredSyncRate(rate, float(1 / own_runs["worker_steps_per_s"].median()), len(complete), equal)
+    speed = median(_worker_steps_per_s(cell_id, results) for cell_id in cell_ids)
+    return MeasuredSyncRate(rate, 1 / speed, len(cell_ids), equal)
+
+
+def measured_cells(group: Sequence[Cell], results: Results, registry: Registry = BUILT_IN) -> list[str]:
+    """The ids of the complete cells from which the sync rate of a strategy on a workload is measured.
+
+    A real run with `fdabench.sync` does not know the suite, so it is taken if the strategy, the number of workers and
+    the number of parameters are equal.
+
+    Args:
+        group: cells of a suite that differ only in their seeds.
+        results: of the suite, or of real runs.
+        registry: the components that the cells name.
+    """
+    runs, config = results.runs.set_index("cell_id"), group[0].config
+    complete = set(runs.index[runs["state"].isin(_COMPLETE)])
+    cell_ids = [cell.id for cell in group if cell.id in complete]
+    if cell_ids or results.lock.source != OWN_LOOP:
+        return cell_ids
+    parameters = run_size(ResolvedCell(config, registry)).parameters
+    return [
+        locked.id
+        for locked in results.lock.cell
+        if locked.id in complete
+        and locked.config.strategy == config.strategy
+        and locked.config.workers == config.workers
+        and runs.at[locked.id, "num_parameters"] == parameters
+    ]
+
+
+def _worker_steps_per_s(cell_id: str, results: Results) -> float:
+    """Local steps of one worker in a second of one core.
+
+    The workers of a simulation take turns. Those of a real run are parallel, and the seconds of their collectives,
+    which were measured, are left out.
+    """
+    run = results.runs[results.runs["cell_id"] == cell_id]
+    if results.records[cell_id].engine != OWN_LOOP:
+        return float(run["worker_steps_per_s"].item())
+    collective_s = results.wire.loc[results.wire["cell_id"] == cell_id, "seconds"].sum()
+    return float(run["steps"].item() / (run["wall_s"].item() - collective_s))
 
 
 def _predictions_hold(
-    cell: Cell, steps: int, syncs: int, convention: str, results: Results, registry: Registry
+    cell: Cell, cell_id: str, steps: int, syncs: int, convention: str, results: Results, registry: Registry
 ) -> bool:
     """Whether the ledger of a cell has exactly the bytes of the forecast for its numbers of steps and syncs."""
     resolved = ResolvedCell(cell.config, registry)
     size = run_size(resolved)._replace(steps=steps)
     prediction = forecast(resolved, size, convention)
-    ledger = results.ledger[results.ledger["cell_id"] == cell.id]
+    ledger = results.ledger[results.ledger["cell_id"] == cell_id]
     return (
         prediction is not None
         and prediction.volume(syncs).wire_bytes == total_bytes(ledger, size.workers, convention).total

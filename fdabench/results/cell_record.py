@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 
 from fdabench.cell_config import CellConfig, ConfigTable, Scalar
 
+OWN_LOOP = "own-loop"
+"""The engine of a real run: a user's training loop with `fdabench.sync`, in which each process is one worker."""
 SUCCESS_STATES = ("done", "target_reached", "diverged")
 FAILURE_STATES = ("failed", "oom", "lost")
 NO_RETRY_STATES = ("failed", "oom")

@@ -38,6 +38,14 @@ def test_a_strategy_that_is_wrong_or_needs_what_a_loop_cannot_give(table: dict, 
     assert said in str(caught.value)
 
 
+def test_options_that_are_wrong_are_named_together_before_the_first_step() -> None:
+    model = small_model()
+    with pytest.raises(UsageError) as caught:
+        sync(model, torch.optim.SGD(model.parameters(), lr=0.1), "fda", buffers="averged", reduction="sum", steps=0)
+    for expected in ('did you mean "averaged"', "reduction: 'sum'; ordered and allreduce", "steps: 0; a whole number"):
+        assert expected in str(caught.value)
+
+
 def test_parameters_that_the_optimizer_does_not_step_are_named() -> None:
     model = small_model()
     with pytest.raises(UsageError, match=r"does not step 2\.weight and 1 more"):
@@ -90,6 +98,12 @@ def test_a_row_is_that_of_the_model_after_steps_in_place_and_after_new_memory() 
     assert torch.equal(copies[2][0], flatten(list(model.parameters())))
     torch.testing.assert_close(copies[1], copies[0] + 1)
     torch.testing.assert_close(copies[2], copies[0] + 2)
+    # `current` writes to the same memory each time
+    first = row.current()
+    for each in model.parameters():
+        each.data = each.data.bfloat16()
+    assert row.current().data_ptr() == first.data_ptr()
+    assert torch.equal(first[0], flatten(list(model.parameters())).float())
 
 
 def test_disabled_has_no_hook() -> None:

@@ -104,21 +104,31 @@ def test_a_saved_run_is_read_as_any_other_with_the_seconds_of_its_collectives(
 
 
 @pytest.mark.slow
-def test_the_rank_that_was_killed_is_named_by_the_one_that_is_left(tmp_path: Path) -> None:
-    start, code = monotonic(), "from support.own_loop.loop_tasks import kill_last_rank; kill_last_rank()"
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(Path(__file__).parents[1]),
-        "KILL_TEST_STORE": str(tmp_path / "store"),
-    }
-    ranks = [
+def test_a_killed_rank_is_named_and_both_resume_to_the_weights_of_an_uninterrupted_run(tmp_path: Path) -> None:
+    start = monotonic()
+    first, second = start_ranks("killed", tmp_path)
+    said, _ = first.communicate(timeout=120)
+    second.communicate(timeout=120)
+    assert f"rank 1 of 2 (pid {second.pid} on " in said
+    assert "has exited" in said
+    assert monotonic() - start < 120
+    for rank in start_ranks("resumed", tmp_path):
+        rank.communicate(timeout=120)
+        assert rank.returncode == 0
+    for rank in range(2):
+        end = torch.load(tmp_path / f"end-{rank}.pt", weights_only=True)
+        assert torch.equal(end["resumed"], end["straight"])
+
+
+def start_ranks(mode: str, folder: Path) -> list[subprocess.Popen[str]]:
+    """Start the two processes of `support.own_loop.kill_and_resume`."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "FOLDER": str(folder), "MODE": mode}
+    return [
         subprocess.Popen(
-            [sys.executable, "-c", code], env={**environment, "RANK": str(rank)}, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "support.own_loop.kill_and_resume"],
+            env={**environment, "RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for rank in range(2)
     ]
-    said, _ = ranks[0].communicate(timeout=120)
-    ranks[1].communicate(timeout=120)
-    assert f"rank 1 of 2 (pid {ranks[1].pid} on " in said
-    assert "has exited" in said
-    assert monotonic() - start < 120

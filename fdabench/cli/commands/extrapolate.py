@@ -1,6 +1,6 @@
 """`fdabench plan --extrapolate`: the cost of the strategies of a suite with more workers and larger models."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from fdabench.accounting.fleets import Fleet
@@ -9,7 +9,8 @@ from fdabench.cli.console import print_note, print_result, print_table
 from fdabench.cli.option_values import parse_whole_number
 from fdabench.errors import ResultError, UsageError, did_you_mean
 from fdabench.formatting import DASH, format_bytes, format_count, format_duration, format_significant
-from fdabench.planning.extrapolate import CostEstimate, TargetScale, estimate_costs
+from fdabench.planning.extrapolate import CostEstimate, TargetScale, estimate_costs, measured_cells
+from fdabench.results.cell_record import OWN_LOOP
 from fdabench.results.fleets import fleet_of
 from fdabench.results.load import Results, load
 from fdabench.suite.cell import Cell
@@ -78,9 +79,7 @@ def print_extrapolation(
         ResultError: the results cannot be read, or have no cell of the suite.
     """
     cells = select(suite.cells, expression) if expression else suite.cells
-    measured_results = (
-        _results(results, cells, suite.source) if required or (results / "suite.lock.toml").exists() else None
-    )
+    measured_results = _results(results, cells, suite) if required or (results / "suite.lock.toml").exists() else None
     convention = suite.suite.accounting.convention
     networks = dict(NETWORKS) | {
         network.name: Network(network.bandwidth_mbps * 1e6, network.latency_ms * 1e-3, network.shared)
@@ -97,12 +96,18 @@ def print_extrapolation(
         print_table(Table(records, _times(networks, fleets)), form)
 
 
-def _results(root: Path, cells: tuple[Cell, ...] | list[Cell], source: str) -> Results:
+def _results(root: Path, cells: Sequence[Cell], suite: LoadedSuite) -> Results:
     results = load(root)
-    if not {cell.id for cell in cells} & {cell.id for cell in results.lock.cell}:
+    if results.lock.source == OWN_LOOP:
+        if not any(measured_cells([cell], results, suite.registry) for cell in cells):
+            raise ResultError(
+                f"{root}: no real run in this folder has a strategy of {suite.source} with its workers and its number "
+                "of parameters; give the strategy in the suite the keys that were given to fdabench.sync"
+            )
+    elif not {cell.id for cell in cells} & {cell.id for cell in results.lock.cell}:
         raise ResultError(
-            f"{root}: none of the cells of {source} is in this folder; give the results of this suite with the same "
-            "overrides"
+            f"{root}: none of the cells of {suite.source} is in this folder; give the results of this suite with the "
+            "same overrides"
         )
     return results
 

@@ -1,9 +1,6 @@
 """Training loops with `fdabench.sync` that spawned processes run. Each returns what its rank ended with."""
 
-import os
-import signal
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +20,7 @@ from fdabench.engine.flatten import flatten
 from fdabench.engine.gradients.sequential import SequentialGradients
 from fdabench.engine.loop import CellLoop, StepEvent, train_loop
 from fdabench.engine.workers import Workers
-from fdabench.errors import ProcessLostError, UsageError
+from fdabench.errors import UsageError
 from fdabench.execution.shared_data import load_datasets
 from fdabench.experiment.build import build_cell, build_training
 from fdabench.experiment.resolved_cell import ResolvedCell
@@ -198,21 +195,6 @@ def straight_and_resumed(table: dict[str, Any]) -> tuple[LoopEnd, LoopEnd]:
 def _with_optimizer(seed: int = 0) -> tuple[nn.Sequential, torch.optim.Optimizer]:
     model = small_model(seed)
     return model, torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-
-
-def kill_last_rank() -> None:
-    """Rank 1 of two kills itself in its fourth step; rank 0 prints the error that this causes."""
-    rank, store = int(os.environ["RANK"]), Path(os.environ["KILL_TEST_STORE"])
-    dist.init_process_group("gloo", store.as_uri(), rank=rank, world_size=2, timeout=timedelta(seconds=20))
-    model, optimizer = _with_optimizer()
-    try:
-        with sync(model, optimizer, "fedavg", local_steps=2):
-            for draw in range(100):
-                if draw == 3 and rank == 1:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                train_step(model, optimizer, draw)
-    except ProcessLostError as error:
-        print(error)
 
 
 def save_run(folder: str) -> None:
