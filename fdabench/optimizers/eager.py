@@ -1,7 +1,7 @@
 """Torch optimizers without the calls that serve torch.compile.
 
-`Optimizer.add_param_group` and the `step` of each torch optimizer import torch._dynamo, sympy and 600 more modules, even
-if nothing is compiled. That takes more than a second in each process that trains.
+`Optimizer.add_param_group` and the `step` of each torch optimizer import torch._dynamo, sympy and 600 more modules,
+even if nothing is compiled. That takes more than a second in each process that trains.
 """
 
 from functools import cache
