@@ -31,7 +31,6 @@ from fdabench.validation.schema_walk import Keys
 from fdabench.validation.toml_text import KeyPath, format_path, format_toml, format_value
 
 MAX_CELLS = 100_000
-NO_KINDS: Keys = {}
 
 Table = dict[str, Any]
 
@@ -149,14 +148,18 @@ def _check_strategy(registry: Registry, variant: Variant, place: KeyPath, found:
         said = f"kind is missing; allowed: {format_names(known)}" if kind is None else explain_value(kind, known)
         found.errors.append(Issue(variant.locations.get(("kind",), place), said))
         return
-    keys = {name: strategy_table(name, registry).model_fields for name in known}
-    table = _validated(strategy_table(kind, registry), variant, found, keys)
+    table = _validated(strategy_table(kind, registry), variant, found, partial(_keys_of_strategies, registry))
     if table is None:
         return
     where = format_path(place)
     found.notes.extend(f"{where}: {note}" for note in _rule_notes(registry, variant.value))
     found.notes.extend(f"{where}: {note}" for note in _preset_notes(registry, variant.value))
     found.tables.append(table)
+
+
+def _keys_of_strategies(registry: Registry) -> Keys:
+    """The keys of the table of each strategy."""
+    return {name: strategy_table(name, registry).model_fields for name in registry.strategies}
 
 
 def _preset_notes(registry: Registry, table: Table) -> list[str]:
@@ -193,12 +196,20 @@ def _check_exclude(variant: Variant, place: KeyPath, found: ValidatedTables) -> 
 
 
 def _validated(
-    model: type[BaseModel], variant: Variant, found: ValidatedTables, kinds: Keys = NO_KINDS
+    model: type[BaseModel], variant: Variant, found: ValidatedTables, kinds: Callable[[], Keys] = dict
 ) -> Table | None:
+    """Validate a variant, and add its errors to `found`.
+
+    Args:
+        model: the pydantic model of the table.
+        variant: of the table.
+        found: receives the errors.
+        kinds: returns the keys of each kind, for the message of an unknown key. It is called if the variant is invalid.
+    """
     try:
         return model.model_validate(variant.value).model_dump(exclude_none=True)
     except ValidationError as error:
-        found.errors.extend(format_validation_errors(error, variant.value, model, variant.locations, kinds))
+        found.errors.extend(format_validation_errors(error, variant.value, model, variant.locations, kinds()))
         return None
 
 
