@@ -1,8 +1,18 @@
 """What all tests share: one thread, so that sums have one order, and examples that are the same each time."""
 
+import gc
+import os
+
+# OpenMP reads this when torch is imported. By default an idle thread polls for work, and takes the processor from the
+# tests and processes beside this one.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 import pytest
 import torch
 from hypothesis import settings
+
+# modules and collected tests are no garbage, and looking for garbage among them takes time
+gc.set_threshold(50_000, 20, 50)
 
 pytest_plugins = ["support.cells"]
 

@@ -76,7 +76,6 @@ ONLY_IN = {  # third-party package: the packages or files that may import it
     "torch": "torchvision_compat core servers monitors triggers codecs corrections strategies datasets models "
     "optimizers distributed engine registry experiment planning execution own_loop",
     "torchvision": "torchvision_compat.py",
-    "sklearn": "datasets/digits.py",
     "pydantic": "cell_config.py results suite validation gate",
     "pydantic_core": "suite validation",
     "pandas": "metrics.py results accounting experiment planning execution own_loop analysis report gate notebook cli",

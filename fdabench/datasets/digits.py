@@ -1,7 +1,9 @@
 """The digits of scikit-learn: 1797 handwritten digits of 8 x 8 pixels, which scikit-learn contains."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from fdabench.component_info import ComponentInfo
@@ -16,13 +18,22 @@ def load(root: Path) -> DatasetTensors:
     Args:
         root: the data folder; not used.
     """
-    from sklearn.datasets import load_digits  # the import takes a second, and only this data set needs it
-
-    bunch = load_digits()
-    x = torch.tensor(bunch.images, dtype=torch.float32)[:, None] / 16
-    y = torch.tensor(bunch.target, dtype=torch.int64)
+    table = np.loadtxt(_path(), dtype=np.int64, delimiter=",")
+    x = torch.tensor(table[:, :-1], dtype=torch.float32).reshape(-1, 1, 8, 8) / 16
+    y = torch.tensor(table[:, -1])
     test = torch.arange(len(y)) % 5 == 4
     return DatasetTensors(x[~test], y[~test], x[test], y[test], 10)
+
+
+def _path() -> Path:
+    """The file that `sklearn.datasets.load_digits` reads: 64 pixels and the class in each line.
+
+    `load_digits` is not called, because the import of scikit-learn takes a second in each process.
+    """
+    package = find_spec("sklearn")
+    assert package is not None
+    assert package.origin is not None
+    return Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
 
 
 def _locate(root: Path) -> str:

@@ -10,6 +10,7 @@ from torch import nn
 from fdabench.component_info import ComponentInfo
 from fdabench.hyperparameters import Count, Decay, NonNegative, PositiveFloat
 from fdabench.optimizers.base import AtSync, LRSchedule
+from fdabench.optimizers.eager import eager
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,9 @@ class Adam:
     def build(self, rows: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
         """Build the torch optimizer (see `LocalOptimizer.build`)."""
         betas = (self.beta1, self.beta2)
-        return self.torch_class(rows, lr=self.lr, betas=betas, eps=self.eps, weight_decay=self.weight_decay, fused=True)
+        return eager(self.torch_class)(
+            rows, lr=self.lr, betas=betas, eps=self.eps, weight_decay=self.weight_decay, fused=True
+        )
 
 
 @dataclass(frozen=True)

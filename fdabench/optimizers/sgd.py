@@ -10,6 +10,7 @@ from torch import nn
 from fdabench.component_info import ComponentInfo
 from fdabench.hyperparameters import Decay, NonNegative, PositiveFloat
 from fdabench.optimizers.base import AtSync, LRSchedule
+from fdabench.optimizers.eager import eager
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class SGD:
 
     def build(self, rows: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
         """Build the torch optimizer (see `LocalOptimizer.build`)."""
-        return torch.optim.SGD(
+        return eager(torch.optim.SGD)(
             rows,
             lr=self.lr,
             momentum=self.momentum,

@@ -31,7 +31,6 @@ from fdabench.validation.schema_walk import Keys
 from fdabench.validation.toml_text import KeyPath, format_path, format_toml, format_value
 
 MAX_CELLS = 100_000
-NO_KINDS: Keys = {}
 
 SettingsTable = dict[str, Any]
 
@@ -151,14 +150,20 @@ def _check_strategy(registry: Registry, variant: Variant, place: KeyPath, valida
         )
         validated.errors.append(Issue(variant.locations.get(("kind",), place), text))
         return
-    keys = {name: strategy_table(name, registry).model_fields for name in strategies}
-    table = _validate_variant(strategy_table(kind, registry), variant, validated, keys)
+    table = _validate_variant(
+        strategy_table(kind, registry), variant, validated, partial(_keys_of_strategies, registry)
+    )
     if table is None:
         return
     path = format_path(place)
     validated.notes.extend(f"{path}: {note}" for note in _rule_notes(registry, variant.value))
     validated.notes.extend(f"{path}: {note}" for note in _preset_notes(registry, variant.value))
     validated.tables.append(table)
+
+
+def _keys_of_strategies(registry: Registry) -> Keys:
+    """The keys of the table of each strategy."""
+    return {name: strategy_table(name, registry).model_fields for name in registry.strategies}
 
 
 def _preset_notes(registry: Registry, table: SettingsTable) -> list[str]:
@@ -195,12 +200,20 @@ def _check_exclude(variant: Variant, place: KeyPath, validated: ValidatedTables)
 
 
 def _validate_variant(
-    model: type[BaseModel], variant: Variant, validated: ValidatedTables, kinds: Keys = NO_KINDS
+    model: type[BaseModel], variant: Variant, validated: ValidatedTables, kinds: Callable[[], Keys] = dict
 ) -> SettingsTable | None:
+    """Validate a variant, and add its errors to `validated`.
+
+    Args:
+        model: the pydantic model of the table.
+        variant: of the table.
+        validated: receives the errors.
+        kinds: returns the keys of each kind, for the message of an unknown key. It is called if the variant is invalid.
+    """
     try:
         return model.model_validate(variant.value).model_dump(exclude_none=True)
     except ValidationError as error:
-        validated.errors.extend(format_validation_errors(error, variant.value, model, variant.locations, kinds))
+        validated.errors.extend(format_validation_errors(error, variant.value, model, variant.locations, kinds()))
         return None
 
 

@@ -21,7 +21,7 @@ from fdabench.results.suite_lock import LockedNetwork, SuiteLock
 from fdabench.suite.cell import Cell
 from fdabench.suite.component_use import distinct_components, locked_components
 from fdabench.suite.gate_settings import gate_to_lock, unmatched_limits
-from fdabench.suite.grid import MAX_CELLS, NO_KINDS, check_excludes, check_strategies, check_workloads, expand_grid
+from fdabench.suite.grid import MAX_CELLS, check_excludes, check_strategies, check_workloads, expand_grid
 from fdabench.suite.own_components import add_own_components, resolve_paths
 from fdabench.suite.plugins import PluginReference, load_registry, plugin_files, plugin_notes, plugins_to_lock
 from fdabench.suite.schema import Suite
@@ -152,7 +152,7 @@ def _check_top(raw: Raw) -> list[Issue]:
     try:
         Suite.model_validate(raw)
     except ValidationError as error:
-        return format_validation_errors(error, raw, Suite, {}, NO_KINDS)
+        return format_validation_errors(error, raw, Suite, {}, {})
     return []
 
 

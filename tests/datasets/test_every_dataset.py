@@ -27,7 +27,10 @@ def test_digits_are_as_announced() -> None:
 def test_every_fifth_digit_is_a_test_digit() -> None:
     from sklearn.datasets import load_digits
 
-    data, target = DATASETS["digits"].load(Path("nowhere")), load_digits().target
+    data, digits = DATASETS["digits"].load(Path("nowhere")), load_digits()
+    images, target = torch.tensor(digits.images, dtype=torch.float32)[:, None] / 16, digits.target
+    assert torch.equal(data.test_x, images[4::5])
+    assert torch.equal(data.train_x, images[torch.arange(len(images)) % 5 != 4])
     assert data.test_y.tolist() == target[4::5].tolist()
     assert data.train_y[:5].tolist() == target[[0, 1, 2, 3, 5]].tolist()
     assert data.train_y.bincount().min() > 120
