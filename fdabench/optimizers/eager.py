@@ -4,14 +4,15 @@
 even if nothing is compiled. That takes more than a second in each process that trains.
 """
 
-from functools import cache
 from inspect import unwrap
+from typing import TypeVar, cast
 
 import torch
 
+OptimizerT = TypeVar("OptimizerT", bound=torch.optim.Optimizer)
 
-@cache
-def eager(torch_class: type[torch.optim.Optimizer]) -> type[torch.optim.Optimizer]:
+
+def eager(torch_class: type[OptimizerT]) -> type[OptimizerT]:
     """Return a subclass that computes the same numbers and imports nothing.
 
     `step` runs under `torch.no_grad`, as it does in an optimizer with `differentiable=False`, the default.
@@ -21,4 +22,4 @@ def eager(torch_class: type[torch.optim.Optimizer]) -> type[torch.optim.Optimize
     """
     undecorated = {name: unwrap(getattr(torch_class, name)) for name in ("add_param_group", "zero_grad")}
     step = torch.no_grad()(unwrap(torch_class.step))
-    return type(torch_class.__name__, (torch_class,), {**undecorated, "step": step})
+    return cast(type[OptimizerT], type(torch_class.__name__, (torch_class,), {**undecorated, "step": step}))
