@@ -109,7 +109,7 @@ def test_code_changes_the_cells_that_run_it(
         ("engine/loop.py", "t + 1", "t + 2"),
         ("core/channel.py", "x_KD[0]", "x_KD[1]"),
         ("core/sync.py", "ctx.w_KD[:, part] - anchor_D", "anchor_D - ctx.w_KD[:, part]"),
-        ("engine/gradients/sequential.py", "gradient.copy_(found)", "gradient.add_(found)"),
+        ("engine/gradients/sequential.py", "gradient.copy_(computed)", "gradient.add_(computed)"),
         ("engine/gradients/vectorized.py", "len(indices)", "len(indices) + 0"),
         ("core/counter_rng.py", "0x85EBCA6B", "0x85EBCA6C"),
         ("partitions/dirichlet.py", "alpha * prior", "alpha"),

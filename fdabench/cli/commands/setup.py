@@ -128,7 +128,7 @@ def plan(
         typer.Option(
             "--fleet",
             metavar="NAME|FILE",
-            help="Also print the time on these machines: a name of `list fleets`, or a fleet file; may be repeated.",
+            help="Also print the time on these machines: a name of `list fleets`, or a fleet file; may be given repeatedly.",
         ),
     ] = None,
     verbose: Annotated[
