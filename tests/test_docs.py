@@ -143,7 +143,7 @@ def test_every_suite_that_the_readme_runs_exists_and_is_good() -> None:
     paths = set(re.findall(r"(?:suites|examples)/[\w/.-]+\.toml", README))
     assert "suites/quickstart.toml" in paths
     assert all((ROOT / path).is_file() for path in paths)
-    # two need text that .ci/get-data brings, and the results of the other; tests/suite/test_grid.py reads them with both
+    # one needs text that .ci/get-data brings, the other its results; tests/suite/test_grid.py reads both
     with_inputs = {"suites/pretrain.toml", "suites/finetune.toml"}
     assert all(read_suite(ROOT / path).cells for path in paths - with_inputs)
 
