@@ -105,6 +105,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_program_runs_a_suite_and_reads_its_results(tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(
         digits_suite(

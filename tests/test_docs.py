@@ -224,6 +224,7 @@ def test_a_strategy_in_30_lines_is_the_example() -> None:
     assert shown["strategy"] == suite["strategy"][-1:]
 
 
+@pytest.mark.slow
 def test_the_examples_of_every_role_run_as_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All blocks make one plug-in; with the suite of the page every cell is done, and bytes are as planned."""
     page = (ROOT / "docs" / "extend.md").read_text(encoding="utf-8")

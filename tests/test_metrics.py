@@ -246,6 +246,7 @@ def _fdabench(*arguments: object, code: int = 0) -> str:
     return result.output
 
 
+@pytest.mark.slow
 def test_a_suite_judged_by_its_loss_end_to_end(tmp_path: Path) -> None:
     suite, results, baseline = tmp_path / "suite.toml", tmp_path / "results", tmp_path / "baseline.toml"
     suite.write_text(SUITE.replace("METRIC", "loss").replace("TARGETS", "[0.1, 2.3, 2.0]"))

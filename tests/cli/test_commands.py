@@ -190,6 +190,7 @@ def test_plan_folds_seeds_and_shows_every_cell_when_asked(here: InProcess) -> No
     assert re.match(r"[0-9a-f]{12}  Synchronous .* s0  to run", every[1])
 
 
+@pytest.mark.slow
 def test_plan_of_a_finished_run_says_done(here: InProcess, finished: Any) -> None:
     said = here("plan", "tiny.toml", "-o", finished.results, "--output-format", "json")
     assert [(row["status"], row["why"]) for row in json.loads(said.stdout)] == [("done", "")] * 2

@@ -123,6 +123,7 @@ def planned(blobs: InProcess, *more: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_a_change_of_the_data_makes_its_cells_stale_and_plan_names_both_hashes(blobs: InProcess) -> None:
     assert " 0 done | 4 to run" in run(blobs)
     assert " 4 done | 0 to run" in run(blobs)
@@ -178,6 +179,7 @@ def test_data_that_nothing_was_run_with_are_not_loaded_to_plan(blobs: InProcess)
     )
 
 
+@pytest.mark.slow
 def test_files_are_hashed_instead_where_the_source_names_them(blobs: InProcess) -> None:
     change("blobs.py", 'DatasetSpec(load, 60, (2, 1, 1), 3, "three centers")', (
         'FileBackedDatasetSpec(load, 60, (2, 1, 1), 3, "three centers", files=(FILE, "more.txt"))'))  # fmt: skip
@@ -299,6 +301,7 @@ def test_other_shapes_than_images_are_refused_where_they_are_declared(blobs: InP
     assert told.endswith(f"DATASETS['blobs']: shape must be (channels, height, width); it is (32,). {KNOWN}")
 
 
+@pytest.mark.slow
 def test_fresh_says_what_is_run_again(blobs: InProcess) -> None:
     said = blobs("plan", "blobs.toml", "--fresh")
     assert "0 done | 4 to run" in said.stdout

@@ -15,6 +15,7 @@ InProcess = Callable[..., Any]
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_the_example_runs_and_reports(here: InProcess, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("__pycache__"))
     short = ("--set", "budget.steps=60", "--seeds", "0..0")
@@ -31,6 +32,7 @@ def test_the_example_runs_and_reports(here: InProcess, tmp_path: Path) -> None:
     assert "kamp" in json.dumps(json.loads((tmp_path / "report" / "summary.json").read_text()))
 
 
+@pytest.mark.slow
 def test_the_example_of_a_trigger_runs_and_sends_what_was_planned(here: InProcess, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("__pycache__"))
     short = ("--set", "budget.steps=60", "--seeds", "0..0")

@@ -98,6 +98,7 @@ def test_init_writes_a_suite_that_is_good_and_never_replaces_one(here: InProcess
     assert here("validate", "deeper/own.toml").stdout.startswith("deeper/own.toml: valid; 12 cells")
 
 
+@pytest.mark.slow
 def test_the_starter_suite_runs_and_concludes(here: InProcess) -> None:
     here("init", "own.toml")
     said = here("run", "own.toml", "-q", "--seeds", "0", "-k", "iid")

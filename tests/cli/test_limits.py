@@ -68,6 +68,7 @@ def test_a_share_is_run_and_the_rest_is_left(here: InProcess) -> None:
     assert standing(Path("out")) == [("pending", 0), ("done", 1)]
 
 
+@pytest.mark.slow
 def test_after_a_failure_the_rest_is_left_where_that_is_asked_and_failures_are_run_again_where_that_is(
     failing: InProcess,
 ) -> None:
@@ -83,6 +84,7 @@ def test_after_a_failure_the_rest_is_left_where_that_is_asked_and_failures_are_r
     assert standing(Path("out")) == [("failed", 2), ("done", 1)]
 
 
+@pytest.mark.slow
 def test_a_lost_cell_is_run_again_without_being_asked(here: InProcess) -> None:
     assert here("run", "tiny.toml", "-o", "out", *QUICK).exit_code == 0
     lost = records(Path("out"))[0]
@@ -117,6 +119,7 @@ def test_an_impossible_value_is_refused_with_exit_2(here: InProcess, option: tup
     assert os.listdir(".") == ["tiny.toml"]
 
 
+@pytest.mark.slow
 def test_two_runs_on_one_folder_do_each_cell_once(start: Start, finished: Any) -> None:
     """They begin together; each ends with all cells, and the numbers are those of one run."""
     seeds = ("--seeds", "0..2")

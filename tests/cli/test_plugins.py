@@ -113,6 +113,7 @@ def refused(own: InProcess, *arguments: str) -> str:
     return str(said.stderr)
 
 
+@pytest.mark.slow
 def test_it_runs_in_spawned_processes_and_leaves_what_any_strategy_leaves(done: Done, ran: InProcess) -> None:
     assert done.said.returncode == 0, done.said.stderr
     assert "note: own.toml: plug-in mine.py adds strategies.doubling" in done.said.stderr
@@ -133,6 +134,7 @@ def test_it_runs_in_spawned_processes_and_leaves_what_any_strategy_leaves(done: 
     assert {"core/strategy.py", "servers/average.py"} <= set(record["code"])
 
 
+@pytest.mark.slow
 def test_a_cell_is_run_again_when_the_code_of_its_plugin_changed_and_not_for_a_word(ran: InProcess) -> None:
     assert plan(ran) == {"Synchronous": ("done", ""), "doubling": ("done", "")}
     change("mine.py", STEP, "        # a remark\n\n" + STEP)
@@ -163,6 +165,7 @@ def test_a_change_of_a_builtin_file_and_of_torch_are_named_too(ran: InProcess) -
     assert plan(ran)["doubling"][1].startswith("torch 1.0 -> ")
 
 
+@pytest.mark.slow
 def test_results_are_read_without_the_plugin(ran: InProcess) -> None:
     """Also where the file is gone, and where it would raise."""
     cell = ResultsFolder(Path("results/own")).read_lock().cell[1].id
@@ -473,6 +476,7 @@ MODELS = {"net": replace(MLP, build=lambda shape, classes: torch.nn.Sequential(
 '''
 
 
+@pytest.mark.slow
 def test_everything_can_be_a_users_own(own: InProcess, fdabench_in: Fdabench) -> None:
     Path("mine.py").write_text(EVERYTHING)
     change("own.toml", 'kind = "doubling"\nfirst = 2', 'kind = "fda"\nmonitor = "norm"\ntheta = 0.001\nserver = "half"')
@@ -507,6 +511,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_a_package_brings_a_plugin_along(own: InProcess, fdabench_in: Fdabench, package: Path) -> None:
     import fdabench
 

@@ -114,6 +114,7 @@ def test_a_chosen_cell_run_afresh_by_one_job_gives_the_same_numbers(finished: An
     assert attempts == {synchronous: 1, fda: 2}
 
 
+@pytest.mark.slow
 def test_cells_side_by_side_in_one_matrix_give_the_same_numbers(finished: Any, here: InProcess) -> None:
     """One process, both cells at once, by the engine that an accelerator would have: syncs and bytes are equal."""
     arguments = ("run", "tiny.toml", "--jobs", 1, "--cells-per-batch", 2, "--device", "cpu", "-q")
@@ -330,6 +331,7 @@ def under_way(results: Path) -> dict[str, Any]:
     raise AssertionError(f"no cell under way in {results}")
 
 
+@pytest.mark.slow
 def test_a_second_signal_stops_at_once(start: Callable[..., subprocess.Popen[str]]) -> None:
     """Also where a cell does not come to the end of its step: its process is halted."""
     program = start("run", "tiny.toml", "--jobs", "1", *SLOW_SUITE)

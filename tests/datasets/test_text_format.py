@@ -56,6 +56,7 @@ def test_the_hash_is_of_the_samples_and_their_owners_and_not_of_the_path(tmp_pat
     assert len(changed) == 4
 
 
+@pytest.mark.slow
 def test_a_suite_trains_on_text_from_disk_and_a_change_of_the_text_makes_its_cells_stale(
     suite: Path, tmp_path: Path
 ) -> None:

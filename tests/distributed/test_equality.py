@@ -54,6 +54,7 @@ def assert_same(single: TrainingRun, ranks: list[TrainingRun], layout: tuple[int
         assert ran.entries == single.entries
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("layout", [TWO_AND_TWO, TWO_AND_ONE], ids=str)
 def test_two_processes_are_bitwise_one(name: str, layout: tuple[int, ...], two_processes: tuple) -> None:

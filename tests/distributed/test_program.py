@@ -220,6 +220,7 @@ def has_checkpoint(folder: Path) -> bool:
 SLOW = pytest.mark.slow
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processes", [2, pytest.param(4, marks=SLOW), pytest.param(1, marks=SLOW)])
 def test_every_strategy_leaves_the_tables_of_the_simulation(
     call: Call, alone: Path, tmp_path: Path, processes: int
@@ -261,6 +262,7 @@ def test_torchrun_runs_several_suites_and_stops_them_in_order(call: Call, start:
     assert has_checkpoint(tmp_path / "spread" / "long")
 
 
+@pytest.mark.slow
 def test_the_backends_sums_have_the_same_syncs_and_nearly_the_same_numbers(
     call: Call, alone: Path, tmp_path: Path
 ) -> None:
@@ -345,6 +347,7 @@ def plugged(tmp_path: Path, condition: str, then: str) -> None:
     (tmp_path / "mine.py").write_text(text)
 
 
+@pytest.mark.slow
 def test_a_strategy_that_branches_on_its_local_workers_is_named(call: Call, tmp_path: Path) -> None:
     # the first worker's weights are not the second one's
     first_rank = "ctx.t == FIRST and torch.distributed.get_rank() == 0"

@@ -208,6 +208,7 @@ def test_a_stopped_run_resumes_without_ray_and_impossible_options_are_refused(cl
         assert record.resumed_at_step == before.steps != 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "message"),
     [

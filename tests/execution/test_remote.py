@@ -69,6 +69,7 @@ def test_a_remote_cell_returns_the_files_that_a_local_cell_writes(ran: Any, tmp_
         assert names == {"cell.json", *(f"{name}.parquet" for name in TABLES)}
 
 
+@pytest.mark.slow
 def test_a_stopped_cell_sends_its_checkpoint_and_resumes_on_another_machine(ran: Any, tmp_path: Path) -> None:
     """The first answer is no, at the beginning; the thread's is yes."""
     cell, there = long_cell(ran), place(tmp_path)

@@ -189,6 +189,7 @@ def edited(raw: dict[str, Any], place: str, name: str) -> None:
         run[name] = 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", EDITS)
 def test_an_edited_baseline_is_refused_or_shown_as_text(
     finished: Path, say: Say, name: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -36,6 +36,7 @@ def assert_same_decisions(kind: str, first: LoopEnd, second: LoopEnd) -> None:
         assert first.w_D.isfinite().all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["synchronous", "fda", "ddp", "scaffold"])
 def test_uneven_data_end_together(kind: str, ranks: list[RankLoops]) -> None:
     first, second = (rank.uneven[kind] for rank in ranks)

@@ -74,6 +74,7 @@ def column(page: Any, number: int) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [360, 390, 768, 1400])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_never_scrolls_sideways(page: Any, width: int, scheme: str) -> None:
@@ -244,6 +245,7 @@ def test_without_a_script_everything_is_there(browser: Any, index: str) -> None:
     plain.close()
 
 
+@pytest.mark.slow
 def test_every_part_has_a_name_for_screen_readers(page: Any) -> None:
     named = "all => all.filter(e => !e.getAttribute('aria-labelledby') && !e.labels?.length).map(e => e.outerHTML)"
     assert page.locator("[role=region], svg, input, nav, aside").evaluate_all(named) == []

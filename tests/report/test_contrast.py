@@ -94,6 +94,7 @@ def test_shades_of_a_family_are_distinguishable() -> None:
         assert min(abs(a - b) for a, b in pairwise(steps)) > 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [plot.name for plot in PLOTS])
 def test_everything_drawn_has_enough_contrast(name: str, full: Results, tmp_path: Path) -> None:
     figure = drawn(BY_NAME[name], full, tmp_path)

@@ -42,6 +42,7 @@ def draws(name: str, data: ReportData) -> bool:
         return BY_NAME[name].draw(data) is not None
 
 
+@pytest.mark.slow
 def test_text_is_at_least_twelve_pixels_high_on_the_page(full: Results) -> None:
     data = combine_results([full])
     for plot in PLOTS:

@@ -119,6 +119,7 @@ def test_without_a_fleet_the_report_has_neither_table_nor_figures(tmp_path: Path
     assert JITTER.draw(data) is None
 
 
+@pytest.mark.slow
 def test_a_fleet_of_the_user_is_added_to_those_of_the_suite(tmp_path: Path) -> None:
     results = [load(write_lenet5_results(tmp_path / "fleets", (MANY, FEW), fleet=[EQUAL]))]
     written = build_report(results, tmp_path / "report", fleets={"devices": FLEETS["devices"]})
@@ -157,6 +158,7 @@ def test_both_figures_use_the_same_computed_curves(tmp_path: Path) -> None:
     assert jitter_curves(data, data.volumes[data.volumes["label"] == "LinearFDA"]).keys() == {"LinearFDA"}
 
 
+@pytest.mark.slow
 def test_the_first_screen_has_the_time_on_a_named_network_and_fleet(tmp_path: Path) -> None:
     results = [load(write_lenet5_results(tmp_path / "named", (MANY, FEW), fleet=[EQUAL], network=[OWN]))]
     build_report(results, tmp_path / "report")

@@ -30,6 +30,7 @@ def built(full_report: Any) -> Built:
     return full_report.folder, full_report.files
 
 
+@pytest.mark.slow
 def test_twice_the_same_bytes(built: Built, full: Results, tmp_path: Path, citations: list[str]) -> None:
     out, written = built
     again = build_report([full], tmp_path, citations)

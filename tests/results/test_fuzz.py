@@ -111,6 +111,7 @@ def test_a_record_with_anything_in_it_is_read_or_refused(good: Path, wrong: Any)
         path.write_bytes(whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", EACH_WRONG)
 def test_a_lock_with_anything_in_it_is_read_or_refused(good: Path, wrong: Any) -> None:
     path = ResultsFolder(good).lock_path
