@@ -20,7 +20,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from fdabench.analysis.data import ReportData
 from fdabench.formatting import format_bytes, format_count, format_significant
 from fdabench.report.figures.tags import TITLE_TAG
-from fdabench.report.figures.wrapping import TITLE_LETTERS, wrap_label
+from fdabench.report.figures.wrapping import HEAD_LETTERS, TITLE_LETTERS, wrap_label
 from fdabench.style.contrast import readable_color
 from fdabench.style.plot_style import PlotStyle
 
@@ -110,7 +110,8 @@ def panel_title(axes: Axes, data: ReportData, workload: tuple[str, str], note: s
     """
     head, rest = data.headings[workload]
     suite = [workload[0]] if len(data.locks) > 1 else []
-    axes.set_title("\n".join([*suite, head, wrap_label(rest, TITLE_LETTERS), *([note] if note else [])]))
+    lines = [*suite, wrap_label(head, HEAD_LETTERS), wrap_label(rest, TITLE_LETTERS), *([note] if note else [])]
+    axes.set_title("\n".join(lines))
 
 
 def legend(figure: Figure, keys: Sequence[Key]) -> None:
@@ -229,7 +230,7 @@ def log_axis(axis: Axis, limits: Limits, formatter: FuncFormatter) -> None:
     """
     axis._set_axes_scale("log")  # type: ignore[attr-defined]
     decades = math.log10(limits[1] / limits[0])
-    subs = (1.0,) if decades > 2.8 else (1.0, 3.0) if decades > 1.2 else (1.0, 2.0, 5.0)
+    subs = (1.0,) if decades > 2.3 else (1.0, 3.0) if decades > 1.2 else (1.0, 2.0, 5.0)
     # within a decade LogLocator gives too few ticks, and its fallback too many
     narrow = decades < 0.75
     axis.set_major_locator(MaxNLocator(4) if narrow else LogLocator(base=10, subs=subs, numticks=7))

@@ -20,6 +20,9 @@ TITLE = "Bytes to the target"
 _MISS_HATCH = "////"
 # in 0..1: a smaller share of local states is shown as "<1 %"
 WORTH_A_NUMBER = 0.01
+# the space beside the longest bar, as a multiple of its length; with the share of local states at a bar of 0.8 times
+# that length or more
+SPACE, SPACE_WITH_STATES, LONG = 0.62, 0.85, 0.8
 _COLUMNS, _LETTERS = 2, 34
 # heights in inches: a bar, a line of its label, the space above and below the bars
 _BAR, _LINE, _AROUND = 0.27, 0.12, 0.75
@@ -69,7 +72,10 @@ def common_limits(rows: pd.DataFrame) -> Limits:
     if positive.empty:
         return 1.0, 10.0
     floor, longest = float(10 ** np.floor(np.log10(positive.min() * 0.8))), float(positive.max())
-    return floor, longest * (longest / floor) ** 0.62
+    # beside a long bar the share of local states needs space as well
+    with_states = positive[rows["bytes_state"].fillna(0) > 0]
+    is_long = (with_states > longest**LONG * floor ** (1 - LONG)).any()
+    return floor, longest * (longest / floor) ** (SPACE_WITH_STATES if is_long else SPACE)
 
 
 def _bar(axes: Axes, rows: pd.DataFrame, position: int, floor: float, color: str) -> None:
