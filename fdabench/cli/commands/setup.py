@@ -128,8 +128,7 @@ def plan(
         typer.Option(
             "--fleet",
             metavar="NAME|FILE",
-            help="Also print the time on these machines: a name of `list fleets`, or a fleet file. May be given "
-            "repeatedly.",
+            help="Also print the time on a fleet: a name of `list fleets`, or a fleet file. May be given repeatedly.",
         ),
     ] = None,
     verbose: Annotated[
