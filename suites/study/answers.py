@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
@@ -115,21 +115,13 @@ class Study:
 
     @cached_property
     def outcomes(self) -> pd.DataFrame:
-        """The outcomes of all suites, with the columns `method` and `place`: of the target, 0 for the easiest."""
-        frames = []
-        for data in self.suites:
-            targets = data.metric.easiest_first(set(data.outcomes["target"]))
-            frames.append(data.outcomes.assign(place=data.outcomes["target"].map(targets.index)))
-        return self.with_methods(pd.concat(frames, ignore_index=True))
+        """The outcomes of all suites, with the column `method`."""
+        return self.with_methods(pd.concat([data.outcomes for data in self.suites], ignore_index=True))
 
     @cached_property
     def headline(self) -> pd.DataFrame:
         """The outcomes at the headline target of each suite."""
         return self.outcomes[self.outcomes["headline"]]
-
-    @property
-    def workloads(self) -> list[tuple[str, str]]:
-        return list(dict.fromkeys(self.headline[WORKLOAD].itertuples(index=False, name=None)))
 
     def with_methods(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the frame with the method of each row's cell as the column `method`."""
@@ -204,14 +196,11 @@ def ratios(
 ) -> Iterator[Answer]:
     """Yield the ratio of each pair of methods over all workloads, then of each workload."""
     for top, bottom in pairs:
-        for where, rows in (("all", frame), *((f"{suite}: {name}", mine) for (suite, name), mine in _groups(frame))):
+        workloads = ((": ".join(map(str, key)), rows) for key, rows in frame.groupby(WORKLOAD, sort=False))
+        for where, rows in (("all", frame), *workloads):
             value = ratio(rows, top, bottom, cost)
             if value is not None:
                 yield Answer(question, f"{what}, {top} / {bottom}", where, "ratio", value)
-
-
-def _groups(frame: pd.DataFrame) -> Iterator[tuple[Any, pd.DataFrame]]:
-    return iter(frame.groupby(WORKLOAD, sort=False))
 
 
 def costs(study: Study, question: int) -> Iterator[Answer]:

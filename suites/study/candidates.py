@@ -22,6 +22,8 @@ import typer
 
 import fdabench
 from fdabench.api import Cell
+from fdabench.metrics import METRICS
+from fdabench.results.cell_record import SUCCESS_STATES
 
 HERE = Path(__file__).parent
 HEADS = {
@@ -97,7 +99,6 @@ METHODS = {
     ("fda", "linear", "topk", "average", 0): "LinearFDA top-k",
 }
 """The methods by strategy, monitor, codec, server and lag. The server counts for FDA only: others have their own."""
-FINISHED = ("done", "target_reached", "diverged")
 EVERY_STEP = ("DDP", "Synchronous")
 
 Table = Mapping[str, Any]
@@ -154,11 +155,10 @@ def candidates_of(folder: Path) -> list[Candidate]:
         typer.BadParameter: a cell has no result yet.
     """
     results = fdabench.load(folder)
-    order = results.results.lock.metric != "accuracy"
-    targets = sorted(results.targets["target"].unique(), reverse=order)
+    targets = METRICS[results.results.lock.metric].easiest_first(results.targets["target"].unique())
     hits = results.targets[results.targets["reached"].astype(bool)]
     spent = results.runs.set_index("cell_id")["bytes_total"]
-    unfinished = results.runs.loc[~results.runs["state"].isin(FINISHED), "label"]
+    unfinished = results.runs.loc[~results.runs["state"].isin(SUCCESS_STATES), "label"]
     if len(unfinished):
         raise typer.BadParameter(f"{folder}: {len(unfinished)} cells have no result, such as {unfinished.iloc[0]}")
     return [_candidate(cell, hits[hits["cell_id"] == cell.id], targets, spent[cell.id]) for cell in results.cells]
