@@ -249,6 +249,8 @@ def with_times(data: ReportData, fleet: Fleet) -> pd.DataFrame:
     """
     rates = data.finished.groupby(WORKLOAD)["worker_steps_per_s"].median()
     ledgers = {str(cell): rows for cell, rows in data.ledger.groupby("cell_id")}
+    after_sync = data.evals[data.evals["after_sync"].astype(bool)]
+    synced = set(zip(after_sync["cell_id"], after_sync["step"], strict=True))
     rows = []
     for row in data.at_suite_target.to_dict("records"):
         steps = [row["cost_steps_before"], row["cost_steps"], row["cost_steps_limit"]]
@@ -257,7 +259,7 @@ def with_times(data: ReportData, fleet: Fleet) -> pd.DataFrame:
             if math.isnan(step)
             else fleet_time(
                 ledgers[row["cell_id"]],
-                EvalPoint(int(step)),
+                EvalPoint(int(step), (row["cell_id"], int(step)) in synced),
                 int(row["workers"]),
                 data.locks[row["suite"]].convention,
                 fleet,

@@ -1,12 +1,28 @@
 """The numbers of the study: ratios, differences and rank correlations on outcomes that are written by hand."""
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
-from answers import PAIRS, Answer, Interval, difference, main, markdown, rank_correlation, ratio
+from answers import (
+    FLEET_NAMES,
+    PAIRS,
+    Answer,
+    Interval,
+    difference,
+    main,
+    markdown,
+    rank_correlation,
+    ratio,
+    with_times,
+)
 from candidates import METHODS
 
+from fdabench.accounting.fleets import FLEETS
+from fdabench.analysis.data import combine_results
+from fdabench.report.tables.fleets import fleets_frame
 from support.digits_results import FULL, write
 
 
@@ -102,6 +118,21 @@ def test_the_program_writes_every_number_and_names_the_methods_without_results(t
     assert float(headline["mean"].iloc[0]) in at_targets.loc[at_targets["convention"] == "paper", "mean"].tolist()
     assert (tmp_path / "study" / "answers.md").read_text().count("\n") == len(table) + 2
     assert "no results of" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("after_sync", [False, True])
+@pytest.mark.parametrize("name", FLEET_NAMES)
+def test_the_time_to_the_target_is_that_of_the_report(name, after_sync, tmp_path):
+    """Of the cells that reached it, by an evaluation before or after a sync; the report takes their geometric mean."""
+    data = combine_results([write(tmp_path / "results", FULL)], {name: FLEETS[name]})
+    data = replace(data, evals=data.evals.assign(after_sync=after_sync))
+    own = with_times(data, FLEETS[name])
+    hits = own[own["reached"].astype(bool)]
+    seconds = hits.groupby(["workload", "label"])["cost_seconds"].agg(lambda values: np.exp(np.log(values).mean()))
+    table = fleets_frame(data)
+    reported = table[table["fleet"] == name].set_index(["workload", "strategy"])["seconds"]
+    assert len(reported) > 5
+    assert seconds[reported.index].to_numpy() == pytest.approx(reported.to_numpy())
 
 
 def test_every_method_that_a_question_names_is_one_of_the_plan():
