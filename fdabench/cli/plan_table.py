@@ -44,15 +44,12 @@ def priced(
         fleets: the machines that the user names.
         step_s: the mean seconds of a local step of each cell; empty if there are no fleets.
     """
-    cells = [ResolvedCell(status.cell.config, registry) for status in statuses]
-    times: list[dict[str, tuple[float, float] | None]] = [{} for _ in cells]
-    for name, fleet in fleets.items():
-        for cell, seconds, times_of_cell in zip(cells, step_s, times, strict=True):
-            times_of_cell[name] = planned_seconds(cell, convention, fleet, seconds)
-    return [
-        Priced(status, forecast_bytes(cell, convention), times_of_cell)
-        for status, cell, times_of_cell in zip(statuses, cells, times, strict=True)
-    ]
+    costs = []
+    for place, status in enumerate(statuses):
+        cell = ResolvedCell(status.cell.config, registry)
+        times = {name: planned_seconds(cell, convention, fleet, step_s[place]) for name, fleet in fleets.items()}
+        costs.append(Priced(status, forecast_bytes(cell, convention), times))
+    return costs
 
 
 def folded_table(cells: Sequence[Priced], convention: str) -> Table:
@@ -177,7 +174,7 @@ def _group_row(group: Sequence[Priced]) -> dict[str, str]:
         "bytes": ", ".join(bounds),
         **{
             f"fleet_{name}": ", ".join(
-                dict.fromkeys(_time_span(*(cell.seconds[name] or (None, None))) for cell in group)
+                dict.fromkeys(_time_span(*(priced_cell.seconds[name] or (None, None))) for priced_cell in group)
             )
             for name in group[0].seconds
         },

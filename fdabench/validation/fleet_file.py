@@ -1,7 +1,7 @@
-"""Reads a fleet file: a TOML file with tables `[[fleet]]`, for `fdabench report --fleet`."""
+"""Reads a fleet file: a TOML file with tables `[[fleet]]`, for the option `--fleet`."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, Field, ValidationError
@@ -23,8 +23,13 @@ class FleetFile(BaseModel):
     fleet: list[FleetTable] = Field(min_length=1)
 
 
+def named_fleets(values: Iterable[str]) -> dict[str, Fleet]:
+    """Return the fleets that all values of `--fleet` name; errors as in `read_fleets`."""
+    return {name: fleet for value in values for name, fleet in read_fleets(value).items()}
+
+
 def read_fleets(name: str) -> Mapping[str, Fleet]:
-    """Return the fleets that a value of `--fleet` names.
+    """Return the fleets that one value of `--fleet` names.
 
     Args:
         name: the name of a built-in fleet, or the path of a fleet file.

@@ -1,10 +1,9 @@
 """`fdabench plan`: prints what `fdabench run` would do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from fdabench.accounting.fleets import Fleet
 from fdabench.cli.commands.extrapolate import parse_target_scale, print_extrapolation
 from fdabench.cli.console import AS_TABLE, print_note, print_result, print_table
 from fdabench.cli.plan_table import cells_table, folded_table, priced, total
@@ -21,7 +20,7 @@ from fdabench.registry.registry import Registry
 from fdabench.results.folder import ResultsFolder
 from fdabench.suite.cell import Cell
 from fdabench.suite.selection import select
-from fdabench.validation.fleet_file import read_fleets
+from fdabench.validation.fleet_file import named_fleets
 
 
 class PlanRequest(NamedTuple):
@@ -89,15 +88,6 @@ def _peak_bytes(cell: ResolvedCell) -> int | None:
         return peak_bytes(cell)
     except Exception:  # as `ResolvedCell.strategy`; the cell fails when it is run, and its record has the error
         return None
-
-
-def named_fleets(values: Sequence[str]) -> Mapping[str, Fleet]:
-    """Return the fleets that the values of `--fleet` name.
-
-    Raises:
-        UsageError, ResultError: a fleet is unknown or invalid.
-    """
-    return {name: fleet for value in values for name, fleet in read_fleets(value).items()}
 
 
 def _hash_begun_data(cells: Sequence[Cell], store: ResultsFolder, data: Path | None, registry: Registry) -> Registry:

@@ -9,7 +9,7 @@ from fdabench.experiment.git import is_tracked
 from fdabench.report.build import build_report
 from fdabench.results.load import load, write_derived
 from fdabench.suite.citations import locked_citations
-from fdabench.validation.fleet_file import read_fleets
+from fdabench.validation.fleet_file import named_fleets
 
 
 def write_report(roots: Sequence[Path], out: Path | None, fleets: Sequence[str] = ()) -> None:
@@ -24,7 +24,7 @@ def write_report(roots: Sequence[Path], out: Path | None, fleets: Sequence[str] 
         ResultError: results cannot be read, or the report cannot be written.
         UsageError: `out` is not given, and git tracks files in both default folders; or a fleet is unknown or invalid.
     """
-    machines = {name: fleet for value in fleets for name, fleet in read_fleets(value).items()}
+    machines = named_fleets(fleets)
     results = [load(root) for root in roots]
     for result in results:
         try:
