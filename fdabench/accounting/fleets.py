@@ -145,13 +145,13 @@ class _Schedule(NamedTuple):
 
     def edges(self) -> list[int]:
         """The steps after which workers do anything but go on, in order; the last step is one of them."""
-        due = {step for start in self.overlapping.values() for _, step in start}
+        due = {step for collectives in self.overlapping.values() for _, step in collectives}
         every = {*self.barriers, *self.overlapping, *due, self.last_step}
         return sorted(step for step in every if 0 < step <= self.last_step)
 
     @property
     def communication(self) -> float:
-        overlapping = (seconds for start in self.overlapping.values() for seconds, _ in start)
+        overlapping = (seconds for collectives in self.overlapping.values() for seconds, _ in collectives)
         return math.fsum(self.barriers.values()) + math.fsum(overlapping)
 
 

@@ -23,19 +23,19 @@ MOST_DRAWS = 1 << 25
 _SEED = 0
 
 
-def seconds_on_fleet(forecast: Forecast, syncs: int, fleet: Fleet, step_s: float) -> float | None:
+def seconds_on_fleet(prediction: Forecast, syncs: int, fleet: Fleet, step_s: float) -> float | None:
     """Return the seconds of a run with barriers, or None if a segment has more than `MOST_DRAWS` step times.
 
     Args:
-        forecast: the prediction for the run.
+        prediction: the forecast of the run.
         syncs: the number of syncs.
         fleet: the machines and the links between them.
         step_s: the mean seconds of a local step at speed 1.
     """
-    steps = forecast.size.steps
-    barriers = min(max(forecast.traffic.num_states, syncs, 1), steps)
-    slowest = _slowest_segment(fleet, forecast.size.workers, steps / barriers, step_s)
-    return None if slowest is None else barriers * slowest + _communication(forecast, syncs, fleet)
+    steps = prediction.size.steps
+    barriers = min(max(prediction.traffic.num_states, syncs, 1), steps)
+    slowest = _slowest_segment(fleet, prediction.size.workers, steps / barriers, step_s)
+    return None if slowest is None else barriers * slowest + _communication(prediction, syncs, fleet)
 
 
 def planned_seconds(cell: ResolvedCell, convention: str, fleet: Fleet, step_s: float) -> tuple[float, float] | None:
@@ -70,12 +70,12 @@ def _slowest_segment(fleet: Fleet, workers: int, length: float, step_s: float) -
     return total * length / float(ends[-1])
 
 
-def _communication(forecast: Forecast, syncs: int, fleet: Fleet) -> float:
+def _communication(prediction: Forecast, syncs: int, fleet: Fleet) -> float:
     """The seconds of all collectives: within sites first, then between them."""
     seconds = 0.0
-    for links, num_participants in fleet.tiers(forecast.size.workers):
-        volume = forecast._replace(size=forecast.size._replace(workers=num_participants)).volume(syncs)
-        messages = sequential_messages(forecast.convention, num_participants)
+    for links, num_participants in fleet.tiers(prediction.size.workers):
+        volume = prediction._replace(size=prediction.size._replace(workers=num_participants)).volume(syncs)
+        messages = sequential_messages(prediction.convention, num_participants)
         collectives = volume.sequential_messages // max(messages, 1)
         seconds += links.seconds(volume.wire_bytes, 0, num_participants)
         seconds += collectives * links.seconds(0, messages, num_participants)

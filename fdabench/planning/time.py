@@ -59,8 +59,8 @@ def estimated_seconds(cells: Sequence[Cell], store: ResultsFolder, jobs: int, re
 def step_seconds(cells: Sequence[Cell], store: ResultsFolder, registry: Registry = BUILT_IN) -> list[float]:
     """Return the seconds of a local step of one worker of each cell; arguments as in `estimated_seconds`."""
     kinds = {_speed_key(cell) for cell in cells}
-    measured = _measured_seconds(cells, store)
-    speeds = {kind: measured[kind] if kind in measured else _calibrated_seconds(kind, registry) for kind in kinds}
+    measured = _measured_speeds(cells, store)
+    speeds = {kind: measured[kind] if kind in measured else _calibrated_speed(kind, registry) for kind in kinds}
     return [1 / speeds[_speed_key(cell)] for cell in cells]
 
 
@@ -69,7 +69,7 @@ def _speed_key(cell: Cell) -> SpeedKey:
     return SpeedKey(c.dataset, c.model, c.batch_size, c.precision)
 
 
-def _measured_seconds(cells: Sequence[Cell], store: ResultsFolder) -> Mapping[SpeedKey, float]:
+def _measured_speeds(cells: Sequence[Cell], store: ResultsFolder) -> Mapping[SpeedKey, float]:
     """Median local steps per second, over all workers, of the cells that have a result."""
     speeds = defaultdict(list)
     for cell in cells:
@@ -81,7 +81,7 @@ def _measured_seconds(cells: Sequence[Cell], store: ResultsFolder) -> Mapping[Sp
     return {kind: median(values) for kind, values in speeds.items()}
 
 
-def _calibrated_seconds(kind: SpeedKey, registry: Registry) -> float:
+def _calibrated_speed(kind: SpeedKey, registry: Registry) -> float:
     """Local steps per second of one worker on one thread, measured on random data of the right shape."""
     data = registry.datasets[kind.dataset]
     # without pretrained weights, which may be downloaded; the speed does not depend on weights

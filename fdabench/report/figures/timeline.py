@@ -130,16 +130,15 @@ def _sync_teeth(axes: Axes, data: ReportData, cell_id: str, syncs: pd.DataFrame,
         The highest value that the y axis has to contain.
     """
     trace = data.trace[(data.trace["cell_id"] == cell_id) & (data.trace["step"] <= end)].dropna(subset="estimate")
-    # FDA-Opt has another theta in each round, the first of which is 0
-    theta = float(syncs["theta"].iloc[0]) if syncs["theta"].nunique() == 1 else math.nan
+    thetas = syncs["theta"].unique()
     if len(trace):
         _sync_sawtooth(axes, trace.set_index("step")["estimate"], syncs["step"], style, "-")
         axes.set_ylabel("estimate")
-        # an adaptive theta, such as that of FDA-Opt, is 0 before the first sync
-        if not (math.isfinite(theta) and theta > 0):
+        # FDA-Opt has another theta in each round, the first of which is 0: there is no line that holds for all
+        if len(thetas) != 1 or not 0 < thetas[0] < math.inf:
             return _top(trace["estimate"])
-        axes.axhline(theta, color=GREY, linewidth=0.9, linestyle="--")
-        return theta
+        axes.axhline(thetas[0], color=GREY, linewidth=0.9, linestyle="--")
+        return float(thetas[0])
     evals = data.evals[(data.evals["cell_id"] == cell_id) & (data.evals["step"] <= end)]
     estimates = (
         pd.concat([evals.set_index("step")["variance"], syncs.set_index("step")["variance"]]).groupby(level=0).last()

@@ -100,7 +100,7 @@ def bytes_columns(data: ReportData, frame: pd.DataFrame, key: str) -> list[Colum
         frame: the rows of the table, with `key`, `bytes_up` and `bytes_down`; NaN where they are not known.
         key: the column of `frame` that has the total.
     """
-    if not ((frame["bytes_up"] - frame["bytes_down"]).abs() > UNEQUAL_DIRECTIONS * frame[key]).any():
+    if not _has_unequal_directions(frame, key):
         return [number(key, f"bytes ({data.conventions})", format_bytes)]
     return [
         number(key, f"ranking bytes ({data.conventions})", format_bytes),
@@ -127,6 +127,11 @@ def headline_table(data: ReportData) -> ReportTable:
     return _cost_table(data, "headline", "Cost to the target of each workload", data.at_workload_target)
 
 
+def _has_unequal_directions(frame: pd.DataFrame, key: str) -> bool:
+    """Whether the bytes sent and received differ by more than `UNEQUAL_DIRECTIONS` of the total in a row."""
+    return bool(((frame["bytes_up"] - frame["bytes_down"]).abs() > UNEQUAL_DIRECTIONS * frame[key]).any())
+
+
 def targets_table(data: ReportData) -> ReportTable:
     """Return the costs of each strategy at each target."""
     return _cost_table(data, "targets", "Cost to every target", data.outcomes)
@@ -137,7 +142,7 @@ def _cost_note(data: ReportData, frame: pd.DataFrame) -> str:
     left_out = f" {num_missed} misses are left out of the means (the lower n in n/N)." if num_missed else ""
     return (
         f"Geometric means over the seeds that reached the target, all workers, {data.conventions} accounting; "
-        f"rounds are syncs + 1.{_directions_note(data, frame)} "
+        f"rounds are syncs + 1.{_directions_note(frame)} "
         f"{data.metric.title.capitalize()}: last evaluation, mean ± sd over seeds. Fewer bytes: "
         "the reference's bytes "
         "divided by the strategy's, geometric mean of seed pairs with a 95 % interval over seeds and evaluations; "
@@ -145,9 +150,9 @@ def _cost_note(data: ReportData, frame: pd.DataFrame) -> str:
     )
 
 
-def _directions_note(data: ReportData, frame: pd.DataFrame) -> str:
+def _directions_note(frame: pd.DataFrame) -> str:
     """Say which bytes rank strategies, if the table shows the bytes of each direction."""
-    if len(bytes_columns(data, frame, "bytes")) == 1:
+    if not _has_unequal_directions(frame, "bytes"):
         return ""
     return (
         " Strategies rank by the bytes of both directions as the convention counts them; with two seeds or more, the "
