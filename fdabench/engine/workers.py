@@ -155,7 +155,8 @@ class Workers:
     def _allocate(self, groups: list[WorkerGroup], w_KD: Tensor, b_KB: Tensor) -> None:
         self.rows = WorkerMatrix(w_KD, torch.zeros_like(w_KD), b_KB.to(w_KD))
         self._groups = groups
-        self._may_begin_late = any(group.local_steps is not None for group in groups)
+        # slow workers make their first step late, and clients come and go: some rows have no optimizer state yet
+        self._steps_some_rows = any(group.local_steps is not None for group in groups)
         self._samplers = list(chain.from_iterable(group.samplers for group in groups))
         self._seed_K = seed_tensor([seed for group in groups for seed in group.noise], w_KD.device)
         ends = accumulate((len(group.samplers) for group in groups), initial=0)
@@ -227,7 +228,7 @@ class Workers:
             self.rows.g_KD.mul_((self._clip / (norm_K + 1e-6)).clamp(max=1.0)[:, None])
         if self._scheduled is not None:
             self._optimizer.param_groups[0]["lr"] = self.lr_at(self._t)
-        if self._may_begin_late:
+        if self._steps_some_rows:
             self._update_some()
         else:
             self._optimizer.step()
@@ -334,7 +335,7 @@ class Workers:
         span = self._slices[group]
         samplers, noise = [row.sampler for row in rows], [row.noise for row in rows]
         self._groups[group] = replace(self._groups[group], samplers=samplers, noise=noise)
-        self._may_begin_late = True
+        self._steps_some_rows = True
         self._samplers[span] = samplers
         self._seed_K[span] = seed_tensor(noise, self._seed_K.device)
         for parameter, b_B, row in zip(self._optimized[span], self.statistics(group), rows, strict=True):

@@ -3,7 +3,6 @@
 import tracemalloc
 from collections import Counter
 from dataclasses import replace
-from itertools import repeat
 from pathlib import Path
 from typing import Literal
 
@@ -21,13 +20,12 @@ from fdabench.corrections.scaffold import CONTROL, GRADIENT_SUM, Scaffold
 from fdabench.engine.clients import AvailabilityLaw, ClientDraw, Clients, WorkerRow
 from fdabench.engine.sampling import IndependentBatchSampler
 from fdabench.errors import SuiteError
-from fdabench.experiment.run_cell import CellCallbacks, run_cells_batched
-from fdabench.results.folder import TABLES, ResultsFolder
+from fdabench.results.folder import TABLES
 from fdabench.results.schema import CLOCK_COLUMNS
 from fdabench.servers.dyn import DynServer
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import read_suite
-from support.cells import CPU, train_cell
+from support.cells import stop_and_resume, train_cell
 from support.suites import ADAM, FEDAVG, digits_suite, linear_fda
 
 SCAFFOLD = 'kind = "scaffold"\nlocal_steps = 3'
@@ -71,18 +69,12 @@ def test_a_cell_resumes_at_every_step_to_the_same_bits(strategy: str, client_sta
     optimizer = SGD if "scaffold" in strategy else ADAM
     said = f'{{ clients = 9, client_state = "{client_state}" }}'
     (cell,) = cells_of(tmp_path, strategy, optimizer=optimizer, participation=said)
-    whole, broken = ResultsFolder(tmp_path / "whole"), ResultsFolder(tmp_path / "broken")
-    run_cells_batched([cell], whole, CPU, CellCallbacks())
-    for steps in (1, 4, 7, 5):
-        left = iter([*repeat(False, steps - 1), *repeat(True, 50)])
-        (record,) = run_cells_batched([cell], broken, CPU, CellCallbacks(should_stop=lambda left=left: next(left)))
-        assert (record.state, record.remarks) == ("interrupted", [])
-    (record,) = run_cells_batched([cell], broken, CPU, CellCallbacks())
-    assert (record.state, record.resumed_at_step) == ("done", 17)
-    for name in TABLES:
-        expected, found = (store.read_cell_table(cell.id, name).to_pandas() for store in (whole, broken))
-        clocks = [column for column in CLOCK_COLUMNS if column in expected]
-        pd.testing.assert_frame_equal(found.drop(columns=clocks), expected.drop(columns=clocks), check_exact=True)
+    (*stopped, last), whole, resumed = stop_and_resume(cell, tmp_path, (1, 4, 7, 5))
+    assert [(record.state, record.remarks) for record in stopped] == [("interrupted", [])] * 4
+    assert (last.state, last.resumed_at_step) == ("done", 17)
+    assert set(resumed) == set(TABLES)
+    for name, table in resumed.items():
+        pd.testing.assert_frame_equal(table, whole[name], check_exact=True)
 
 
 def test_clients_that_have_and_have_not_trained_may_have_momentum(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from fractions import Fraction
-from itertools import repeat
 from pathlib import Path
 
 import pandas as pd
@@ -18,15 +17,14 @@ from fdabench.core.ledger import Ledger
 from fdabench.core.strategy import ServerOptimizer
 from fdabench.engine.loop import StepEvent
 from fdabench.errors import SuiteError
-from fdabench.experiment.run_cell import CellCallbacks, run_cells_batched
-from fdabench.results.folder import TABLES, ResultsFolder
+from fdabench.results.folder import TABLES
 from fdabench.results.schema import CLOCK_COLUMNS
 from fdabench.servers.average import Average
 from fdabench.servers.momentum import Momentum
 from fdabench.strategies.fedavg import FedAvg
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import read_suite
-from support.cells import CPU, train_cell
+from support.cells import stop_and_resume, train_cell
 from support.suites import FEDAVG, SYNCHRONOUS, digits_suite, linear_fda
 from support.toy import equal_shares, train
 
@@ -124,17 +122,12 @@ def test_a_sync_without_a_quorum_leaves_model_and_server_as_they_were(
 
 def test_a_cell_with_losses_resumes_to_the_same_bits(tmp_path: Path) -> None:
     cell = cell_of(tmp_path, TOPK, "{ probability = 0.4, quorum = 2 }")
-    whole, broken = ResultsFolder(tmp_path / "whole"), ResultsFolder(tmp_path / "broken")
-    run_cells_batched([cell], whole, CPU, CellCallbacks())
-    left = iter([*repeat(False, 4), *repeat(True, 50)])
-    (record,) = run_cells_batched([cell], broken, CPU, CellCallbacks(should_stop=lambda: next(left)))
-    assert record.state == "interrupted"
-    (record,) = run_cells_batched([cell], broken, CPU, CellCallbacks())
-    assert (record.state, record.resumed_at_step) == ("done", 5)
-    for name in TABLES:
-        expected, found = (store.read_cell_table(cell.id, name).to_pandas() for store in (whole, broken))
-        clocks = [column for column in CLOCK_COLUMNS if column in expected]
-        pd.testing.assert_frame_equal(found.drop(columns=clocks), expected.drop(columns=clocks), check_exact=True)
+    (*stopped, last), whole, resumed = stop_and_resume(cell, tmp_path, [5])
+    assert [record.state for record in stopped] == ["interrupted"]
+    assert (last.state, last.resumed_at_step) == ("done", 5)
+    assert set(resumed) == set(TABLES)
+    for name, table in resumed.items():
+        pd.testing.assert_frame_equal(table, whole[name], check_exact=True)
 
 
 def test_impossible_settings_are_refused(tmp_path: Path) -> None:

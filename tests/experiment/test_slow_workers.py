@@ -1,7 +1,6 @@
 """Slow workers: their steps, the same bits where all are fast, FedNova's fixed points, resumed cells, and refusals."""
 
 from fractions import Fraction
-from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -22,16 +21,15 @@ from fdabench.engine.gradients.sequential import SequentialGradients
 from fdabench.engine.gradients.vectorized import VectorizedGradients
 from fdabench.engine.workers import GradientFnFactory, TrainingConfig, WorkerGroup, Workers
 from fdabench.errors import SuiteError
-from fdabench.experiment.run_cell import CellCallbacks, run_cells_batched
 from fdabench.optimizers.adam import Adam
 from fdabench.optimizers.sgd import SGD
-from fdabench.results.folder import TABLES, ResultsFolder
+from fdabench.results.folder import TABLES
 from fdabench.results.schema import CLOCK_COLUMNS
 from fdabench.servers.momentum import Momentum
 from fdabench.strategies.fedavg import FedAvg
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import read_suite
-from support.cells import CPU, train_cell
+from support.cells import stop_and_resume, train_cell
 from support.suites import FEDAVG, SYNCHRONOUS, digits_suite, linear_fda
 from support.toy import BATCH, LabeledData, data, equal_shares, model, sampler, train
 
@@ -189,18 +187,12 @@ def test_error_feedback_keeps_what_a_codec_leaves_out_of_the_normalized_drift() 
 @pytest.mark.parametrize("averaging", ["uniform", "steps"])
 def test_a_cell_resumes_at_every_step_to_the_same_bits(strategy: str, averaging: str, tmp_path: Path) -> None:
     (cell,) = cells_of(tmp_path, strategy, workload=f'speeds = {{ values = "1 0.5 0.3" }}\naveraging = "{averaging}"')
-    whole, broken = ResultsFolder(tmp_path / "whole"), ResultsFolder(tmp_path / "broken")
-    run_cells_batched([cell], whole, CPU, CellCallbacks())
-    for steps in (1, 2, 5):
-        left = iter([*repeat(False, steps - 1), *repeat(True, 50)])
-        (record,) = run_cells_batched([cell], broken, CPU, CellCallbacks(should_stop=lambda left=left: next(left)))
-        assert (record.state, record.remarks) == ("interrupted", [])
-    (record,) = run_cells_batched([cell], broken, CPU, CellCallbacks())
-    assert (record.state, record.resumed_at_step) == ("done", 8)
-    for name in TABLES:
-        expected, found = (store.read_cell_table(cell.id, name).to_pandas() for store in (whole, broken))
-        clocks = [column for column in CLOCK_COLUMNS if column in expected]
-        pd.testing.assert_frame_equal(found.drop(columns=clocks), expected.drop(columns=clocks), check_exact=True)
+    (*stopped, last), whole, resumed = stop_and_resume(cell, tmp_path, (1, 2, 5))
+    assert [(record.state, record.remarks) for record in stopped] == [("interrupted", [])] * 3
+    assert (last.state, last.resumed_at_step) == ("done", 8)
+    assert set(resumed) == set(TABLES)
+    for name, table in resumed.items():
+        pd.testing.assert_frame_equal(table, whole[name], check_exact=True)
 
 
 def test_slow_workers_send_as_often_as_fast_ones(tmp_path: Path) -> None:

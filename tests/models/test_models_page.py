@@ -106,7 +106,10 @@ def test_an_example_of_another_library_trains(model: str, tmp_path: Path) -> Non
         safetensors = pytest.importorskip("safetensors.torch", reason="the package safetensors is not installed")
         whole = import_torchvision("models").resnet18()
         safetensors.save_file(whole.state_dict(), tmp_path / "resnet18.safetensors")
-    trained(tmp_path, model, "digits")
+    cell, done = trained(tmp_path, model, "digits")
+    sent = {row["kind"]: row["payload_bytes"] for row in done.tables["ledger"]}
+    assert sent["model"] == 4 * cell.num_parameters > 0
+    assert done.tables["evals"][-1]["step"] == 2
 
 
 @pytest.mark.slow

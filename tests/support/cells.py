@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pandas as pd
 import pytest
 import torch
 
@@ -16,8 +18,9 @@ from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.experiment.run_cell import CellCallbacks, ExecutionContext, run_cells_batched
 from fdabench.experiment.train import CellJob, TrainingResult, train_cells
 from fdabench.results.cell_record import CellRecord
-from fdabench.results.folder import ResultsFolder
+from fdabench.results.folder import TABLES, ResultsFolder
 from fdabench.results.load import load, write_derived
+from fdabench.results.schema import CLOCK_COLUMNS
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import read_suite
 from support.suites import DIRICHLET, FOUR_MONITORS, SYNCHRONOUS, TEXT_SUITE, digits_suite, linear_fda
@@ -63,6 +66,35 @@ def run_cell(cell: Cell, store: ResultsFolder, watcher: CellCallbacks | None = N
     """Run one cell into a results folder, as a process of `fdabench run` does; gives its record."""
     (record,) = run_cells_batched([cell], store, CPU, watcher or CellCallbacks())
     return record
+
+
+class Resumed(NamedTuple):
+    """A cell that was stopped and resumed, beside the same cell that ran without a stop.
+
+    `records` has the record after each run of the stopped cell, `whole` and `resumed` the tables of the two without
+    the columns of clocks, by name.
+    """
+
+    records: list[CellRecord]
+    whole: dict[str, pd.DataFrame]
+    resumed: dict[str, pd.DataFrame]
+
+
+def stop_and_resume(cell: Cell, folder: Path, steps: Sequence[int]) -> Resumed:
+    """Run a cell without a stop, and again with a stop after each of these numbers of steps."""
+    stores = ResultsFolder(folder / "whole"), ResultsFolder(folder / "broken")
+    run_cell(cell, stores[0])
+    records = []
+    for count in steps:
+        left = iter([*repeat(False, count - 1), *repeat(True, 50)])
+        records.append(run_cell(cell, stores[1], CellCallbacks(should_stop=lambda left=left: next(left))))
+    records.append(run_cell(cell, stores[1]))
+    return Resumed(records, *(_without_clocks(store, cell) for store in stores))
+
+
+def _without_clocks(store: ResultsFolder, cell: Cell) -> dict[str, pd.DataFrame]:
+    tables = {name: store.read_cell_table(cell.id, name).to_pandas() for name in TABLES}
+    return {name: table.drop(columns=[*CLOCK_COLUMNS], errors="ignore") for name, table in tables.items()}
 
 
 TINY = digits_suite(
