@@ -46,7 +46,7 @@ def rotate(folder: Path) -> None:
         if os.lstat(path).st_size > MAX_BYTES:
             os.replace(path, path.with_name(f"{FILE_NAME}.1"))
     except OSError:
-        # there is none, or the folder cannot be written: the run says so where it matters
+        # there is none, or the folder cannot be written: the run reports that when it writes results
         return
 
 

@@ -15,7 +15,7 @@ import torch
 
 _FAILURE = "operator torchvision::nms does not exist"
 _SCHEMAS = tuple(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor" for name in ("nms", "qnms"))
-# a library's declarations last as long as somebody holds it
+# a library's declarations last as long as there is a reference to it
 _is_declared: list[torch.library.Library] = []
 
 

@@ -136,7 +136,8 @@ class LocalSteps:
 
     A tick is a local step of a worker of speed 1, and what the rest of the program calls a local step. A worker of
     speed s makes a step in tick t if floor((t + 1) s) > floor(t s), so it has made floor(n s) steps after n ticks.
-    Nobody waits: a sync averages the models as they are at the end of the tick. Shape suffix: N = workers.
+    Workers do not wait for each other: a sync averages the models as they are at the end of the tick. Shape suffix:
+    N = workers.
 
     Args:
         speeds: of the workers, above 0 and at most 1, rounded to six decimals.

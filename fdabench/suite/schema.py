@@ -201,7 +201,7 @@ class MessageLoss(TomlTable):
 
 
 class Speeds(TomlTable):
-    """Slow workers: a worker of speed 0.5 makes a local step in every second tick. Nobody waits for it."""
+    """Slow workers: a worker of speed 0.5 makes a local step in every second tick. The others do not wait."""
 
     values: str | None = None
     lowest: Annotated[float, Field(gt=0, le=1)] | None = None

@@ -71,7 +71,7 @@ class QSR:
         Raises:
             ValueError: the local optimizer has no learning rate.
         """
-        left = max(1, steps - done)  # after the last step nobody asks
+        left = max(1, steps - done)  # 0 steps are left after the last one, and a period has at least one
         lr = lr_at(_peak(lr_at, start, steps))
         if isnan(lr):
             raise ValueError("qsr needs the learning rate, and this local optimizer has no field `lr`")

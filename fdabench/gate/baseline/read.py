@@ -32,8 +32,8 @@ def read_baseline(path: Path) -> Baseline:
     text = _text(path)
     raw = _table(path, text)
     if raw.get("schema") == _FORMER:
-        anew = f"fdabench baseline save RESULTS -o {path.as_posix()} --force"
-        raise NotComparedError(f"{path}: written by an earlier version of fdabench; write it again: {anew}")
+        command = f"fdabench baseline save RESULTS -o {path.as_posix()} --force"
+        raise NotComparedError(f"{path}: written by an earlier version of fdabench; write it again: {command}")
     if raw.get("schema") != BASELINE_SCHEMA:
         message = (
             f"baseline schema {format_value(raw['schema'])}" if "schema" in raw else "not a baseline: it has no schema"
