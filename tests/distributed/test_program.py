@@ -62,9 +62,9 @@ theta = 0.3
 LONG = """
 name = "long"
 [budget]
-steps = 2000
+steps = 800
 [eval]
-every_steps = 500
+every_steps = 200
 targets = [0.3]
 {workload}
 [[strategy]]
@@ -246,9 +246,9 @@ def test_torchrun_leaves_them_as_well(call: Call, alone: Path, tmp_path: Path) -
 
 @pytest.mark.slow
 def test_torchrun_runs_several_suites_and_stops_them_in_order(call: Call, start: Start, tmp_path: Path) -> None:
-    (tmp_path / "short.toml").write_text(LONG.format(workload=WORKLOAD.format(workers=3)).replace("2000", "50"))
+    (tmp_path / "short.toml").write_text(LONG.format(workload=WORKLOAD.format(workers=3)).replace("800", "50"))
     (tmp_path / "short.toml").write_text((tmp_path / "short.toml").read_text().replace('"long"', '"short"'))
-    suite(tmp_path, LONG.replace("2000", "200000"), 3)
+    suite(tmp_path, LONG.replace("800", "200000"), 3)
     asked = ("run", "short.toml", "suite.toml", "-o", "spread", "--engine", "distributed")
     torchrun = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "fdabench")
     program = start(*torchrun, *asked, module=None)

@@ -139,7 +139,7 @@ def test_a_clock_that_goes_back_changes_no_number(sh: Sh, tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_a_folder_that_is_moved_during_a_run_is_reported(sh: Sh, tmp_path: Path) -> None:
     """And what is moved goes on where it was, when it is told where it is."""
-    long = "exec " + RUN.replace("tiny.toml", "tiny.toml --set budget.steps=2000 --checkpoint-every 0.05s")
+    long = "exec " + RUN.replace("tiny.toml", "tiny.toml --set budget.steps=600 --checkpoint-every 0.05s")
     pipe = subprocess.PIPE
     program = subprocess.Popen(
         ["sh", "-c", f"{long} results"], cwd=tmp_path, env=variables({}), text=True, stdout=pipe, stderr=pipe
@@ -151,6 +151,6 @@ def test_a_folder_that_is_moved_during_a_run_is_reported(sh: Sh, tmp_path: Path)
     assert program.returncode in (2, 3), err
     assert not NO_SIGN.search(err), err
     assert "results" in err
-    said = sh(f"{RUN} moved --retry-failed --set budget.steps=2000")
+    said = sh(f"{RUN} moved --retry-failed --set budget.steps=600")
     assert said.returncode == 0, said
     assert len(pd.read_parquet(tmp_path / "moved" / "runs.parquet").query("state == 'done'")) == 2
