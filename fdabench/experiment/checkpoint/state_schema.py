@@ -22,7 +22,7 @@ from fdabench.experiment.checkpoint.encoding import kinds_of
 from fdabench.experiment.checkpoint.state import CheckpointState
 from fdabench.experiment.checkpoint.validators import (
     StateError,
-    Table,
+    UncheckedTable,
     instance,
     integer,
     list_of,
@@ -296,7 +296,7 @@ def _rows(path: str, value: object, step: int, sizes: Sizes) -> None:
             before = integer(f"{at}.step", row["step"], before + 1, step)
 
 
-def _row(path: str, row: Table, columns: Mapping[str, str], sizes: Sizes) -> None:
+def _row(path: str, row: UncheckedTable, columns: Mapping[str, str], sizes: Sizes) -> None:
     require(row.keys() == columns.keys(), path, list(row), f"the columns {', '.join(columns)}")
     for name, kind in columns.items():
         require(type(row[name]) in _PYTHON_OF[kind], f"{path}.{name}", row[name], f"of the type {kind}")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 T = TypeVar("T")
-Table: TypeAlias = dict[object, object]
+UncheckedTable: TypeAlias = dict[object, object]
 """A dictionary whose keys and values have not been checked yet."""
 
 
@@ -52,7 +52,9 @@ def instance(path: str, value: object, kind: type[T], expected: str | None = Non
     return value
 
 
-def table(path: str, value: object, names: Collection[str] | None = None, expected: str | None = None) -> Table:
+def table(
+    path: str, value: object, names: Collection[str] | None = None, expected: str | None = None
+) -> UncheckedTable:
     """Return the value, a dictionary with these names, or with any names.
 
     Raises:
