@@ -24,6 +24,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, InstanceOf, PlainSe
 
 Scalar: TypeAlias = bool | int | float | str
 TableValue: TypeAlias = "Scalar | Mapping[str, TableValue]"
+SettingsTable: TypeAlias = Mapping[str, TableValue]
+"""The settings of a component or a cell, with a table for each component in it."""
+FlatSettings: TypeAlias = Mapping[str, Scalar]
+"""Settings with dotted keys, such as `optimizer.lr`, in place of nested tables."""
 MetricName: TypeAlias = Literal["accuracy", "loss", "bits_per_byte", "perplexity"]
 """The keys of `metrics.METRICS`, which is not imported, so that reading a lock does not import pandas."""
 

@@ -19,11 +19,11 @@ TESTS = Path(__file__).parent
 
 MAY_IMPORT = {
     "errors": "",
+    "shared_types": "",
     "hyperparameters": "",
     "regular_files": "",
     "torchvision_compat": "",
     "component_info": "",
-    "task": "",
     "run_log": "regular_files",
     "cell_config": "",
     "formatting": "",
@@ -40,15 +40,17 @@ MAY_IMPORT = {
     "corrections": "component_info core hyperparameters optimizers",
     "strategies": "component_info core hyperparameters servers monitors triggers codecs corrections",
     "partitions": "component_info errors hyperparameters",
-    "datasets": "component_info errors hyperparameters formatting regular_files task torchvision_compat",
-    "models": "component_info errors core task torchvision_compat",
+    "datasets": "component_info errors hyperparameters formatting regular_files shared_types torchvision_compat",
+    "models": "component_info errors core shared_types torchvision_compat",
     "distributed": "errors core",
-    "engine": "errors core models optimizers",
-    "registry": "cell_config component_info task errors hyperparameters regular_files published core servers monitors "
-    "triggers codecs corrections strategies partitions datasets models optimizers",
-    "results": "metrics cell_config component_info errors hyperparameters regular_files formatting accounting",
+    "engine": "errors core models optimizers partitions",
+    "registry": "cell_config component_info shared_types errors hyperparameters regular_files published core servers "
+    "monitors triggers codecs corrections strategies partitions datasets models optimizers",
+    "results": "shared_types metrics cell_config component_info errors hyperparameters regular_files formatting "
+    "accounting",
     "validation": "errors regular_files accounting results",
-    "suite": "cell_config component_info core corrections datasets errors formatting hyperparameters metrics models "
+    "suite": "shared_types cell_config component_info core corrections datasets errors formatting "
+    "hyperparameters metrics models "
     "regular_files registry engine results published accounting validation",
     "experiment": "metrics cell_config component_info errors regular_files formatting accounting core partitions "
     "datasets models optimizers distributed engine registry results suite",
@@ -56,16 +58,19 @@ MAY_IMPORT = {
     "analysis": "errors metrics cell_config component_info formatting accounting published results style",
     "planning": "cell_config errors formatting accounting analysis core datasets models optimizers engine registry "
     "results suite experiment",
-    "execution": "run_log cell_config errors regular_files formatting datasets distributed engine registry results "
+    "execution": "partitions run_log cell_config errors regular_files formatting datasets distributed engine "
+    "registry results "
     "suite experiment planning",
     "own_loop": "cell_config errors accounting core corrections distributed engine experiment optimizers registry "
     "results servers strategies suite triggers validation",
     "report": "metrics cell_config component_info errors style formatting tables accounting analysis published results",
-    "gate": "metrics cell_config component_info errors formatting tables accounting analysis results validation report",
+    "gate": "shared_types metrics cell_config component_info errors formatting tables accounting analysis "
+    "results validation report",
     "export": "errors formatting metrics tables analysis results suite",
     "notebook": "errors analysis report results suite",
     "__init__": "notebook own_loop",
-    "cli": "metrics run_log cell_config component_info errors hyperparameters formatting tables accounting registry "
+    "cli": "shared_types metrics run_log cell_config component_info errors hyperparameters formatting tables "
+    "accounting registry "
     "datasets results analysis suite experiment planning execution report gate validation export",
     "api": "run_log cell_config component_info core datasets errors execution experiment hyperparameters "
     "models optimizers own_loop partitions report results servers suite",

@@ -1,4 +1,4 @@
-"""Names in the package say what a value is, and each public class has a name of its own."""
+"""Names in the package say what a value is, and each public class and type alias has a name of its own."""
 
 import ast
 from collections.abc import Iterator
@@ -29,25 +29,42 @@ def defined_names(tree: ast.AST) -> Iterator[tuple[str, int]]:
             yield node.attr, node.lineno
 
 
+def type_names(tree: ast.Module) -> Iterator[str]:
+    """Yield the public classes and type aliases that a module defines, such as `Floats = NDArray[float64]`."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            # a constant is in capitals; a type is written as a class is
+            yield from (t.id for t in targets if isinstance(t, ast.Name) and t.id[0].isupper() and not t.id.isupper())
+
+
 def name_faults(root: Path) -> list[str]:
-    """Names in `FORBIDDEN`, with or without underscores around them, and public classes that have the same name."""
+    """Names in `FORBIDDEN`, with or without underscores around them, and public types that have the same name."""
     faults = []
     files: dict[str, list[str]] = {}
     for path in sorted(root.rglob("*.py")):
         file, tree = path.relative_to(root).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
         faults += [f"{file}:{line}: {name}" for name, line in defined_names(tree) if name.strip("_") in FORBIDDEN]
-        for node in tree.body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                files.setdefault(node.name, []).append(file)
+        for name in type_names(tree):
+            if not name.startswith("_"):
+                files.setdefault(name, []).append(file)
     repeated = {name: places for name, places in files.items() if len(places) > 1 and name not in SAME_CLASS_NAME}
-    return faults + [f"{name} is a class in {' and '.join(places)}" for name, places in repeated.items()]
+    return faults + [f"{name} is a type in {' and '.join(places)}" for name, places in repeated.items()]
 
 
-def test_names_say_what_a_value_is_and_classes_have_different_names() -> None:
+def test_names_say_what_a_value_is_and_types_have_different_names() -> None:
     assert name_faults(ROOT) == []
 
 
-def test_a_forbidden_name_and_a_repeated_class_are_reported(tmp_path: Path) -> None:
+def test_a_forbidden_name_and_a_repeated_type_are_reported(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("class Row:\n    pass\n\n\ndef size(found):\n    _said = found\n    return _said\n")
-    (tmp_path / "b.py").write_text("class Row:\n    pass\n")
-    assert name_faults(tmp_path) == ["a.py:5: found", "a.py:6: _said", "Row is a class in a.py and b.py"]
+    (tmp_path / "b.py").write_text("class Row:\n    pass\n\n\nROWS = 1\nRows = list[Row]\n")
+    (tmp_path / "c.py").write_text("Rows: TypeAlias = list[int]\nROWS = 2\n")
+    assert name_faults(tmp_path) == [
+        "a.py:5: found",
+        "a.py:6: _said",
+        "Row is a type in a.py and b.py",
+        "Rows is a type in b.py and c.py",
+    ]

@@ -20,6 +20,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from fdabench.accounting.arrays import Counts
+
 
 class Message(NamedTuple):
     """The part of one worker in one collective."""
@@ -70,8 +72,6 @@ SYNC_KINDS = ("model", "gradient")
 """Kinds of collectives that are syncs: after them all workers have the same model."""
 _MOVES_WEIGHTS = ("initial", "base", "model", "gradient", "statistics", "factor")
 _OPTIMIZER = ("optimizer", "control")
-
-Counts = npt.NDArray[np.int64]
 
 
 class EvalPoint(NamedTuple):

@@ -23,9 +23,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from fdabench.accounting.arrays import Floats
 from fdabench.accounting.costs import EvalPoint, collective_costs, counts_up_to
 from fdabench.accounting.network_time import sequential_messages
-from fdabench.accounting.step_time import Exponential, Floats, Lognormal, StepTime, worker_speeds
+from fdabench.accounting.step_time import Exponential, Lognormal, StepTime, worker_speeds
 
 _BLOCK = 1 << 18
 """Step times that are drawn at once. A longer run needs no more memory."""

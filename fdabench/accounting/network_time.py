@@ -14,13 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from fdabench.accounting.arrays import Floats
 from fdabench.accounting.costs import EvalPoint, bytes_at, collectives_at
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ RULE = (
 LEVEL = 1.1
 """Strategies of a group whose bytes lie within this factor of the fewest keep the order of the suite."""
 
-Counts = npt.NDArray[np.float64]
+RunCounts = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def order_strategies(outcomes: pd.DataFrame) -> Order:
     )
 
 
-def _clearly_worse(reached: Counts) -> npt.NDArray[np.bool_]:
+def _clearly_worse(reached: RunCounts) -> npt.NDArray[np.bool_]:
     """Whether each strategy reaches the target clearly less often than another (see `order_strategies`).
 
     Args:

@@ -19,12 +19,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
 
+from fdabench.accounting.arrays import Floats
+
 CONFIDENCE = 0.95
 """The confidence level of the intervals, in reports and in the gate."""
 _POINTS, _ROUNDS = 33, 3
 _MOST_BENDS = 64
 
-Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 

@@ -6,12 +6,10 @@ Dolan and Moré, Benchmarking optimization software with performance profiles, M
 import math
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from fdabench.accounting.arrays import Floats
 from fdabench.analysis.stats import PAIR
-
-Floats = npt.NDArray[np.float64]
 
 
 def ratios_to_best(outcomes: pd.DataFrame, cost: str) -> pd.DataFrame:

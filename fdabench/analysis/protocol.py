@@ -2,24 +2,22 @@
 
 from collections.abc import Mapping
 
-from fdabench.cell_config import CellConfig, Scalar
+from fdabench.cell_config import CellConfig, FlatSettings, Scalar
 from fdabench.formatting import format_significant
 from fdabench.published.results import IID, iid_partition, published_name
 from fdabench.results.flatten_keys import flatten_keys
 
-Flat = dict[str, Scalar]
-
-_COMMON: Flat = {
+_COMMON: FlatSettings = {
     "batch_size": 32,
     "sampling": "replacement",
     "averaging": "uniform",
     "precision": "fp32",
     "batchnorm_stats": "local",
 }
-_MOMENTS: Flat = {"optimizer.beta1": 0.9, "optimizer.beta2": 0.999, "optimizer.eps": 1e-7}
-_ADAM: Flat = {"optimizer.kind": "adam", "optimizer.lr": 1e-3, **_MOMENTS, "optimizer.weight_decay": 0.0}
-_ADAMW: Flat = {"optimizer.kind": "adamw", "optimizer.lr": 5e-5, **_MOMENTS, "optimizer.weight_decay": 1e-8}
-_NESTEROV: Flat = {
+_MOMENTS: FlatSettings = {"optimizer.beta1": 0.9, "optimizer.beta2": 0.999, "optimizer.eps": 1e-7}
+_ADAM: FlatSettings = {"optimizer.kind": "adam", "optimizer.lr": 1e-3, **_MOMENTS, "optimizer.weight_decay": 0.0}
+_ADAMW: FlatSettings = {"optimizer.kind": "adamw", "optimizer.lr": 5e-5, **_MOMENTS, "optimizer.weight_decay": 1e-8}
+_NESTEROV: FlatSettings = {
     "optimizer.kind": "sgd",
     "optimizer.lr": 0.1,
     "optimizer.momentum": 0.9,
@@ -27,28 +25,28 @@ _NESTEROV: Flat = {
     "optimizer.weight_decay": 0.0,
 }
 # the local optimizers of FDA and of Synchronous
-_LOCAL: Mapping[str, Flat] = {
+_LOCAL: Mapping[str, FlatSettings] = {
     "lenet5": _ADAM,
     "vgg16star": _ADAM,
     "densenet121": _NESTEROV,
     "densenet201": _NESTEROV,
     "convnext-large-imagenet": _ADAMW,
 }
-_CLIENT: Flat = {"optimizer.kind": "sgd", "optimizer.momentum": 0.0, "optimizer.weight_decay": 0.0}
-_SERVER_ADAM: Flat = {
+_CLIENT: FlatSettings = {"optimizer.kind": "sgd", "optimizer.momentum": 0.0, "optimizer.weight_decay": 0.0}
+_SERVER_ADAM: FlatSettings = {
     "strategy.server.kind": "adam-keras",
     "strategy.server.lr": 1e-3,
     "strategy.server.beta1": 0.9,
     "strategy.server.beta2": 0.999,
     "strategy.server.eps": 1e-7,
 }
-_SERVER_MOMENTUM: Flat = {
+_SERVER_MOMENTUM: FlatSettings = {
     "strategy.server.kind": "momentum",
     "strategy.server.lr": 0.316,
     "strategy.server.momentum": 0.9,
 }
-_FDA: Flat = {"strategy.server.kind": "average", "strategy.every": 1}
-_OF: Mapping[str, Flat] = {
+_FDA: FlatSettings = {"strategy.server.kind": "average", "strategy.every": 1}
+_OF: Mapping[str, FlatSettings] = {
     "Synchronous": {"strategy.server.kind": "average"},
     "NaiveFDA": _FDA,
     "LinearFDA": _FDA,

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from fdabench.accounting.arrays import Floats
 from fdabench.analysis.paired import CONFIDENCE
 
-Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.generic]
 
 SEED, RESAMPLES = 0, 2000

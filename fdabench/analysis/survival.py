@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-Floats = npt.NDArray[np.float64]
+from fdabench.accounting.arrays import Floats
 
 
 def kaplan_meier(steps: npt.ArrayLike, reached: npt.ArrayLike) -> tuple[Floats, Floats]:

@@ -53,7 +53,7 @@ def evaluations_table(cell: CellResults) -> Table:
     return Table(evaluation_records(cell), [*COLUMNS, *by_owner])
 
 
-def evaluation_records(cell: CellResults) -> list[dict[str, Any]]:
+def evaluation_records(cell: CellResults) -> list[dict[str, object]]:
     """Return one record for each evaluation, without the id of the cell."""
     return records_of(cell.evals.drop(columns="cell_id"))
 

@@ -16,7 +16,7 @@ EXIT_CODES = {
     143: "terminated by SIGTERM; the same command continues the run",
 }
 _COMMON = (0, 2, 70)
-Rows = list[tuple[str, str]]
+HelpRows = list[tuple[str, str]]
 
 
 class Command(TyperCommand):
@@ -24,7 +24,7 @@ class Command(TyperCommand):
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the panels in the order of their first options. Options without a panel are under `Options`."""
-        panels: dict[str, Rows] = {}
+        panels: dict[str, HelpRows] = {}
         for parameter in self.get_params(ctx):
             row = parameter.get_help_record(ctx)
             if row is not None:
@@ -45,7 +45,7 @@ class CommandGroup(TyperGroup):
     """
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        panels: dict[str, Rows] = {}
+        panels: dict[str, HelpRows] = {}
         for name in self.list_commands(ctx):
             command = self.get_command(ctx, name)
             if command is not None and not command.hidden:
@@ -59,7 +59,7 @@ class CommandGroup(TyperGroup):
         _write_lines(formatter, self.epilog or "")
 
 
-def _write(formatter: Any, panels: Mapping[str, Rows]) -> None:
+def _write(formatter: Any, panels: Mapping[str, HelpRows]) -> None:
     for name, rows in panels.items():
         with formatter.section(name):
             formatter.write_dl(rows)

@@ -4,7 +4,7 @@ Shape suffixes: K = workers, D = parameters, B = bytes of a packed message.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from torch import Tensor
 
@@ -74,6 +74,10 @@ Layout: TypeAlias = tuple[TensorSlice, ...]
 """The tensors of a model, in the order of a row."""
 
 
+CodecState: TypeAlias = tuple[Tensor, ...]
+"""What a linear codec keeps between syncs; equal in every process."""
+
+
 class LinearMean(NamedTuple):
     """The result of `LinearCodec.average`."""
 
@@ -81,7 +85,7 @@ class LinearMean(NamedTuple):
     """What arrives at the workers in place of the mean; equal in every process."""
     sent_KD: Tensor
     """The part of each worker's message that is in it; error feedback keeps the rest."""
-    state: Any
+    state: CodecState
     """The codec's state at the next sync."""
 
 
@@ -102,7 +106,7 @@ class LinearCodec(Protocol):
         """The bytes that one worker sends in each all-reduce of a sync, in their order."""
         ...
 
-    def init(self, layout: Layout, draw_key: Tensor) -> Any:
+    def init(self, layout: Layout, draw_key: Tensor) -> CodecState:
         """The state before the first sync: tensors and tuples of them, whose shapes never change.
 
         Args:
@@ -111,7 +115,7 @@ class LinearCodec(Protocol):
         """
         ...
 
-    def average(self, m_KD: Tensor, layout: Layout, state: Any, mean: Callable[[Tensor], Tensor]) -> LinearMean:
+    def average(self, m_KD: Tensor, layout: Layout, state: CodecState, mean: Callable[[Tensor], Tensor]) -> LinearMean:
         """Average the messages of all workers. No argument may be changed in place.
 
         Args:

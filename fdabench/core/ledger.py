@@ -23,7 +23,7 @@ GATHER: Final = "gather"
 ALL_GATHER: Final = "all_gather"
 """Each worker receives the packed messages of all others."""
 
-Message: TypeAlias = tuple[str, int, str, int, Operation, int, int]
+MessageFields: TypeAlias = tuple[str, int, str, int, Operation, int, int]
 """`kind`, `elements`, `dtype`, `payload_bytes`, `operation`, `down_bytes` and `slack` of a `LedgerEntry`."""
 
 
@@ -55,7 +55,7 @@ class LedgerEntry:
     down_bytes: int
     slack: int
 
-    def can_extend_with(self, step: int, message: Message) -> bool:
+    def can_extend_with(self, step: int, message: MessageFields) -> bool:
         """Whether a collective of an equal message at `step` is the next of this run: after the same interval."""
         gap = step - self.last_step
         return (
@@ -69,7 +69,7 @@ class LedgerEntry:
         return LedgerEntry(self.kind, self.first_step, step, self.count + 1, *self.message[1:])
 
     @property
-    def message(self) -> Message:
+    def message(self) -> MessageFields:
         """What each of the collectives sends."""
         return (
             self.kind,
@@ -110,7 +110,7 @@ class Ledger:
         payload = message.numel() * message.element_size()
         dtype = str(message.dtype).removeprefix("torch.")
         down = payload if down_bytes is None else down_bytes
-        sent: Message = (kind, message.numel(), dtype, payload, operation, down, slack)
+        sent: MessageFields = (kind, message.numel(), dtype, payload, operation, down, slack)
         at = self._last_of_kind.get(kind)
         if at is not None and self.entries[at].can_extend_with(self.step, sent):
             self.entries[at] = self.entries[at].extend_to(self.step)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
-from fdabench.task import Task
+from fdabench.shared_types import Task
 
 
 @dataclass(frozen=True)

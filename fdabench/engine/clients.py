@@ -21,7 +21,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,8 @@ import torch
 from torch import Tensor
 
 from fdabench.core.seeds import derive_seed, numpy_generator
-from fdabench.engine.sampling import Indices, Sampler, SamplerState
+from fdabench.engine.sampling import Sampler, SamplerState
+from fdabench.partitions.base import Indices
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class ClientState(NamedTuple):
 
     worker_state: dict[str, Tensor]
     """What the method keeps for the client, by name, shape [D]."""
-    optimizer_state: dict[str, Any] | None = None
+    optimizer_state: dict[str, object] | None = None
     """None if the client begins each round afresh, like the two below."""
     sampler_state: SamplerState | None = None
     b_B: Tensor | None = None
@@ -52,7 +53,7 @@ class WorkerRow(NamedTuple):
     sampler: Sampler
     noise: int
     """The seed of the client's dropout masks."""
-    optimizer_state: dict[str, Any]
+    optimizer_state: dict[str, object]
     b_B: Tensor | None
     """None: the row keeps its running statistics."""
 

@@ -4,11 +4,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fdabench.errors import WorkloadError
+from fdabench.partitions.base import Indices
 
-Indices = NDArray[np.int64]
 LastBatch = Literal["wrap", "drop", "keep"]
 SamplerState = dict[str, Any]
 """The state of a sampler: numbers, text and arrays only, so that a checkpoint can store it."""

@@ -21,8 +21,9 @@ from fdabench.engine.clients import WorkerRow
 from fdabench.engine.dropout_keys import dropout_keys, dropout_layers, seed_tensor
 from fdabench.engine.flatten import flatten, kernel_mask, parameters, row_layout, running_stats
 from fdabench.engine.precision import Precision
-from fdabench.engine.sampling import Indices, Sampler, SamplerState
+from fdabench.engine.sampling import Sampler, SamplerState
 from fdabench.optimizers.base import ClipsGradients, HasSchedule, LocalOptimizer, learning_rate, moment_periods
+from fdabench.partitions.base import Indices
 
 BatchStatistics = Literal["local", "averaged"]
 """`local`: running statistics stay with their worker, as in the FDA paper. `averaged`: they are averaged at every sync,

@@ -12,7 +12,6 @@ import torch
 from fdabench.cell_config import canonical_json
 from fdabench.datasets.base import DatasetTensors
 from fdabench.engine.gradients.selection import ENGINES, resolve_engine
-from fdabench.engine.sampling import Indices
 from fdabench.errors import FdabenchError, UsageError, WorkloadError, did_you_mean
 from fdabench.execution.backend import RunContext
 from fdabench.execution.plugin_data import HashedData
@@ -24,6 +23,7 @@ from fdabench.experiment.environment import usable_cores
 from fdabench.experiment.execution_config import DistributedConfig, ExecutionConfig
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.formatting import plural
+from fdabench.partitions.base import Indices
 from fdabench.registry.compatibility import non_finite_outputs
 from fdabench.registry.plugin_errors import attribute_errors
 from fdabench.registry.registry import BUILT_IN, Registry

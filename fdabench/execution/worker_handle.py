@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from time import monotonic
-from typing import Any
 
 from fdabench.distributed.rendezvous import LEADER, open_local_store
 from fdabench.execution.worker_main import BLOCKED_SIGNALS, ProcessConfig, run_local_follower, worker_main
@@ -23,7 +23,7 @@ START_TIMEOUT_S = 300.0
 class WorkerHandle:
     """A worker process and, of a distributed cell, the follower ranks of its group."""
 
-    process: Any
+    process: BaseProcess
     pipe: Connection
     cells: dict[str, Cell] = field(default_factory=dict)
     """Cells that it was given and that have not ended."""
@@ -35,9 +35,9 @@ class WorkerHandle:
     idle: bool = False
     follower_died_at: float = 0.0
     """When a follower was found dead, on the monotonic clock; 0 before."""
-    followers: list[Any] = field(default_factory=list)
+    followers: list[BaseProcess] = field(default_factory=list)
     """The other ranks of its group, if this run started them."""
-    rendezvous_store: Any = None
+    rendezvous_store: object = None
     """The store of the rendezvous; it exists as long as this reference."""
 
     def check_startup(self) -> None:
@@ -82,7 +82,7 @@ def _spawn(config: ProcessConfig, store: ResultsFolder) -> WorkerHandle:
     return WorkerHandle(process, parent_end)
 
 
-def _start_process(target: Callable[..., None], *arguments: object) -> Any:
+def _start_process(target: Callable[..., None], *arguments: object) -> BaseProcess:
     process = mp.get_context("spawn").Process(target=target, args=arguments, daemon=True)
     with _blocked_signals():
         process.start()

@@ -13,7 +13,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
@@ -157,7 +157,9 @@ def _install_signal_handlers(stop: threading.Event) -> None:
     unblock_signals()
 
 
-def _listen(pipe: Connection, inbox: Any, stop: threading.Event, leases: Mapping[str, Lease]) -> None:
+def _listen(
+    pipe: Connection, inbox: queue.SimpleQueue[Sequence[CellTask]], stop: threading.Event, leases: Mapping[str, Lease]
+) -> None:
     """Read messages in a thread, because the main thread is blocked for the length of a local step."""
     with suppress(EOFError, OSError):
         while True:

@@ -25,12 +25,12 @@ from fdabench.distributed.traffic_meter import TrafficMeter
 from fdabench.engine.arrays import LabeledData
 from fdabench.engine.clients import AvailabilityLaw, ClientDraw, Clients
 from fdabench.engine.flatten import flatten, running_stats
-from fdabench.engine.sampling import IndependentBatchSampler, Indices, RemappedSampler, Sampler, ShuffleSampler
+from fdabench.engine.sampling import IndependentBatchSampler, RemappedSampler, Sampler, ShuffleSampler
 from fdabench.engine.workers import GradientFnFactory, TrainingConfig, WorkerGroup
 from fdabench.errors import PartitionError, WorkloadError
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.models.base import init_model
-from fdabench.partitions.base import SplitsByOwner
+from fdabench.partitions.base import Indices, SplitsByOwner
 from fdabench.registry.build_component import held_out_samples
 from fdabench.registry.registry import BUILT_IN, Registry
 

@@ -32,7 +32,7 @@ from fdabench.results.derive import first_evaluation_reaching
 
 TRACE_ROWS = 2000
 
-Row = dict[str, Any]
+ResultRow = dict[str, Any]
 
 
 class Progress(NamedTuple):
@@ -132,14 +132,14 @@ class Recorder:
         self._start_time = perf_counter()
         # a row for each worker held by this process
         self._trained_K2, self._num_steps, self._last_sync = torch.zeros(len(setting.group.samplers), 2).double(), 0, 0
-        self.evals: list[Row] = []
-        self.rounds: list[Row] = []
-        self.trace: list[Row] = []
+        self.evals: list[ResultRow] = []
+        self.rounds: list[ResultRow] = []
+        self.trace: list[ResultRow] = []
         self.state, self.wall_s = "done", 0.0
         self.final: tuple[Tensor, Tensor] | None = None
         """The weights and the running statistics of the last evaluation; None before it."""
 
-    def state_dict(self) -> Row:
+    def state_dict(self) -> ResultRow:
         """Return the rows, sums and time that a recorder needs to continue from this step."""
         rows = {"evals": self.evals, "rounds": self.rounds, "trace": self.trace}
         return {
@@ -150,7 +150,7 @@ class Recorder:
             "wall_s": self.wall_s,
         }
 
-    def load_state_dict(self, notes: Row) -> None:
+    def load_state_dict(self, notes: ResultRow) -> None:
         """Continue from the state of another recorder, including its time."""
         rows = json.loads(notes["rows"])
         self.evals, self.rounds, self.trace = rows["evals"], rows["rounds"], rows["trace"]
@@ -249,14 +249,14 @@ class Recorder:
         step_K2 = torch.stack([losses.loss_K, losses.accuracy_K], dim=1)
         self._trained_K2, self._num_steps = self._trained_K2.to(step_K2.device) + step_K2, self._num_steps + 1
 
-    def _means(self) -> Row:
+    def _means(self) -> ResultRow:
         """Mean training loss and accuracy of the local steps since the last evaluation."""
         trained_K2 = self._setting.channel.collective.all_gather(self._trained_K2) / self._num_steps
         loss, accuracy = trained_K2.mean(dim=0).tolist()
         self._trained_K2, self._num_steps = torch.zeros_like(self._trained_K2), 0
         return {"train_loss": loss, "train_accuracy": accuracy}
 
-    def _check_stop(self, row: Row) -> None:
+    def _check_stop(self, row: ResultRow) -> None:
         if not (isfinite(row["train_loss"]) and isfinite(row["test_loss"])):
             self.state = "diverged"
         elif (target := self._config.eval.stop_at) is not None:

@@ -32,7 +32,7 @@ from fdabench.experiment.checkpoint.state import (
 from fdabench.experiment.recorder import Progress, Recorder
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.models.lora import merged_state
-from fdabench.results.folder import Rows
+from fdabench.results.folder import TableRows
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class TrainingResult(NamedTuple):
     state: str
     steps: int
     wall_s: float
-    tables: dict[str, Rows]
+    tables: dict[str, TableRows]
     get_weights: Callable[[], dict[str, Tensor] | None] = lambda: None
     """Returns the tensors of the model of the last evaluation by name; None if no step was made."""
 
@@ -111,7 +111,7 @@ class _TrainedCell(NamedTuple):
         recorder, ledger = self.recorder, self.setting.channel.ledger
         if self.errors:
             return self._blame_checkpoint(self.errors[0], ledger.step)
-        tables: dict[str, Rows] = {
+        tables: dict[str, TableRows] = {
             "evals": recorder.evals,
             "ledger": [asdict(entry) for entry in ledger.entries],
             "rounds": recorder.rounds,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fdabench.component_info import ComponentInfo
-from fdabench.task import Task
+from fdabench.shared_types import Task
 
 Shape = tuple[int, ...]
 """The shape of one input without the batch dimension: [channels, height, width] of an image, [T] of a sequence."""

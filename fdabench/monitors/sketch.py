@@ -17,7 +17,7 @@ from fdabench.core.row_sums import row_squared_norms
 from fdabench.core.strategy import Round
 from fdabench.hyperparameters import Count, Seed
 
-Rows = Annotated[int, Ge(1), Le(999)]
+SketchRows = Annotated[int, Ge(1), Le(999)]
 """Each costs a pass over the drift; a few dozen make the median as sure as one may wish."""
 
 
@@ -38,7 +38,7 @@ class Sketch:
     heavy-tailed vector, with a standard error of .005; M2's deviation was .048 of |u|^2.
     """
 
-    depth: Rows = 5
+    depth: SketchRows = 5
     width: Count = 250
     seed: Seed = 0
     starts_with_squared_norm: ClassVar[bool] = True

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from math import isfinite, nan
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 import torch
@@ -21,6 +21,7 @@ from fdabench.distributed.process_group import ProcessGroup
 from fdabench.distributed.traffic_meter import CollectiveTraffic
 from fdabench.errors import ResultError
 from fdabench.experiment.environment import environment
+from fdabench.experiment.recorder import ResultRow
 from fdabench.own_loop.parameters import ModelRow
 from fdabench.own_loop.settings import LoopLength, LoopStrategy
 from fdabench.registry.registry import BUILT_IN
@@ -71,8 +72,8 @@ class LoopRecord(NamedTuple):
     """The tables of a session, its steps and its seconds."""
 
     ledger: Sequence[LedgerEntry]
-    rounds: Sequence[dict[str, Any]]
-    trace: Sequence[dict[str, Any]]
+    rounds: Sequence[ResultRow]
+    trace: Sequence[ResultRow]
     metrics: Sequence[LoggedMetrics]
     traffic: Sequence[CollectiveTraffic]
     steps: int
@@ -171,7 +172,7 @@ def _suite_name(root: Path) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "-", root.resolve().name).lstrip("._-")[:64] or OWN_LOOP
 
 
-def _evaluation(cell_id: str, metrics: LoggedMetrics, record: LoopRecord, loop: LoopSettings) -> dict[str, Any]:
+def _evaluation(cell_id: str, metrics: LoggedMetrics, record: LoopRecord, loop: LoopSettings) -> ResultRow:
     ledger, instant = pd.DataFrame(record.ledger), EvalPoint(metrics.step, True)
     syncs, epoch_steps = syncs_at(ledger, instant), loop.length.steps_per_epoch
     return {

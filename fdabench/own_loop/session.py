@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import torch
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 from fdabench.cell_config import TableValue
 from fdabench.core.channel import Channel, no_instrumentation
@@ -85,7 +86,7 @@ class SyncSession:
         steps = UNKNOWN_STEPS if length.steps is None else length.steps
         self._worker = LoopWorker(self._row, settings.strategy, channel, steps, buffers)
         self._metrics: list[LoggedMetrics] = []
-        self._hooks: list[Any] = []
+        self._hooks: list[RemovableHandle] = []
         self._start_time, self._wall_s, self._waits = perf_counter(), 0.0, False
 
     def _broadcast_model(self) -> None:
@@ -174,7 +175,9 @@ class SyncSession:
                 self._optimizer.zero_grad()
         self._worker.finish_step()
 
-    def _before_step(self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _before_step(
+        self, optimizer: torch.optim.Optimizer, args: tuple[object, ...], kwargs: dict[str, object]
+    ) -> None:
         if self._waits:
             return
         corrects = self._worker.corrects_gradients
@@ -195,7 +198,9 @@ class SyncSession:
             if corrects:
                 self._row.write_gradients(self._worker.correct_gradients(self._row.read_gradients()))
 
-    def _after_step(self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _after_step(
+        self, optimizer: torch.optim.Optimizer, args: tuple[object, ...], kwargs: dict[str, object]
+    ) -> None:
         if not self._waits:
             with self._named_errors:
                 self._worker.finish_step()

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple, cast, get_args
 
 import torch
 
-from fdabench.cell_config import ComponentConfig, TableValue
+from fdabench.cell_config import ComponentConfig, SettingsTable, TableValue
 from fdabench.core.strategy import HasSyncRule, Strategy
 from fdabench.corrections.base import RestrictsOptimizer
 from fdabench.distributed.process_group import Reduction
@@ -84,14 +84,14 @@ def check_options(length: LoopLength, buffers: str, reduction: str) -> None:
         raise UsageError("\n".join(f"fdabench.sync: {fault}" for fault in faults))
 
 
-def strategy_table(strategy: str | Mapping[str, TableValue], keys: Mapping[str, TableValue]) -> dict[str, Any]:
+def strategy_table(strategy: str | Mapping[str, TableValue], keys: Mapping[str, TableValue]) -> dict[str, TableValue]:
     """The table that a kind with keywords, or a mapping with a `kind`, stands for."""
     table = {"kind": strategy} if isinstance(strategy, str) else dict(strategy)
     return {**table, **keys}
 
 
 def build_loop_strategy(
-    table: Mapping[str, Any],
+    table: SettingsTable,
     num_parameters: int,
     length: LoopLength,
     seed: int,
@@ -132,7 +132,7 @@ def build_loop_strategy(
     return LoopStrategy(config, built, labels([settings], registry)[0])
 
 
-def _epoch_keys(table: Mapping[str, Any]) -> Iterator[str]:
+def _epoch_keys(table: SettingsTable) -> Iterator[str]:
     for key, value in table.items():
         if isinstance(value, Mapping):
             yield from (f"{key}.{inner}" for inner in _epoch_keys(value))
@@ -172,7 +172,7 @@ def _local_optimizer(optimizer: torch.optim.Optimizer) -> LocalOptimizer:
     return _OtherOptimizer()
 
 
-def components_of(component: Any) -> Iterator[Any]:
+def components_of(component: object) -> Iterator[object]:
     """The components in the fields of a component, and recursively those in theirs."""
     for field in fields(component) if is_dataclass(component) else ():
         value = getattr(component, field.name)

@@ -17,6 +17,7 @@ from fdabench.core.channel import Channel
 from fdabench.core.schedule import is_period_end
 from fdabench.core.strategy import HasSyncRule, Round, StepContext, StepResult, Strategy, SyncRule
 from fdabench.errors import UsageError
+from fdabench.experiment.recorder import ResultRow
 from fdabench.own_loop.parameters import BufferRule, ModelRow
 from fdabench.strategies.fedavg import FedAvg
 
@@ -62,8 +63,8 @@ class LoopWorker:
         self.worker_state: Mapping[str, Tensor] = {name: torch.zeros_like(w_1D) for name in names}
         self.rates = LearningRates()
         self.t = 0
-        self.rounds: list[dict[str, Any]] = []
-        self.trace: list[dict[str, Any]] = []
+        self.rounds: list[ResultRow] = []
+        self.trace: list[ResultRow] = []
         self._trace_every = 1
         # a strategy that reads the loss is refused before the first step
         self._unknown_loss_1 = torch.full((1,), nan, device=w_1D.device)

@@ -1,13 +1,14 @@
 """The protocol of partitions, which assign the training samples to workers, and helpers that several of them share."""
 
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from typing import ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
+import numpy.typing as npt
 
 from fdabench.errors import PartitionError
 
-Indices = NDArray[np.int64]
+Indices: TypeAlias = npt.NDArray[np.int64]
+"""Places of samples in the training set."""
 
 
 class Partition(Protocol):

@@ -11,7 +11,7 @@ from statistics import median
 from typing import Literal, NamedTuple
 
 Quantity = Literal["accuracy", "rounds", "bytes", "steps"]
-Row = Mapping[str, str]
+PublishedRow = Mapping[str, str]
 
 GB = 10**9
 MODELS = {
@@ -147,12 +147,12 @@ def published() -> tuple[PublishedResult, ...]:
     return (*_at_epochs(), *_of_settings(), *_over_grid())
 
 
-def _rows(name: str) -> list[Row]:
+def _rows(name: str) -> list[PublishedRow]:
     text = files("fdabench.published").joinpath(name).read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines()))
 
 
-def _axes(row: Row) -> PublishedSetting:
+def _axes(row: PublishedRow) -> PublishedSetting:
     workers, theta, epoch, target = (row.get(key) for key in ("workers", "theta", "epoch", "target"))
     model = MODELS.get(row["model"], row["model"])
     strategy = STRATEGIES.get(row["strategy"], row["strategy"])
@@ -176,7 +176,7 @@ def _at_epochs() -> Iterator[PublishedResult]:
         yield _fact(axes, "rounds", (float(run["rounds"]) for run in runs), source)
 
 
-def _order(row: Row) -> tuple[str, str, str, int, float, int]:
+def _order(row: PublishedRow) -> tuple[str, str, str, int, float, int]:
     axes = _axes(row)
     return axes.model, axes.partition, axes.strategy, axes.workers or 0, axes.theta or 0.0, axes.epoch or 0
 

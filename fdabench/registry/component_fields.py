@@ -6,7 +6,7 @@
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from types import UnionType
-from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from fdabench.core.codec import Codec
 from fdabench.core.monitor import Monitor
@@ -24,7 +24,7 @@ class ComponentField(NamedTuple):
     """One field of a frozen dataclass. `default` is `dataclasses.MISSING` if the field has none."""
 
     name: str
-    type_hint: Any
+    type_hint: object
     default: object
     component_classes: Kinds
     """The components that the field may contain, by kind; empty if its value is not a component."""

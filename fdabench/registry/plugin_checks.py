@@ -26,7 +26,7 @@ from fdabench.hyperparameters import NAME
 from fdabench.models.base import ModelSpec
 from fdabench.optimizers.base import LocalOptimizer, LRSchedule
 from fdabench.partitions.base import Partition
-from fdabench.task import Task
+from fdabench.shared_types import Task
 
 
 class ComponentRole(NamedTuple):

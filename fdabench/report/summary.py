@@ -24,7 +24,7 @@ from fdabench.report.ratios import format_times
 from fdabench.report.sentence import pair_words, runs_of, sentence_of
 from fdabench.results.load import Results
 
-Row = tuple[str, ...]
+SummaryRow = tuple[str, ...]
 
 MAX_ROWS = 16
 """The summary has at most this number of strategies, those with the lowest cost."""
@@ -45,8 +45,8 @@ class Conclusion:
 
     sentence: str
     title: str = ""
-    costs: Sequence[Row] = ()
-    comparisons: Sequence[Row] = ()
+    costs: Sequence[SummaryRow] = ()
+    comparisons: Sequence[SummaryRow] = ()
     notes: Sequence[str] = ()
 
 
@@ -111,10 +111,10 @@ def _title(data: ReportData, suite: str) -> str:
     return f"Bytes to {headline.name}{how} ({over}{interval}{scope}; {budget}{convention})"
 
 
-def _rows(outcomes: pd.DataFrame, order: Order) -> list[Row]:
+def _rows(outcomes: pd.DataFrame, order: Order) -> list[SummaryRow]:
     """One row for each strategy, the best first; each other strategy is compared with the best."""
     best = outcomes[outcomes["label"] == order.labels[0]]
-    rows: list[Row] = []
+    rows: list[SummaryRow] = []
     for label in order.labels[:MAX_ROWS]:
         of_label = outcomes[outcomes["label"] == label]
         ratio = paired_ratio(of_label, best, "cost_bytes")
@@ -148,7 +148,7 @@ def _steps(outcomes: pd.DataFrame, rows: pd.DataFrame) -> str:
     return f"{words}{number}x the steps of {join_first(labels_in_order(reference))}"
 
 
-def _table(rows: Sequence[Row]) -> list[str]:
+def _table(rows: Sequence[SummaryRow]) -> list[str]:
     """Lines with aligned columns; columns without text are left out."""
     if not rows:
         return []
@@ -164,10 +164,10 @@ def _best_title(data: ReportData) -> str:
     return f"Best {data.metric.title} and total bytes ({describe_budget(list(data.configs.values()))})"
 
 
-def _best(data: ReportData) -> list[Row]:
+def _best(data: ReportData) -> list[SummaryRow]:
     """The best value and the total bytes of each strategy, for suites in which no cost can be compared."""
     finished = data.finished
-    rows: list[Row] = []
+    rows: list[SummaryRow] = []
     for label, runs in finished.groupby("label", sort=False):
         size = format_bytes(geometric_mean(runs["bytes_total"]))
         rows.append((str(label), data.metric.format(float(runs["best_value"].mean())), size, plural(len(runs), "cell")))

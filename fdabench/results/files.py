@@ -9,7 +9,7 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +18,7 @@ from fdabench.errors import ResultError
 from fdabench.regular_files import open_regular, read_regular
 from fdabench.results.escaping import one_line
 from fdabench.results.schema import ADDED_COLUMNS, SCHEMA_VERSION, extend_schema, other_version
+from fdabench.shared_types import ParsedTable
 
 
 def atomic_write_bytes(path: Path, content: bytes) -> None:
@@ -90,7 +91,7 @@ def read_bytes(path: Path) -> bytes:
         raise ResultError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> ParsedTable:
     """Read a file that contains one JSON object.
 
     Raises:
@@ -106,7 +107,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def write_table(path: Path, schema: pa.Schema, rows: Sequence[Mapping[str, Any]], values: Mapping[str, str]) -> None:
+def write_table(path: Path, schema: pa.Schema, rows: Sequence[Mapping[str, object]], values: Mapping[str, str]) -> None:
     """Write rows as a Parquet file.
 
     Args:

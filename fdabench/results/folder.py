@@ -56,7 +56,7 @@ with fewer cells.
 _REMEDY = "`run` writes a new one if it is deleted"
 _AGAIN = "without {}, its folder, `run` does the cell again"
 
-Rows = Sequence[Mapping[str, object]]
+TableRows = Sequence[Mapping[str, object]]
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ class ResultsFolder:
         """Write the record into the folder of its cell."""
         write_json(self.cell_file(record.id, "cell.json"), {"schema": SCHEMA_VERSION, **record.to_dict()})
 
-    def write_tables(self, cell_id: str, tables: Mapping[str, Rows], config: str) -> None:
+    def write_tables(self, cell_id: str, tables: Mapping[str, TableRows], config: str) -> None:
         """Write the tables of a cell.
 
         Args:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fdabench.cell_config import Scalar, TableValue
+from fdabench.cell_config import FlatSettings, Scalar, SettingsTable, TableValue
 from fdabench.formatting import format_parameter
 from fdabench.results.flatten_keys import flatten_keys, varying_keys
 from fdabench.results.names import partition_name
@@ -24,9 +24,7 @@ Strategies and seeds are compared within a workload. Budget and evaluation are t
 _IN_BASE = ("dataset", "model", "workers", "batch_size", "precision", "batchnorm_stats", "participation.clients")
 """Keys that every title contains, as it contains the partition; precision and statistics only if not the default."""
 
-Flat = Mapping[str, Scalar]
-SettingsTable = Mapping[str, TableValue]
-Key = tuple[str, str]
+WorkloadKey = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ def workloads_of(cells: Sequence[LockedCell]) -> dict[str, WorkloadTitle]:
     """
     tables = [cell.config.to_dict() for cell in cells]
     keys = _keys(cells, tables)
-    flats: dict[Key, Flat] = {}
+    flats: dict[WorkloadKey, FlatSettings] = {}
     for cell, table in zip(cells, tables, strict=True):
         rest, optimizer = keys[cell.id]
         optimizers = {"optimizer": json.loads(optimizer)} if optimizer else {}
@@ -83,7 +81,7 @@ def _rest(config: SettingsTable) -> dict[str, TableValue]:
     return {key: value for key, value in config.items() if key not in _NOT_OF_IT}
 
 
-def _keys(cells: Sequence[LockedCell], tables: Sequence[SettingsTable]) -> dict[str, Key]:
+def _keys(cells: Sequence[LockedCell], tables: Sequence[SettingsTable]) -> dict[str, WorkloadKey]:
     """The JSON of the settings without the optimizer, and of the optimizer if workloads differ in it; by cell id."""
     groups = [(cell, _json(_rest(table)), _json(table["optimizer"])) for cell, table in zip(cells, tables, strict=True)]
     of_label: dict[tuple[str, str], list[str]] = {}
@@ -101,7 +99,7 @@ def _keys(cells: Sequence[LockedCell], tables: Sequence[SettingsTable]) -> dict[
     return keys
 
 
-def _titles(flats: Sequence[Flat]) -> list[tuple[str, str, str, str]]:
+def _titles(flats: Sequence[FlatSettings]) -> list[tuple[str, str, str, str]]:
     """The head, the rest, the title without workers and the title without the partition, of each workload."""
     keys = [key for key in varying_keys(flats) if key not in _IN_BASE and not key.startswith("partition.")]
     texts = [{key: _format_setting(key, flat[key]) for key in keys if key in flat} for flat in flats]
@@ -117,7 +115,7 @@ def _titles(flats: Sequence[Flat]) -> list[tuple[str, str, str, str]]:
     return titles
 
 
-def _title(flat: Flat, more: Mapping[str, str]) -> tuple[str, str, str, str]:
+def _title(flat: FlatSettings, more: Mapping[str, str]) -> tuple[str, str, str, str]:
     """The parts of a title as in `_titles`; `more` has the text of each key that varies."""
     precision, statistics = flat.get("precision", "fp32"), flat.get("batchnorm_stats", "local")
     model = f"{flat['model']}{'' if precision == 'fp32' else f' {precision}'}"
@@ -150,6 +148,6 @@ def _hash(value: object) -> str:
     return hashlib.sha256(_json(value).encode()).hexdigest()[:12]
 
 
-def _hash_without(setting: str, flat: Flat) -> str:
+def _hash_without(setting: str, flat: FlatSettings) -> str:
     """The hash of all values except one setting, or one component with its settings."""
     return _hash({key: value for key, value in flat.items() if key.partition(".")[0] != setting})

@@ -145,7 +145,7 @@ def make_component_table(kind: str, cls: type, registry: Registry) -> type[Compo
     return made
 
 
-def _keys(member: ComponentField, registry: Registry) -> dict[str, Any]:
+def _keys(member: ComponentField, registry: Registry) -> dict[str, object]:
     """The keys of a component's table for one of its fields, with pydantic's types and defaults."""
     if member.has_tag(SEED_TAG):
         return {}

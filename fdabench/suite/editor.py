@@ -11,11 +11,10 @@ from fdabench.registry.registry import BUILT_IN, Registry
 from fdabench.suite.key_descriptions import description_of
 from fdabench.suite.own_components import built_in_table, dataset_table, model_table
 from fdabench.suite.schema import Exclude, Suite, strategy_table, workload_table
+from fdabench.validation.schema_walk import JsonSchema
 
-Schema = dict[str, Any]
 
-
-def suite_json_schema(registry: Registry = BUILT_IN) -> Schema:
+def suite_json_schema(registry: Registry = BUILT_IN) -> JsonSchema:
     """The JSON Schema of suite files, draft 2020-12.
 
     In workloads, strategies and excludes each key also accepts a list, because the grid crosses lists.
@@ -40,11 +39,11 @@ def suite_json_schema(registry: Registry = BUILT_IN) -> Schema:
                 {name: _or_lists(table) for name, table in variant.pop("$defs", {}).items()}
             )
         schema["properties"][key]["items"] = {"anyOf": [_or_lists(variant) for variant in variants]}
-    with_descriptions: Schema = _described(schema)
+    with_descriptions: JsonSchema = _described(schema)
     return with_descriptions
 
 
-def _add_own_tables(workload: Schema, registry: Registry) -> None:
+def _add_own_tables(workload: JsonSchema, registry: Registry) -> None:
     """Let `dataset` and `model` of a workload also be tables that describe a user's data or model, in place."""
     datasets = [dataset_table(kind, registry) for kind in registry.formats]
     models = [built_in_table(registry), *(model_table(kind, registry) for kind in registry.model_sources)]
@@ -55,7 +54,7 @@ def _add_own_tables(workload: Schema, registry: Registry) -> None:
         workload["properties"][key] = {"anyOf": [workload["properties"][key], *map(_or_lists, own)]}
 
 
-def _described(node: Any) -> Any:
+def _described(node: object) -> Any:
     """A copy of the schema in which every key of every table has a description, which editors display."""
     if isinstance(node, list):
         return [_described(part) for part in node]
@@ -71,7 +70,7 @@ def _described(node: Any) -> Any:
     return inside
 
 
-def _or_lists(table: Schema) -> Schema:
+def _or_lists(table: JsonSchema) -> JsonSchema:
     """A copy of the schema of a table in which each key except `kind` also accepts a list of its values."""
     if "properties" not in table:
         return table

@@ -19,7 +19,7 @@ class Variant(NamedTuple):
     locations: Mapping[KeyPath, KeyPath]
 
 
-def count_variants(value: Any) -> int:
+def count_variants(value: object) -> int:
     """The number of variants that `expand_lists` yields, computed without creating them.
 
     >>> count_variants({"workers": [5, 10], "model": "lenet5", "optimizer": {"lr": [0.1, 0.01, 0.001]}})

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
@@ -20,6 +20,7 @@ from fdabench.published.theta_rules import THETA_PER_PARAMETER, WARNING
 from fdabench.registry.component_fields import component_fields
 from fdabench.registry.registry import Registry
 from fdabench.results.flatten_keys import flatten_keys, varying_keys
+from fdabench.shared_types import ParsedTable
 from fdabench.suite.cell import Cell
 from fdabench.suite.expansion import Variant, count_variants, expand_lists
 from fdabench.suite.labels import labels
@@ -32,13 +33,11 @@ from fdabench.validation.toml_text import KeyPath, format_path, format_toml, for
 
 MAX_CELLS = 100_000
 
-SettingsTable = dict[str, Any]
-
 
 class ValidatedTables(NamedTuple):
     """The variants that are valid, the errors of the others, and notes on how valid variants were interpreted."""
 
-    tables: list[SettingsTable]
+    tables: list[ParsedTable]
     errors: list[Issue]
     notes: list[str]
 
@@ -54,7 +53,7 @@ class CellGrid:
     notes: tuple[str, ...]
 
 
-def check_workloads(raw: Any, registry: Registry) -> ValidatedTables:
+def check_workloads(raw: object, registry: Registry) -> ValidatedTables:
     """Expand and validate the `workload` tables.
 
     Args:
@@ -65,12 +64,12 @@ def check_workloads(raw: Any, registry: Registry) -> ValidatedTables:
     return _check_all(raw, "workload", partial(_check_workload, registry))
 
 
-def check_strategies(raw: Any, registry: Registry) -> ValidatedTables:
+def check_strategies(raw: object, registry: Registry) -> ValidatedTables:
     """Expand and validate the `strategy` tables; arguments as in `check_workloads`."""
     return _check_all(raw, "strategy", partial(_check_strategy, registry))
 
 
-def check_excludes(raw: Any) -> ValidatedTables:
+def check_excludes(raw: object) -> ValidatedTables:
     """Expand and validate the `exclude` tables; argument as in `check_workloads`."""
     return _check_all(raw, "exclude", _check_exclude)
 
@@ -100,7 +99,7 @@ def _check_workload(registry: Registry, variant: Variant, place: KeyPath, valida
         validated.tables.append(table)
 
 
-def _misfits(registry: Registry, table: SettingsTable, place: Callable[[str], KeyPath]) -> list[Issue]:
+def _misfits(registry: Registry, table: ParsedTable, place: Callable[[str], KeyPath]) -> list[Issue]:
     """The conflicts between values of a workload, such as more workers than training samples.
 
     It runs before single values are validated, so each value may have the wrong type.
@@ -166,7 +165,7 @@ def _keys_of_strategies(registry: Registry) -> Keys:
     return {name: strategy_table(name, registry).model_fields for name in registry.strategies}
 
 
-def _preset_notes(registry: Registry, table: SettingsTable) -> list[str]:
+def _preset_notes(registry: Registry, table: ParsedTable) -> list[str]:
     """One note for each field whose component has several published presets and for which the table names none.
 
     The note names the preset that is used.
@@ -182,7 +181,7 @@ def _preset_notes(registry: Registry, table: SettingsTable) -> list[str]:
     return notes
 
 
-def _rule_notes(registry: Registry, table: SettingsTable) -> list[str]:
+def _rule_notes(registry: Registry, table: ParsedTable) -> list[str]:
     """A warning about the published rules for theta, if the table names one of them; otherwise no note."""
     fields = component_fields(registry.strategies[table["kind"]], registry)
     thresholds = [member.name for member in fields if member.has_tag(THRESHOLD_TAG)]
@@ -201,7 +200,7 @@ def _check_exclude(variant: Variant, place: KeyPath, validated: ValidatedTables)
 
 def _validate_variant(
     model: type[BaseModel], variant: Variant, validated: ValidatedTables, kinds: Callable[[], Keys] = dict
-) -> SettingsTable | None:
+) -> ParsedTable | None:
     """Validate a variant, and add its errors to `validated`.
 
     Args:
@@ -250,7 +249,7 @@ def expand_grid(
 
 
 def _check_labels(
-    workloads: Sequence[SettingsTable], strategies: Sequence[SettingsTable], strategy_labels: Sequence[str]
+    workloads: Sequence[ParsedTable], strategies: Sequence[ParsedTable], strategy_labels: Sequence[str]
 ) -> list[str]:
     """One note for each strategy that has its own optimizer, if some workloads differ only in their optimizer.
 
@@ -270,7 +269,7 @@ def _check_labels(
 
 def _distinguish_titles(cells: Sequence[Cell]) -> list[Cell]:
     """Set `detail` of cells that have the same title to the settings in which they differ."""
-    configs_by_title: dict[str, list[SettingsTable]] = {}
+    configs_by_title: dict[str, list[ParsedTable]] = {}
     for cell in cells:
         configs_by_title.setdefault(cell.title, []).append(flatten_keys(cell.config.to_dict()))
     keys = {title: varying_keys(configs) for title, configs in configs_by_title.items() if len(configs) > 1}
@@ -283,7 +282,7 @@ def _detail(cell: Cell, keys: Sequence[str]) -> str:
     return " ".join(str(values[key]) if key.endswith(".kind") else text for key, text in texts.items())
 
 
-def _reference(strategies: Sequence[SettingsTable], strategy_labels: Sequence[str], registry: Registry) -> str | None:
+def _reference(strategies: Sequence[ParsedTable], strategy_labels: Sequence[str], registry: Registry) -> str | None:
     """The label of the reference strategy.
 
     It is the first strategy that the suite marks with `reference = true`, or else the first whose description has
@@ -298,7 +297,7 @@ def _reference(strategies: Sequence[SettingsTable], strategy_labels: Sequence[st
     return next(iter(flagged + usual), None)
 
 
-def _config(suite: Suite, workload: SettingsTable, strategy: SettingsTable, seed: int) -> CellConfig:
+def _config(suite: Suite, workload: ParsedTable, strategy: ParsedTable, seed: int) -> CellConfig:
     """The configuration of one cell. The optimizer of the strategy, if it has one, replaces that of the workload."""
     own = {key: value for key, value in strategy.items() if key not in STRATEGY_OPTIONS}
     cadence = suite.eval.model_dump(

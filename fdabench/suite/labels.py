@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from fdabench.cell_config import ComponentConfig, Scalar, TableValue
+from fdabench.cell_config import ComponentConfig, FlatSettings, Scalar, SettingsTable
 from fdabench.registry.component_fields import component_fields
 from fdabench.registry.registry import Registry
 from fdabench.results.flatten_keys import flatten_keys
@@ -26,9 +26,6 @@ SYMBOLS = {
     "server.lr": "server lr",
     "optimizer.lr": "lr",
 }
-
-SettingsTable = Mapping[str, TableValue]
-Flat = dict[str, Scalar]
 
 
 def labels(strategies: Sequence[SettingsTable], registry: Registry) -> list[str]:
@@ -50,8 +47,8 @@ def labels(strategies: Sequence[SettingsTable], registry: Registry) -> list[str]
     flat = [_flatten(table) for table in strategies]
     families = [strategy_family(ComponentConfig.from_table(table), info) for table in strategies]
     names = [str(table.get("name") or "") for table in strategies]
-    of_family: dict[str, list[Flat]] = defaultdict(list)
-    of_name: dict[str, list[Flat]] = defaultdict(list)
+    of_family: dict[str, list[FlatSettings]] = defaultdict(list)
+    of_name: dict[str, list[FlatSettings]] = defaultdict(list)
     for name, family, values in zip(names, families, flat, strict=True):
         (of_name[name] if name else of_family[family]).append(values)
     texts = [
@@ -89,13 +86,15 @@ def _parts(table: SettingsTable, registry: Registry) -> _Parts:
     return _Parts(frozenset(key for key, is_default in kinds if not is_default), omitted)
 
 
-def _label(name: str, values: Flat, group: Sequence[Flat], info: FindInfo, parts: _Parts = _NO_PARTS) -> str:
+def _label(
+    name: str, values: FlatSettings, group: Sequence[FlatSettings], info: FindInfo, parts: _Parts = _NO_PARTS
+) -> str:
     possible = [key for key in values if key not in parts.omitted]
     varying = [key for key in possible if key in parts.shown or _varies(key, values, group)]
     return " ".join([name, *(_format_varying(key, values[key], info) for key in varying)])
 
 
-def _varies(key: str, values: Flat, group: Sequence[Flat]) -> bool:
+def _varies(key: str, values: FlatSettings, group: Sequence[FlatSettings]) -> bool:
     """Whether the value of `key` differs within the group.
 
     A key of an inner component, such as `server.lr`, is compared only with tables whose inner component has the same
@@ -126,5 +125,5 @@ def _format_varying(key: str, value: Scalar, info: FindInfo) -> str:
     return f"{SYMBOLS.get(key, key.split('.')[-1])}={text}"
 
 
-def _flatten(table: SettingsTable) -> Flat:
+def _flatten(table: SettingsTable) -> FlatSettings:
     return {key: value for key, value in flatten_keys(table).items() if key not in ("kind", "name", "reference")}

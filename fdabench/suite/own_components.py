@@ -22,13 +22,13 @@ from fdabench.models.fine_tuning import FineTuning, check_layers, fine_tuned
 from fdabench.models.lora import LoraConfig
 from fdabench.models.sources.base import open_model
 from fdabench.registry.registry import Registry
+from fdabench.shared_types import ParsedTable
 from fdabench.suite.component_tables import ComponentTable, TomlTable, make_component_table
 from fdabench.suite.expansion import Variant, expand_lists
 from fdabench.suite.validation_errors import format_validation_errors
 from fdabench.validation.messages import Issue, explain_value, format_issue, format_names
 from fdabench.validation.schema_walk import Keys
 
-Raw = dict[str, Any]
 PATH_KEYS = ("path", "test", "weights", "init")
 """Keys of the tables `dataset` and `model` that may be paths, relative to the folder of the suite file."""
 NO_KINDS: Keys = {}
@@ -76,7 +76,7 @@ TableOf = Callable[[str], type[ComponentTable]]
 class OwnComponents(NamedTuple):
     """The workloads of a suite with names in place of tables, the registry with what they name, and the faults."""
 
-    workloads: Any
+    workloads: object
     registry: Registry
     errors: list[Issue]
 
@@ -86,7 +86,7 @@ class _Named(NamedTuple):
     opened: OpenedData
 
 
-def resolve_paths(raw: Raw, folder: Path) -> None:
+def resolve_paths(raw: ParsedTable, folder: Path) -> None:
     """Make the paths in the tables `dataset` and `model` of a suite relative to the current folder, in place.
 
     Args:
@@ -102,13 +102,13 @@ def resolve_paths(raw: Raw, folder: Path) -> None:
                     table |= {path: _resolved(table[path], folder) for path in PATH_KEYS if path in table}
 
 
-def _resolved(value: Any, folder: Path) -> Any:
+def _resolved(value: object, folder: Path) -> object:
     if isinstance(value, list):
         return [_resolved(entry, folder) for entry in value]
     return (folder / value).as_posix() if isinstance(value, str) and value else value
 
 
-def add_own_components(workloads: Any, registry: Registry) -> OwnComponents:
+def add_own_components(workloads: object, registry: Registry) -> OwnComponents:
     """Read the data sets and models that workloads describe with a table.
 
     Args:
@@ -139,7 +139,7 @@ def add_own_components(workloads: Any, registry: Registry) -> OwnComponents:
     return OwnComponents(replaced, replace(registry, datasets=datasets, data_hashes=hashes, models=all_models), errors)
 
 
-def _replaced(workload: Any, i: int, key: str, name_of: Callable[[Variant], str]) -> Any:
+def _replaced(workload: object, i: int, key: str, name_of: Callable[[Variant], str]) -> object:
     """The workload with names in place of the tables of one key; each list in a table makes several names."""
     if not isinstance(workload, dict) or not _has_table(workload.get(key)):
         return workload
@@ -151,7 +151,7 @@ def _replaced(workload: Any, i: int, key: str, name_of: Callable[[Variant], str]
     return {**workload, key: names[0] if len(names) == 1 else names}
 
 
-def _lists_as_values(value: Any) -> Any:
+def _lists_as_values(value: object) -> object:
     """A copy in which lists of names are tuples, which `expand_lists` takes as one value.
 
     A list of lists still makes variants.
@@ -170,22 +170,22 @@ def _lists_as_values(value: Any) -> Any:
     }
 
 
-def _as_tuple(names: Any) -> Any:
+def _as_tuple(names: object) -> object:
     if isinstance(names, list) and any(isinstance(entry, list) for entry in names):
         return [_as_tuple(entry) for entry in names]
     return tuple(names) if isinstance(names, list) else names
 
 
-def _has_table(dataset: Any) -> bool:
+def _has_table(dataset: object) -> bool:
     return isinstance(dataset, dict) or (isinstance(dataset, list) and any(isinstance(item, dict) for item in dataset))
 
 
 def _values(
     variant: Variant,
-    kinds: Mapping[str, type[Any]],
+    kinds: Mapping[str, type],
     table_of: Callable[[str], type[ComponentTable]],
     errors: list[Issue],
-) -> dict[str, Any] | None:
+) -> ParsedTable | None:
     """The validated keys of a table with a kind; None if it is invalid, and then `errors` gets its faults."""
     place, table = variant.locations[()], variant.value
     kind = table.get("kind")
@@ -196,7 +196,7 @@ def _values(
     return _checked(variant, table_of(kind), errors)
 
 
-def _checked(variant: Variant, model: type[TomlTable], errors: list[Issue]) -> dict[str, Any] | None:
+def _checked(variant: Variant, model: type[TomlTable], errors: list[Issue]) -> ParsedTable | None:
     """The validated keys of a table; None if it is invalid, and then `errors` gets its faults."""
     table = variant.value
     try:
@@ -303,7 +303,7 @@ def built_in_table(registry: Registry) -> type[BuiltInModel]:
     return cast(type[BuiltInModel], create_model("BuiltInModel", __base__=BuiltInModel, __doc__=description, name=name))
 
 
-def fine_tuning_of(keys: Mapping[str, Any]) -> FineTuning:
+def fine_tuning_of(keys: ParsedTable) -> FineTuning:
     """Return the settings that validated keys give. Without `alpha` the adapters are not scaled: alpha = rank."""
     lora = keys.get("lora")
     adapters = (
@@ -315,7 +315,7 @@ def fine_tuning_of(keys: Mapping[str, Any]) -> FineTuning:
     return FineTuning(keys.get("init", ""), trainable, adapters, keys.get("base", "preinstalled"))
 
 
-def model_spec(value: Any, registry: Registry) -> tuple[str, ModelSpec]:
+def model_spec(value: object, registry: Registry) -> tuple[str, ModelSpec]:
     """The name and the specification of the model that the key `model` of a workload names or describes.
 
     Args:

@@ -18,6 +18,7 @@ from fdabench.registry.compatibility import incompatible_pairs
 from fdabench.registry.registry import Registry
 from fdabench.regular_files import read_regular
 from fdabench.results.suite_lock import LockedNetwork, SuiteLock
+from fdabench.shared_types import ParsedTable
 from fdabench.suite.cell import Cell
 from fdabench.suite.component_use import distinct_components, locked_components
 from fdabench.suite.gate_settings import gate_to_lock, unmatched_limits
@@ -29,8 +30,6 @@ from fdabench.suite.sizes import size_errors
 from fdabench.suite.validation_errors import format_validation_errors
 from fdabench.validation.messages import Issue, format_issue, line_origins
 from fdabench.validation.toml_text import KeyPath, format_value, key_lines
-
-Raw = dict[str, Any]
 
 _BRACKETS = re.compile(r"\[(\d+)\]")
 _STREAM_PATHS = re.compile(r"/dev/(stdin|fd/\d+)|/proc/self/fd/\d+")
@@ -148,7 +147,7 @@ def _beside(issues: Iterable[Issue], others: Iterable[Issue]) -> list[Issue]:
     return [issue for issue in issues if issue.path[:3] not in keys]
 
 
-def _check_top(raw: Raw) -> list[Issue]:
+def _check_top(raw: ParsedTable) -> list[Issue]:
     try:
         Suite.model_validate(raw)
     except ValidationError as error:
@@ -180,7 +179,7 @@ def list_plugin_files(path: Path) -> list[PluginReference]:
 class _File(NamedTuple):
     """A suite file, merged with the files that it extends."""
 
-    raw: Raw
+    raw: ParsedTable
     plugins: list[PluginReference]
     origins: dict[KeyPath, str]
     """The file and line of each key."""
@@ -229,7 +228,7 @@ def _content(path: Path) -> bytes:
     return path.read_bytes() if _STREAM_PATHS.fullmatch(path.as_posix()) else read_regular(path)
 
 
-def _merged(base: Raw, over: Raw) -> Raw:
+def _merged(base: ParsedTable, over: ParsedTable) -> ParsedTable:
     """A copy of `base` with the values of `over`. Tables are merged key by key; lists are replaced as a whole."""
     merged = {key: value for key, value in base.items() if _EXCLUSIVE_WITH.get(key) not in over}
     for key, value in over.items():
@@ -238,7 +237,7 @@ def _merged(base: Raw, over: Raw) -> Raw:
     return merged
 
 
-def _override(raw: Raw, override: str) -> list[KeyPath]:
+def _override(raw: ParsedTable, override: str) -> list[KeyPath]:
     """Apply one `--set` to the tables of a suite, in place.
 
     Examples are `eval.every_steps=50`, `workload.workers=[5]` (in every workload) and `strategy.2.theta=3`. A value
@@ -265,7 +264,7 @@ def _override(raw: Raw, override: str) -> list[KeyPath]:
     return _assign(raw, (), key.strip().split("."), value, override)
 
 
-def _assign(node: Any, above: KeyPath, keys: list[str], value: Any, override: str) -> list[KeyPath]:
+def _assign(node: Any, above: KeyPath, keys: list[str], value: object, override: str) -> list[KeyPath]:
     """Set a value below `node`.
 
     Args:

@@ -20,6 +20,7 @@ from fdabench.hyperparameters import NAME
 from fdabench.metrics import METRICS
 from fdabench.registry.registry import Registry
 from fdabench.results.suite_lock import FleetTable, TraceTable
+from fdabench.shared_types import ParsedTable
 from fdabench.suite.component_tables import (
     MAX_EPOCHS,
     MAX_STEPS,
@@ -36,10 +37,9 @@ from fdabench.suite.matching import CellFilter
 MAX_SEED = 2**53
 MAX_LIST_ENTRIES = 1000
 """Entries of a list whose length multiplies the rows of the tables of results, such as the targets; at most."""
-Count = Annotated[int, Field(ge=1, le=MAX_STEPS)]
+StepCount = Annotated[int, Field(ge=1, le=MAX_STEPS)]
 Positive = Annotated[float, Field(gt=0, le=MAX_EPOCHS)]
 Name = Annotated[str, Field(pattern=f"^{NAME}$")]
-Raw = dict[str, Any]
 
 
 def _check_target(target: float, so_far: ValidationInfo) -> float:
@@ -59,7 +59,7 @@ Target = Annotated[float, AfterValidator(_check_target)]
 class Budget(TomlTable):
     """The length of every run: local steps of each worker, or nominal epochs."""
 
-    steps: Count | None = None
+    steps: StepCount | None = None
     epochs: Positive | None = None
 
     @model_validator(mode="after")
@@ -87,17 +87,17 @@ class Eval(TomlTable):
       counted; with a server optimizer it is the global model of the last sync. It favors plain averaging.
     """
 
-    every_steps: Count | None = None
+    every_steps: StepCount | None = None
     every_epochs: Positive | None = None
     metric: MetricName = "accuracy"
     targets: Annotated[list[Target], Field(max_length=MAX_LIST_ENTRIES)] = []
     headline: Target | None = None
-    consecutive: Count = 1
+    consecutive: StepCount = 1
     comparison: Literal[">=", ">"] = ">="
     stop_at_last_target: bool = False
     model: Literal["virtual-mean", "synced", "paper"] = "virtual-mean"
     validation: Validation | None = None
-    samples: Count | None = None
+    samples: StepCount | None = None
     worst_decile: bool = False
 
     @model_validator(mode="after")
@@ -148,9 +148,9 @@ class Suite(TomlTable):
     accounting: Accounting = Accounting()
     network: Annotated[list[CustomNetwork], Field(max_length=MAX_LIST_ENTRIES)] = []
     fleet: Annotated[list[FleetTable], Field(max_length=MAX_LIST_ENTRIES)] = []
-    workload: Annotated[list[Raw], Field(min_length=1)]
-    strategy: Annotated[list[Raw], Field(min_length=1)]
-    exclude: list[Raw] = []
+    workload: Annotated[list[ParsedTable], Field(min_length=1)]
+    strategy: Annotated[list[ParsedTable], Field(min_length=1)]
+    exclude: list[ParsedTable] = []
     gate: GateSettings = GateSettings()
 
     @field_validator("fleet")
@@ -181,13 +181,13 @@ class Availability(TomlTable):
     """When clients are available: for a share of each period of so many rounds, each at a time of its own."""
 
     share: Annotated[float, Field(gt=0, le=1)]
-    period: Count
+    period: StepCount
 
 
 class Participation(TomlTable):
     """Clients that take turns: in each round `workers` of them train."""
 
-    clients: Count
+    clients: StepCount
     choose: Literal["uniform", "samples"] = "uniform"
     client_state: Literal["kept", "fresh"] = "kept"
     availability: Availability | None = None
@@ -197,7 +197,7 @@ class MessageLoss(TomlTable):
     """Messages into syncs that are lost, independently for each worker and local step."""
 
     probability: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
-    quorum: Count = 1
+    quorum: StepCount = 1
 
 
 class Speeds(TomlTable):
@@ -231,8 +231,8 @@ class Workload(TomlTable):
 
     dataset: str
     model: str
-    workers: Count
-    batch_size: Count
+    workers: StepCount
+    batch_size: StepCount
     optimizer: Any
     partition: Any = Field(default={"kind": "iid"}, validate_default=True)
     sampling: Literal["shuffle", "replacement"] = "shuffle"

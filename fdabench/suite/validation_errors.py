@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from fdabench.shared_types import ParsedTable
 from fdabench.suite.synonyms import suggest_replacement
 from fdabench.validation.messages import Issue, explain, explain_missing, explain_unknown, explain_value, format_names
 from fdabench.validation.schema_walk import Keys, Loc, kind_of, kinds_at, properties_beside
@@ -62,7 +63,7 @@ def _issue(
     return Issue(place, explain(detail))
 
 
-def _inside(raw: Any, path: KeyPath) -> Mapping[str, Any]:
+def _inside(raw: Any, path: KeyPath) -> ParsedTable:
     """The table at a path of `raw`; an empty table if there is none."""
     node = raw
     for step in path:

@@ -8,6 +8,8 @@ from pydantic import BaseModel
 
 Loc = tuple[int | str, ...]
 """The location of an error as pydantic returns it. It includes the kind of a component, which is no key of the file."""
+JsonSchema = dict[str, Any]
+"""A part of a JSON Schema, as pydantic makes it of a model."""
 Keys = Mapping[str, Collection[str]]
 """Kind of component -> the keys of its table."""
 
@@ -40,18 +42,18 @@ def kinds_at(loc: Loc, model: type[BaseModel]) -> Keys:
 
 
 @cache
-def _schema(model: type[BaseModel]) -> dict[str, object]:
+def _schema(model: type[BaseModel]) -> JsonSchema:
     return model.model_json_schema()
 
 
-def _node(loc: Loc, schema: object) -> object:
+def _node(loc: Loc, schema: JsonSchema) -> JsonSchema:
     node = schema
     for step in loc:
         node = _child(node, step, schema)
     return node
 
 
-def _child(node: Any, step: int | str, schema: Any) -> Any:
+def _child(node: JsonSchema, step: int | str, schema: JsonSchema) -> JsonSchema:
     node = _resolved(node, schema)
     if isinstance(step, int):
         return node.get("items", {})
@@ -65,20 +67,20 @@ def _child(node: Any, step: int | str, schema: Any) -> Any:
     return tables[0] if tables else node
 
 
-def _options(node: Any, schema: Any) -> list[Any]:
+def _options(node: JsonSchema, schema: JsonSchema) -> list[JsonSchema]:
     node = _resolved(node, schema)
     options = [_resolved(option, schema) for key in ("oneOf", "anyOf") for option in node.get(key, [])]
     # an optional component is a union of null and a union of kinds
     return [inner for option in options for inner in (_options(option, schema) or [option])]
 
 
-def _resolved(node: Any, schema: Any) -> Any:
+def _resolved(node: JsonSchema, schema: JsonSchema) -> JsonSchema:
     while "$ref" in node:
         node = schema["$defs"][node["$ref"].removeprefix("#/$defs/")]
     return node
 
 
-def kind_of(properties: Mapping[str, Any]) -> str:
+def kind_of(properties: JsonSchema) -> str:
     """Return the kind of the component whose table has these properties; empty if the table describes none."""
     kind: str = properties.get("kind", {}).get("const", "")
     return kind

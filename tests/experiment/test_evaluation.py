@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 import torch
 
-from fdabench.engine.sampling import Indices
 from fdabench.experiment.build import build_cell, validation_indices
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.experiment.train import TrainingResult
+from fdabench.partitions.base import Indices
 from fdabench.results.derive import derive_hits
 from fdabench.suite.cell import Cell
 from support.cells import load_dataset, train_cell

@@ -6,14 +6,14 @@ They read files only, and what cannot be read completes nothing.
 
 import ast
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import typer
 
 import fdabench
 from fdabench.cli.arguments.shipped_suites import parse_suite, shipped_suites
+from fdabench.shared_types import ParsedTable
 
 LOCK = "suite.lock.toml"
 """The file by which a results folder is known."""
@@ -122,7 +122,7 @@ def _entries(folder: Path) -> list[Path]:
         return []
 
 
-def _read_toml(path: Path) -> Mapping[str, Any]:
+def _read_toml(path: Path) -> ParsedTable:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError):
@@ -154,7 +154,7 @@ def _kinds_in_suite(suite: str) -> list[str]:
     ]
 
 
-def _tables(value: object) -> list[Mapping[str, Any]]:
+def _tables(value: object) -> list[ParsedTable]:
     return [table for table in value if isinstance(table, dict)] if isinstance(value, list) else []
 
 

@@ -132,7 +132,7 @@ Processes = Annotated[
         help="Processes that share the workers of a cell, with --engine distributed.  [default: those of torchrun]",
     ),
 ]
-Reduction = Annotated[
+ReductionOption = Annotated[
     str,
     typer.Option(
         "--reduction",
@@ -199,7 +199,7 @@ def run(
     executor: Executor = "processes",
     ray_address: RayAddress = None,
     processes: Processes = None,
-    reduction: Reduction = "ordered",
+    reduction: ReductionOption = "ordered",
     timeout: Timeout = "5m",
     network_interface: NetworkInterface = None,
     quiet: Quiet = False,

@@ -10,6 +10,7 @@ from fdabench.datasets.formats.image_folder import SUFFIXES as IMAGES
 from fdabench.datasets.formats.table import SUFFIXES as TABLES
 from fdabench.datasets.formats.table import read_table
 from fdabench.datasets.formats.torchvision_root import FILES
+from fdabench.shared_types import ParsedTable
 
 INPUTS = ("image", "img", "pixels", "input", "x")
 LABELS = ("label", "labels", "target", "class", "character", "y")
@@ -24,7 +25,7 @@ class Detected(NamedTuple):
         columns: the names and types of the columns; empty if the format has none.
     """
 
-    table: dict[str, Any]
+    table: ParsedTable
     columns: list[str]
 
 

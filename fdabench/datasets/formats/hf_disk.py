@@ -12,6 +12,7 @@ from fdabench.datasets.base import DatasetTensors
 from fdabench.datasets.formats.base import DataError, DataFault, first_line, missing_names
 from fdabench.datasets.formats.columns import column_array
 from fdabench.datasets.formats.samples import Normalization, Samples, make_tensors
+from fdabench.shared_types import ParsedTable
 
 STATE = "state.json"
 
@@ -141,7 +142,7 @@ def _is_name(name: object) -> bool:
     return isinstance(name, str) and name not in ("", ".", "..") and not set(name) & set("/\\\0")
 
 
-def _json(key: str, file: Path) -> dict[str, Any]:
+def _json(key: str, file: Path) -> ParsedTable:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:

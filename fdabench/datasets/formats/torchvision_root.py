@@ -5,7 +5,7 @@ CIFAR's files are pickles; torchvision compares their checksums with the publish
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -66,7 +66,7 @@ class TorchvisionRoot:
 
     def _samples(self, part: str) -> Samples:
         cls = getattr(import_torchvision("datasets"), self.name)
-        which: dict[str, Any] = {"split": part} if self.name in BY_SPLIT else {"train": part == "train"}
+        which: dict[str, object] = {"split": part} if self.name in BY_SPLIT else {"train": part == "train"}
         try:
             data = cls(self.path, download=False, **which)
         except Exception as error:  # a damaged file raises whatever its parser does

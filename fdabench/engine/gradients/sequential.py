@@ -11,7 +11,7 @@ from fdabench.engine.dropout_keys import dropout_layers
 from fdabench.engine.flatten import parameters, running_stats, unflatten
 from fdabench.engine.loss import correct_predictions, cross_entropy
 from fdabench.engine.precision import Precision, autocast, matmul_precision, plain_attention
-from fdabench.engine.sampling import Indices
+from fdabench.partitions.base import Indices
 
 
 class SequentialGradients:

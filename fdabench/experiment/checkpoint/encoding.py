@@ -50,7 +50,7 @@ _DTYPES: Mapping[str, torch.dtype] = {
 class Sink(Protocol):
     """A binary file that is written."""
 
-    def write(self, content: Any, /) -> object: ...
+    def write(self, content: bytes | memoryview, /) -> object: ...
 
 
 class Source(Protocol):
@@ -68,7 +68,7 @@ class StateCodec(NamedTuple):
     device: torch.device
     """The device of this process: tensors that were on an accelerator are moved there, the others stay on the CPU."""
 
-    def encode(self, value: Any) -> bytes:
+    def encode(self, value: object) -> bytes:
         """Encode a state.
 
         Raises:
@@ -157,7 +157,7 @@ def read(source: Source, size: int, device: torch.device) -> PlainState:
     return PlainState(header["tree"], tensors)
 
 
-def _about(x: Tensor, order: list[int]) -> dict[str, Any]:
+def _about(x: Tensor, order: list[int]) -> dict[str, object]:
     dtype = str(x.dtype).removeprefix("torch.")
     if dtype not in _DTYPES:
         raise NotSerializableError(f"a tensor of {dtype}")

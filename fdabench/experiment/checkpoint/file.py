@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
-from typing import IO, Any
+from typing import IO
 
 from fdabench.errors import ResultError
 from fdabench.experiment.checkpoint.encoding import FORMAT_VERSION, StateCodec, read, write
-from fdabench.experiment.checkpoint.serialize import NotSerializableError, from_plain, to_plain
+from fdabench.experiment.checkpoint.serialize import NotSerializableError, PlainState, from_plain, to_plain
 from fdabench.experiment.checkpoint.state import CheckpointState
 from fdabench.regular_files import open_regular
 from fdabench.results.files import atomic_write, remove
@@ -148,12 +148,12 @@ class _HashingWriter:
     def __init__(self, file: IO[bytes]) -> None:
         self._file, self.sha256 = file, hashlib.sha256()
 
-    def write(self, content: Any) -> None:
+    def write(self, content: bytes | memoryview) -> None:
         self.sha256.update(content)
         self._file.write(content)
 
 
-def _write(file: IO[bytes], packed: Any) -> None:
+def _write(file: IO[bytes], packed: PlainState) -> None:
     sink = _HashingWriter(file)
     write(sink, packed)
     file.write(sink.sha256.digest())

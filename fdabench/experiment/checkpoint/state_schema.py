@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from math import isfinite
-from typing import Any, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -20,7 +20,17 @@ from fdabench.engine.loop import TrainingState
 from fdabench.engine.workers import WorkerGroupState
 from fdabench.experiment.checkpoint.encoding import kinds_of
 from fdabench.experiment.checkpoint.state import CheckpointState
-from fdabench.experiment.checkpoint.validators import StateError, instance, integer, list_of, matrix, require
+from fdabench.experiment.checkpoint.validators import (
+    StateError,
+    UncheckedTable,
+    instance,
+    integer,
+    list_of,
+    matrix,
+    require,
+    state_error,
+    table,
+)
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.models.base import ModelSpec, Shape
 from fdabench.optimizers.base import LocalOptimizer
@@ -48,7 +58,7 @@ class Sizes(NamedTuple):
     """The first state of a linear codec; empty without one."""
     worker_state: tuple[str, ...]
     """The names of the rows that the strategy keeps for each worker."""
-    first_memory: Mapping[str, Any]
+    first_memory: Mapping[str, object]
     """The state of the local optimizer for one row, after a step."""
     clients: int
     """The number of clients that take turns; 0 if the same workers train in all rounds."""
@@ -112,17 +122,15 @@ def _rows_of(architecture: ModelSpec, shape: Shape, classes: int) -> tuple[Tenso
         return flatten(parameters(model)), flatten(list(running_stats(model).values()))
 
 
-def check(snapshot: Any, sizes: Sizes) -> None:
+def check(snapshot: object, sizes: Sizes) -> None:
     """Check that a state belongs to a cell with these sizes.
 
     Raises:
         StateError: it does not; the message names the first part that differs, and its value.
     """
-    instance("the state", snapshot, CheckpointState)
-    training = snapshot.training
-    instance("training", training, TrainingState)
-    workers = training.workers
-    instance("training.workers", workers, WorkerGroupState)
+    state = instance("the state", snapshot, CheckpointState)
+    training = instance("training", state.training, TrainingState)
+    workers = instance("training.workers", training.workers, WorkerGroupState)
     integer("training.step", training.step, 0, sizes.budget)
     matrix("training.workers.w_KD", workers.w_KD, (sizes.workers, sizes.parameters), sizes.dtype)
     matrix("training.workers.b_KB", workers.b_KB, (sizes.workers, sizes.statistics), sizes.dtype)
@@ -131,48 +139,43 @@ def check(snapshot: Any, sizes: Sizes) -> None:
     _sampler_states(workers.sampler_states, sizes)
     _clients(training.clients, sizes)
     _round(training.round, training.step, sizes)
-    _entries(snapshot.ledger, training.step)
-    _fields("recorder", snapshot.recorder, NOTES, training.step, sizes)
+    _entries(state.ledger, training.step)
+    _fields("recorder", state.recorder, NOTES, training.step, sizes)
 
 
-def _worker_state(value: Any, sizes: Sizes) -> None:
+def _worker_state(value: object, sizes: Sizes) -> None:
     path = "training.workers.worker_state"
-    require(isinstance(value, dict), path, value, "a table")
-    require(value.keys() == set(sizes.worker_state), path, list(value), f"the names {', '.join(sizes.worker_state)}")
-    for name, x_KD in value.items():
+    for name, x_KD in table(path, value, sizes.worker_state).items():
         matrix(f"{path}.{name}", x_KD, (sizes.workers, sizes.parameters), sizes.dtype)
 
 
-def _optimizer_states(value: Any, sizes: Sizes) -> None:
-    list_of("training.workers.optimizer_states", value, sizes.workers)
-    for worker, memory in enumerate(value):
+def _optimizer_states(value: object, sizes: Sizes) -> None:
+    for worker, memory in enumerate(list_of("training.workers.optimizer_states", value, sizes.workers)):
         _optimizer_state(f"training.workers.optimizer_states[{worker}]", memory, sizes)
 
 
-def _optimizer_state(path: str, memory: Any, sizes: Sizes) -> None:
-    require(isinstance(memory, dict), path, memory, "a table")
+def _optimizer_state(path: str, memory: object, sizes: Sizes) -> None:
     # the state of an optimizer is empty after a sync that resets it
-    if not sizes.built_in or not memory:
+    if not table(path, memory) or not sizes.built_in:
         return
-    first = sizes.first_memory
-    require(memory.keys() == first.keys(), path, list(memory), f"the names {', '.join(first)}")
-    for name, value in memory.items():
-        if isinstance(first[name], Tensor):
-            shape = (sizes.parameters,) if first[name].dim() else ()
-            matrix(f"{path}.{name}", value, shape, first[name].dtype)
+    stored = table(path, memory, sizes.first_memory)
+    for name, first in sizes.first_memory.items():
+        if isinstance(first, Tensor):
+            shape = (sizes.parameters,) if first.dim() else ()
+            matrix(f"{path}.{name}", stored[name], shape, first.dtype)
         else:
-            require(type(value) is type(first[name]), f"{path}.{name}", value, type(first[name]).__name__)
+            require(type(stored[name]) is type(first), f"{path}.{name}", stored[name], type(first).__name__)
 
 
-def _sampler_states(value: Any, sizes: Sizes) -> None:
-    list_of("training.workers.sampler_states", value, sizes.workers)
-    for worker, position in enumerate(value):
+def _sampler_states(value: object, sizes: Sizes) -> None:
+    for worker, position in enumerate(list_of("training.workers.sampler_states", value, sizes.workers)):
         _sampler_state(f"training.workers.sampler_states[{worker}]", position, sizes)
 
 
-def _sampler_state(path: str, position: Any, sizes: Sizes) -> None:
+def _sampler_state(path: str, position: object, sizes: Sizes) -> None:
     names = {"rng"} if sizes.draws == "replacement" else {"rest", "rng"}
-    require(isinstance(position, dict) and position.keys() == names, path, position, f"{sorted(names)}")
+    if not isinstance(position, dict) or position.keys() != names:
+        raise state_error(path, position, f"{sorted(names)}")
     if "rest" in names:
         rest = position["rest"]
         true = isinstance(rest, np.ndarray) and rest.dtype == np.int64 and rest.ndim == 1
@@ -184,16 +187,12 @@ def _sampler_state(path: str, position: Any, sizes: Sizes) -> None:
         raise StateError(f"{path}.rng is no state of a generator: {error!s:.80}") from error
 
 
-def _clients(value: Any, sizes: Sizes) -> None:
-    require(isinstance(value, dict), "training.clients", value, "a table")
-    for client, state in value.items():
+def _clients(value: object, sizes: Sizes) -> None:
+    for client, stored in table("training.clients", value).items():
         path = f"training.clients[{client!r:.20}]"
         require(type(client) is int and 0 <= client < sizes.clients, path, client, f"a client below {sizes.clients}")
-        instance(path, state, ClientState)
-        rows = state.worker_state
-        require(
-            isinstance(rows, dict) and rows.keys() == set(sizes.worker_state), f"{path}.worker_state", rows, "a table"
-        )
+        state = instance(path, stored, ClientState)
+        rows = table(f"{path}.worker_state", state.worker_state, sizes.worker_state)
         for name, x_D in rows.items():
             matrix(f"{path}.worker_state.{name}", x_D, (sizes.parameters,), sizes.dtype)
         parts = (state.optimizer_state, state.sampler_state)
@@ -208,8 +207,8 @@ def _clients(value: Any, sizes: Sizes) -> None:
             require(state.b_B is None, f"{path}.b_B", state.b_B, "nothing")
 
 
-def _round(value: Any, step: int, sizes: Sizes) -> None:
-    instance("training.round", value, Round)
+def _round(stored: object, step: int, sizes: Sizes) -> None:
+    value = instance("training.round", stored, Round)
     row = (sizes.parameters,)
     matrix("training.round.anchor_D", value.anchor_D, row, sizes.dtype)
     matrix("training.round.previous_anchor_D", value.previous_anchor_D, row, sizes.dtype)
@@ -229,23 +228,22 @@ def _round(value: Any, step: int, sizes: Sizes) -> None:
             _like(f"training.round.{name}", getattr(value, name), getattr(sizes.first_round, name))
 
 
-def _like(path: str, value: Any, first: Any) -> None:
+def _like(path: str, value: object, first: object) -> None:
     """Compare types and shapes with those of the first state, which do not change during training."""
     if isinstance(first, Tensor):
         matrix(path, value, tuple(first.shape), first.dtype)
         return
     require(type(value) is type(first), path, value, f"of the type {type(first).__name__}")
-    if isinstance(first, tuple):
+    if isinstance(first, tuple) and isinstance(value, tuple):
         require(len(value) == len(first), path, value, f"{len(first)} of them")
         for place, (element, first_element) in enumerate(zip(value, first, strict=True)):
             _like(f"{path}[{place}]", element, first_element)
 
 
-def _entries(value: Any, step: int) -> None:
-    list_of("ledger", value)
-    for place, entry in enumerate(value):
+def _entries(value: object, step: int) -> None:
+    for place, stored in enumerate(list_of("ledger", value)):
         path = f"ledger[{place}]"
-        instance(path, entry, LedgerEntry)
+        entry = instance(path, stored, LedgerEntry)
         require(entry.kind in CONVENTIONS["paper"], f"{path}.kind", entry.kind, "a kind of message that has a cost")
         integer(f"{path}.first_step", entry.first_step, 0, step)
         integer(f"{path}.last_step", entry.last_step, entry.first_step, step)
@@ -264,14 +262,13 @@ def _entries(value: Any, step: int) -> None:
 Rule = Callable[[str, object, int, Sizes], None]
 
 
-def _fields(path: str, value: Any, rules: Mapping[str, Rule], step: int, sizes: Sizes) -> None:
-    require(isinstance(value, dict), path, value, "a table")
-    require(value.keys() == rules.keys(), path, list(value), f"the names {', '.join(rules)}")
+def _fields(path: str, value: object, rules: Mapping[str, Rule], step: int, sizes: Sizes) -> None:
+    fields = table(path, value, rules)
     for name, rule in rules.items():
-        rule(f"{path}.{name}", value[name], step, sizes)
+        rule(f"{path}.{name}", fields[name], step, sizes)
 
 
-def _clock(path: str, value: Any, step: int, sizes: Sizes) -> None:
+def _clock(path: str, value: object, step: int, sizes: Sizes) -> None:
     require(type(value) is float and isfinite(value) and value >= 0, path, value, "seconds, at least 0")
 
 
@@ -283,26 +280,23 @@ def _trained(path: str, value: object, step: int, sizes: Sizes) -> None:
     matrix(path, value, (sizes.workers, 2), torch.float64)
 
 
-def _rows(path: str, value: Any, step: int, sizes: Sizes) -> None:
-    require(isinstance(value, str), path, value, "text")
+def _rows(path: str, value: object, step: int, sizes: Sizes) -> None:
     try:
-        tables = json.loads(value)
+        stored = json.loads(instance(path, value, str, "text"))
     except (ValueError, RecursionError) as error:
         raise StateError(f"{path} is not JSON: {error!s:.80}") from error
-    require(isinstance(tables, dict) and tables.keys() == ROWS.keys(), path, tables, f"the tables {', '.join(ROWS)}")
+    tables = table(path, stored, ROWS, f"the tables {', '.join(ROWS)}")
     for name, columns in ROWS.items():
-        list_of(f"{path}.{name}", tables[name])
         before = 0
-        for place, row in enumerate(tables[name]):
+        for place, stored_row in enumerate(list_of(f"{path}.{name}", tables[name])):
             at = f"{path}.{name}[{place}]"
+            row = instance(at, stored_row, dict, "a row")
             optional = {key: kind for key, kind in OPTIONAL_ROWS.get(name, {}).items() if key in row}
             _row(at, row, {**columns, **optional}, sizes)
-            integer(f"{at}.step", row["step"], before + 1, step)
-            before = row["step"]
+            before = integer(f"{at}.step", row["step"], before + 1, step)
 
 
-def _row(path: str, row: Any, columns: Mapping[str, str], sizes: Sizes) -> None:
-    require(isinstance(row, dict), path, row, "a row")
+def _row(path: str, row: UncheckedTable, columns: Mapping[str, str], sizes: Sizes) -> None:
     require(row.keys() == columns.keys(), path, list(row), f"the columns {', '.join(columns)}")
     for name, kind in columns.items():
         require(type(row[name]) in _PYTHON_OF[kind], f"{path}.{name}", row[name], f"of the type {kind}")
@@ -311,11 +305,11 @@ def _row(path: str, row: Any, columns: Mapping[str, str], sizes: Sizes) -> None:
 
 _PYTHON_OF: Mapping[str, Sequence[type]] = {"string": (str,), "int64": (int,), "double": (float, int), "bool": (bool,)}
 ROWS: Mapping[str, Mapping[str, str]] = {
-    table: {field.name: str(field.type) for field in schema}
-    for table, schema in (("evals", EVALS), ("rounds", ROUNDS), ("trace", TRACE))
+    name: {field.name: str(field.type) for field in schema}
+    for name, schema in (("evals", EVALS), ("rounds", ROUNDS), ("trace", TRACE))
 }
 OPTIONAL_ROWS: Mapping[str, Mapping[str, str]] = {
-    table: {field.name: str(field.type) for field in schema} for table, schema in OPTIONAL_COLUMNS.items()
+    name: {field.name: str(field.type) for field in schema} for name, schema in OPTIONAL_COLUMNS.items()
 }
 NOTES: Mapping[str, Rule] = {
     "rows": _rows,

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -11,6 +11,7 @@ from fdabench.accounting.costs import CONVENTIONS
 from fdabench.formatting import plural
 from fdabench.metrics import METRICS
 from fdabench.results.cell_record import SUCCESS_STATES
+from fdabench.shared_types import ParsedTable
 from fdabench.validation.messages import STRICT_TABLE, Issue, explain_value, table_issues
 from fdabench.validation.toml_text import format_toml, format_value
 
@@ -93,7 +94,7 @@ class CellTable(_Table):
     """A cell's configuration, which is the same for all its seeds."""
 
     cell: _Line
-    config: dict[str, Any]
+    config: ParsedTable
 
 
 class RunTable(_Table):
@@ -143,7 +144,7 @@ class BaselineFile(_Table):
     """`runs`, the number of runs. It is the last line of the file, so that a truncated file is detected."""
 
 
-def validate(raw: dict[str, Any]) -> tuple[BaselineFile | None, list[Issue]]:
+def validate(raw: ParsedTable) -> tuple[BaselineFile | None, list[Issue]]:
     """Validate a parsed baseline file.
 
     Returns:

@@ -11,7 +11,7 @@ from fdabench.component_info import ComponentInfo
 from fdabench.errors import WorkloadError
 from fdabench.models.base import ModelSpec, Shape
 from fdabench.models.dropout import Dropout
-from fdabench.task import Task
+from fdabench.shared_types import Task
 
 RANDOM_LAYERS = ("StochasticDepth", "DropPath", "DropBlock2d", "PatchDropout")
 """Layers of other libraries that draw random numbers in training from torch's global generator."""

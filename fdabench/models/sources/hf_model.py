@@ -15,7 +15,7 @@ from fdabench.component_info import ComponentInfo
 from fdabench.errors import WorkloadError
 from fdabench.models.base import Shape
 from fdabench.models.sources.base import fit_to_engines
-from fdabench.task import Task
+from fdabench.shared_types import Task
 from fdabench.torchvision_compat import import_torchvision
 
 HfTask = Literal["image-classification", "text-classification", "text-generation"]

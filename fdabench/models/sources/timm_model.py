@@ -9,7 +9,7 @@ from fdabench.component_info import ComponentInfo
 from fdabench.errors import WorkloadError, did_you_mean
 from fdabench.models.base import Shape
 from fdabench.models.sources.base import fit_to_engines, load_weights
-from fdabench.task import Task
+from fdabench.shared_types import Task
 from fdabench.torchvision_compat import import_torchvision
 
 

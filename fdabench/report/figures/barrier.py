@@ -15,7 +15,7 @@ from fdabench.accounting.fleets import Fleet, FleetTime, Links, fleet_time
 from fdabench.accounting.step_time import Lognormal
 from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.analysis.headline import labels_in_order
-from fdabench.report.figures.canvas import Key, legend, line_keys, marker, panel_title, panels
+from fdabench.report.figures.canvas import LegendEntry, legend, line_keys, marker, panel_title, panels
 from fdabench.report.figures.crossover import EDGE, RegionFill, bandwidth_axis, region_fills, region_patch
 from fdabench.report.figures.plot import FigureSpec, truncation_note
 from fdabench.report.tables.times import median_row, median_volume
@@ -106,7 +106,7 @@ def draw_jitter(data: ReportData) -> Figure | None:
         _map(panel, regions, fills)
         panel_title(panel, data, workload)
         panel.set_ylabel(f"jitter, sigma (to {group['target_name'].iloc[0]})")
-    keys: list[Key] = [(region_patch(fill), label) for label, fill in fills.items()]
+    keys: list[LegendEntry] = [(region_patch(fill), label) for label, fill in fills.items()]
     legend(figure, keys)
     return figure
 

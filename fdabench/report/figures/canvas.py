@@ -24,7 +24,7 @@ from fdabench.report.figures.wrapping import HEAD_LETTERS, TITLE_LETTERS, wrap_l
 from fdabench.style.contrast import readable_color
 from fdabench.style.plot_style import PlotStyle
 
-Key = tuple[Artist, str]
+LegendEntry = tuple[Artist, str]
 Limits = tuple[float, float]
 
 PlotArguments = dict[str, Any]
@@ -114,7 +114,7 @@ def panel_title(axes: Axes, data: ReportData, workload: tuple[str, str], note: s
     axes.set_title("\n".join(lines))
 
 
-def legend(figure: Figure, keys: Sequence[Key]) -> None:
+def legend(figure: Figure, keys: Sequence[LegendEntry]) -> None:
     """Add a legend below the panels, with as many columns as fit. A legend with many rows makes the figure higher."""
     handles, names = zip(*keys, strict=True)
     letters = int(figure.get_figwidth() * LETTERS_PER_INCH)
@@ -128,7 +128,7 @@ def legend(figure: Figure, keys: Sequence[Key]) -> None:
         text.set_label(name)
 
 
-def line_keys(styles: Mapping[str, PlotStyle]) -> list[Key]:
+def line_keys(styles: Mapping[str, PlotStyle]) -> list[LegendEntry]:
     """Legend entries with lines and markers, by label."""
     return [
         (Line2D([], [], color=style.color, linestyle=style.dashes, **marker(style)), label)
@@ -136,7 +136,7 @@ def line_keys(styles: Mapping[str, PlotStyle]) -> list[Key]:
     ]
 
 
-def marker_keys(styles: Mapping[str, PlotStyle]) -> list[Key]:
+def marker_keys(styles: Mapping[str, PlotStyle]) -> list[LegendEntry]:
     """Legend entries with markers, by label."""
     return [(Line2D([], [], linestyle="", **marker(style)), label) for label, style in limit_legend(styles).items()]
 

@@ -16,7 +16,7 @@ from scipy import ndimage
 from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.analysis.headline import labels_in_order
 from fdabench.formatting import plural
-from fdabench.report.figures.canvas import SMALL, Key, PlotArguments, legend, panel_title, panels
+from fdabench.report.figures.canvas import SMALL, LegendEntry, PlotArguments, legend, panel_title, panels
 from fdabench.report.figures.plot import FigureSpec, truncation_note
 from fdabench.report.tables.times import median_volume, networks_of
 from fdabench.style.contrast import blend
@@ -55,7 +55,7 @@ def draw_crossover(data: ReportData) -> Figure | None:
     for panel, (pair, group), regions in zip(axes, drawn_groups, maps, strict=True):
         _panel(panel, data, group, {label: (region, fills[label]) for label, region in regions.items()})
         panel_title(panel, data, (str(pair[0]), str(pair[1])))
-    keys: list[Key] = [(region_patch(fill), label) for label, fill in fills.items()]
+    keys: list[LegendEntry] = [(region_patch(fill), label) for label, fill in fills.items()]
     if any(ties(group).any() for _, group in drawn_groups):
         tie = Patch(facecolor=_TIE_COLOR, edgecolor=EDGE, linestyle="--", linewidth=0.7)
         keys.append((tie, f"the second is within {100 * TIE:.0f} % of the fastest"))

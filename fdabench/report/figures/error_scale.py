@@ -10,6 +10,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from fdabench.accounting.arrays import Floats
 from fdabench.metrics import ACCURACY, Metric
 
 TICKS_APART = 0.09
@@ -22,7 +23,6 @@ _LEAD = 0.25
 _QUARTILE = 0.25
 _SMALLEST = 1e-12
 """Losses below are drawn as this one, because they have no logarithm."""
-Floats = npt.NDArray[np.float64]
 
 
 def metric_axis(axes: Axes, metric: Metric, values: npt.ArrayLike, targets: Sequence[float]) -> None:

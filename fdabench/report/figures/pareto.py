@@ -23,7 +23,7 @@ from fdabench.report.figures.canvas import (
     LETTERS_PER_INCH,
     MAX_PANELS,
     SMALL,
-    Key,
+    LegendEntry,
     Limits,
     byte_axis,
     faint_marker,
@@ -65,7 +65,7 @@ def draw_pareto(data: ReportData) -> Figure | None:
             fill(f"not drawn: {_unreached(excluded)}", int(figure.get_figwidth() * LETTERS_PER_INCH)),
             fontsize=8,
         )
-    frontier: Key = (Line2D([], [], color=GREY, linewidth=0.8, linestyle="--"), "not beaten in both")
+    frontier: LegendEntry = (Line2D([], [], color=GREY, linewidth=0.8, linestyle="--"), "not beaten in both")
     labels = labels_in_order(pd.concat([_drawable(group) for _, group in of_workload]))
     keys = marker_keys({label: data.styles[label] for label in labels})
     legend(figure, [*keys, frontier] if with_line else keys)

@@ -20,7 +20,7 @@ from fdabench.published.results import PublishedSetting as Setting
 from fdabench.report.figures.canvas import (
     GREY,
     MAX_PANELS,
-    Key,
+    LegendEntry,
     byte_axis,
     faint_marker,
     legend,
@@ -129,7 +129,7 @@ def _extent(group: list[PointCloud], quantity: Quantity) -> Iterator[float]:
         yield from (cloud.facts[quantity].low, cloud.facts[quantity].high)
 
 
-def _keys() -> list[Key]:
+def _keys() -> list[LegendEntry]:
     """The legend entries for the three kinds of markers, in grey because they apply to every strategy."""
     return [
         (Line2D([], [], **faint_marker(PlotStyle("", GREY, "o", "-", "full"), 3.5)), "one cell"),

@@ -13,7 +13,7 @@ from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.report.figures.canvas import (
     GREY,
     MAX_PANELS,
-    Key,
+    LegendEntry,
     faint_marker,
     legend,
     line_keys,
@@ -56,7 +56,7 @@ def draw_round_length(data: ReportData) -> Figure | None:
         _panel(panel, data, rounds)
         panel_title(panel, data, workload)
     present = {label for rounds in drawn_panels.values() for label in rounds}
-    guides: list[Key] = [
+    guides: list[LegendEntry] = [
         (Line2D([], [], color=GREY, linestyle=dashes, linewidth=1), f"slope −{-slope}")
         for slope, dashes in PREDICTED.items()
     ]

@@ -20,7 +20,7 @@ def fleets_frame(data: ReportData) -> pd.DataFrame:
     The shares of computation, waiting and communication are means over the seeds.
     """
     ledgers = {str(cell): of_cell for cell, of_cell in data.ledger.groupby("cell_id")}
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, object]] = []
     for (suite, workload, label), of_cell in data.volumes.groupby([*WORKLOAD, "label"], sort=False):
         for name, fleet in data.fleets[str(suite)].items():
             convention = data.locks[str(suite)].convention

@@ -1,8 +1,10 @@
-"""What a model learns to predict. `datasets`, `models` and `registry` use it to check that both belong together."""
+"""Types that several packages use and that none of them owns."""
 
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
-Task = Literal["classification", "next-token"]
+ParsedTable: TypeAlias = dict[str, Any]
+"""A table as a TOML or JSON file has it; nothing in it has been validated."""
+Task: TypeAlias = Literal["classification", "next-token"]
 """`classification`: the class of each sample. Inputs are float32 [N, *shape], labels int64 [N], logits [N, classes].
 
 `next-token`: the token after each position of a sequence. Inputs and targets are int64 [N, T], `shape` is (T,),
