@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fdabench.cell_config import CellConfig, ParticipationConfig, ValidationConfig, canonical_json
-from fdabench.core.channel import Channel, LossyMessages, no_instrumentation
+from fdabench.core.channel import Channel, HasDriftFactors, LossyMessages, no_instrumentation
 from fdabench.core.counter_rng import UINT32_MASK
 from fdabench.core.ledger import Ledger
 from fdabench.core.schedule import LocalSteps, lognormal_speeds, parse_speeds, uniform_speeds
@@ -23,7 +23,7 @@ from fdabench.distributed.consistency import make_consistency_check
 from fdabench.distributed.process_group import SINGLE_PROCESS, ProcessGroup, split_evenly
 from fdabench.distributed.traffic_meter import TrafficMeter
 from fdabench.engine.arrays import LabeledData
-from fdabench.engine.clients import AvailabilityLaw, ClientDraw, Clients
+from fdabench.engine.clients import AvailabilityLaw, ClientDraw, Clients, steps_of_rows
 from fdabench.engine.flatten import flatten, running_stats
 from fdabench.engine.sampling import IndependentBatchSampler, Indices, RemappedSampler, Sampler, ShuffleSampler
 from fdabench.engine.workers import GradientFnFactory, TrainingConfig, WorkerGroup
@@ -82,15 +82,15 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, process_group: ProcessG
     model = init_model(cell.model, data.shape, data.classes, seeds["weights"]).to(device)
     shards = partition_data(cell, data)
     local = process_group.local_workers(config.workers)
-    clients = None
+    clients: Clients | None = None
+    factors: HasDriftFactors | None
     if config.participation is None:
-        noise = [_noise(cell, k) for k in local]
         examples, samplers = _local_data(data, shards, make_samplers(cell, shards), local)
+        factors = steps = local_steps(config)
+        group = WorkerGroup(model, samplers, [_noise(cell, k) for k in local], steps and steps.rows(local))
     else:
-        clients = make_clients(cell, config.participation, shards, model, process_group)
-        first = [clients.first_row(client, 0) for client in clients.present(0)]
-        noise, samplers = [row.noise for row in first], [row.sampler for row in first]
-        examples = LabeledData(data.train_x, data.train_y)
+        factors = clients = make_clients(cell, config.participation, shards, model, process_group)
+        examples, group = LabeledData(data.train_x, data.train_y), _first_group(clients, model)
     ledger = Ledger()
     consistency_check = make_consistency_check(config.strategy.kind, ledger, process_group)
     ranks = process_group.size
@@ -99,7 +99,6 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, process_group: ProcessG
     averaging = process_group.make_collective(weight_N)
     codec_seed = derive_seed("codec", {"noise": seeds["noise"]}) & UINT32_MASK
     loss = message_loss(config, weight_N)
-    slow = local_steps(config)
     channel = Channel(
         averaging,
         ledger,
@@ -107,7 +106,7 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, process_group: ProcessG
         wire or no_instrumentation,
         codec_seed,
         loss,
-        slow if config.averaging == "steps" else None,
+        factors if config.averaging == "steps" else None,
         config.workers / config.clients,
     )
     return CellSetup(
@@ -115,7 +114,7 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, process_group: ProcessG
         examples,
         *_evaluation_data(config, data),
         shards,
-        WorkerGroup(model, samplers, noise, None if slow is None else slow.rows(local)),
+        group,
         cell.strategy,
         channel,
         cell.budget_steps,
@@ -125,6 +124,12 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, process_group: ProcessG
         wire,
         clients,
     )
+
+
+def _first_group(clients: Clients, model: nn.Module) -> WorkerGroup:
+    """The clients of the first round that train in this process."""
+    rows = [clients.first_row(client, 0) for client in clients.present(0)]
+    return WorkerGroup(model, [row.sampler for row in rows], [row.noise for row in rows], steps_of_rows(rows))
 
 
 def _noise(cell: ResolvedCell, worker: int) -> int:
@@ -164,6 +169,7 @@ def make_clients(
         running if local else None,
         local_rows=process_group.local_workers(cell.config.workers),
         exchange=process_group.all_gather,
+        local_steps=local_steps(cell.config),
     )
 
 
@@ -362,8 +368,8 @@ def message_loss(config: CellConfig, weight_N: Tensor) -> LossyMessages | None:
 
 
 def local_steps(config: CellConfig) -> LocalSteps | None:
-    """Return the local steps of slow workers; None if all workers are equally fast."""
-    speeds, workers = config.speeds, config.workers
+    """Return the local steps of slow workers, or of all clients if they take turns; None if all are equally fast."""
+    speeds, workers = config.speeds, config.clients
     if speeds is None:
         return None
     if speeds.values is not None:

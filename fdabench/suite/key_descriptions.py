@@ -197,7 +197,7 @@ IN: Mapping[tuple[str, str], str] = {
     ("Doubling", "every_epochs"): "The same in nominal epochs.",
     ("LocalCondition", "theta"): "Synchronize when one worker's squared drift exceeds this: a number, or a table.",
     ("LocalCondition", "every"): "Local steps between two checks.",
-    ("Workload", "speeds"): "Slow workers: the share of ticks in which each makes a local step; others do not wait.",
+    ("Workload", "speeds"): "Slow workers or clients: the share of ticks in which each makes a step; nobody waits.",
     ("Availability", "share"): "The share of each period in which a client is available.",
     ("Availability", "period"): "Rounds, such as those of a day; each client is available at a time of its own.",
     ("TopK", "share"): "The share of the numbers that is sent: those with the largest magnitudes.",

@@ -260,11 +260,6 @@ class Workload(TomlTable):
                 'averaging = "steps" needs speeds: without slow workers all make equally many steps; add speeds, or '
                 'use averaging = "uniform"'
             )
-        if self.speeds is not None and self.participation is not None:
-            raise ValueError(
-                "speeds does not go with participation: speeds belong to the workers, whose clients change from round "
-                "to round; remove one of the two"
-            )
         return self
 
     @model_validator(mode="after")
