@@ -23,6 +23,7 @@ round the processes exchange what stays with its clients, so that each process h
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
@@ -81,6 +82,14 @@ class HasRows(Protocol):
         ...
 
 
+class HasRoundsUntil(Protocol):
+    """Says when clients are available."""
+
+    def rounds_until(self, index: int) -> npt.NDArray[np.float64]:
+        """Return after how many rounds each client is available, counted from round `index`, shape [N]; 0: it is."""
+        ...
+
+
 @dataclass(frozen=True)
 class AvailabilityLaw:
     """Each client is available for a share of each period, as a device is while it is charged at night.
@@ -107,6 +116,39 @@ class AvailabilityLaw:
         return np.where(place_N < self.share * self.period, 0.0, self.period - place_N)
 
 
+@dataclass(frozen=True, eq=False)
+class AvailabilityTrace:
+    """Each client is available in measured intervals, which repeat. Shape suffix: M = intervals.
+
+    Args:
+        client_M: the client of each interval, ascending; every client from 0 to the highest has at least one.
+        start_M: where each interval begins, in rounds, at least 0.
+        stop_M: where it ends, at most `period`; the end does not belong to it.
+        period: rounds after which the intervals repeat.
+        clients: in all. Client k has the intervals of client k modulo the number of clients of the trace.
+    """
+
+    client_M: npt.NDArray[np.int64]
+    start_M: npt.NDArray[np.float64]
+    stop_M: npt.NDArray[np.float64]
+    period: int
+    clients: int
+
+    @cached_property
+    def _first(self) -> Indices:
+        """The first interval of each client of the trace."""
+        return np.flatnonzero(np.diff(self.client_M, prepend=-1))
+
+    def rounds_until(self, index: int) -> npt.NDArray[np.float64]:
+        """As `HasRoundsUntil`: the time until the next interval of each client, or 0 within an interval."""
+        place = index % self.period
+        within_M = (self.start_M <= place) & (place < self.stop_M)
+        until_M = np.where(within_M, 0.0, (self.start_M - place) % self.period)
+        least = np.minimum.reduceat(until_M, self._first)
+        until_N: npt.NDArray[np.float64] = least[np.arange(self.clients) % len(least)]
+        return until_N
+
+
 @dataclass(frozen=True)
 class ClientDraw:
     """Draws the clients of each round without replacement, from those that are available.
@@ -125,7 +167,7 @@ class ClientDraw:
     per_round: int
     seed: int
     weights_N: npt.NDArray[np.float64] | None = None
-    availability: AvailabilityLaw | None = None
+    availability: HasRoundsUntil | None = None
 
     def participants(self, index: int) -> Indices:
         """Return the clients of round `index`, counted from 0, in ascending order, shape [K]."""

@@ -198,8 +198,12 @@ IN: Mapping[tuple[str, str], str] = {
     ("LocalCondition", "theta"): "Synchronize when one worker's squared drift exceeds this: a number, or a table.",
     ("LocalCondition", "every"): "Local steps between two checks.",
     ("Workload", "speeds"): "Slow workers or clients: the share of ticks in which each makes a step; nobody waits.",
+    ("Availability", "trace"): "A Parquet file with the columns client, start and stop, in rounds; instead of share.",
     ("Availability", "share"): "The share of each period in which a client is available.",
-    ("Availability", "period"): "Rounds, such as those of a day; each client is available at a time of its own.",
+    (
+        "Availability",
+        "period",
+    ): "Rounds, such as those of a day; the times at which a client is available repeat after them.",
     ("TopK", "share"): "The share of the numbers that is sent: those with the largest magnitudes.",
     ("RandK", "share"): "The share of the numbers that is sent: at random indices, the same for all workers.",
     ("Eval", "model"): "Which model is evaluated, by one rule for all methods: virtual-mean, synced or paper.",

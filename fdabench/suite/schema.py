@@ -178,10 +178,18 @@ class Suite(TomlTable):
 
 
 class Availability(TomlTable):
-    """When clients are available: for a share of each period of so many rounds, each at a time of its own."""
+    """When clients are available: for a share of each period of so many rounds, or in the intervals of a trace."""
 
-    share: Annotated[float, Field(gt=0, le=1)]
+    share: Annotated[float, Field(gt=0, le=1)] | None = None
     period: Count
+    trace: Annotated[str, Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.share is None) == (self.trace is None):
+            count = "neither is given" if self.share is None else "both are given"
+            raise ValueError(f"share or trace says when clients are available; {count}")
+        return self
 
 
 class Participation(TomlTable):
@@ -270,9 +278,10 @@ class Workload(TomlTable):
                 f"participation: {table.clients} clients, but workers = {self.workers} of them train in each round"
             )
         law = None if table is None else table.availability
-        if table is not None and law is not None and law.share * table.clients < self.workers:
+        share = None if law is None else law.share
+        if table is not None and share is not None and share * table.clients < self.workers:
             raise ValueError(
-                f"participation.availability: {law.share:g} of {table.clients} clients are available, and workers = "
+                f"participation.availability: {share:g} of {table.clients} clients are available, and workers = "
                 f"{self.workers} of them train in each round; take more clients, a higher share or fewer workers"
             )
         if table is not None and self.averaging == "samples":
