@@ -173,10 +173,15 @@ class EvalConfig(ConfigTable):
 
 
 class AvailabilityConfig(ConfigTable):
-    """Each client is available for a share of each period, whose length is given in rounds."""
+    """When clients are available, in periods whose length is given in rounds.
 
-    share: float
+    Either each client is available for a `share` of each period, or in the intervals of a `trace`, whose name ends in
+    a hash of them.
+    """
+
+    share: float | None = None
     period: int
+    trace: str | None = None
 
 
 class ParticipationConfig(ConfigTable):

@@ -6,7 +6,7 @@ A `Channel` wraps a `Collective` and records each message in a `Ledger`. The eng
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -15,7 +15,6 @@ from fdabench.core.codec import Codec, reply_cost
 from fdabench.core.collective import Collective
 from fdabench.core.counter_rng import derive_key
 from fdabench.core.ledger import ALL_REDUCE, Ledger, Operation
-from fdabench.core.schedule import LocalSteps
 from fdabench.core.seeds import derive_seed, numpy_generator
 
 
@@ -75,6 +74,19 @@ class LossyMessages:
         return arrived_N / kept_N.sum()
 
 
+class HasDriftFactors(Protocol):
+    """The factors of normalized averaging; `core.schedule.LocalSteps` has this method."""
+
+    def drift_factors(self, start: int, stop: int) -> Tensor | None:
+        """Return what the drifts of all workers are multiplied by, shape [N]; None if they stay as they are.
+
+        Args:
+            start: local steps before the round.
+            stop: local steps at its end.
+        """
+        ...
+
+
 class PackedMean(NamedTuple):
     """The result of `Channel.packed_mean`."""
 
@@ -103,8 +115,8 @@ class Channel:
     """What the random bits of codecs are drawn with, below 2^32; the same in every process."""
     loss: LossyMessages | None = None
     """Which messages are lost; None: all arrive. Lost messages are recorded, because they were sent."""
-    normalization: LocalSteps | None = None
-    """The local steps of all workers, by which `normalize` scales drifts; None: it leaves them as they are."""
+    normalization: HasDriftFactors | None = None
+    """What `normalize` multiplies drifts by; None: it leaves them as they are."""
     client_share: float = 1.0
     """The workers of a round divided by all clients: 1 unless the workers are drawn from more clients."""
 

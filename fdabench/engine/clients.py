@@ -10,6 +10,9 @@ What stays with a client that is not drawn is `client_state`:
 - "fresh": none of these. A client begins each round as if it were its first, as stateless devices do. Memory then
   grows with K, not with N.
 
+The speed of a slow client belongs to the client as well. Its ticks are those of the run: a client of speed s makes a
+step in tick t if floor((t + 1) s) > floor(t s), in whichever round that is.
+
 What a method keeps for each worker, such as control variates and residuals, always stays with the client: it is part of
 the method. With K = N and "kept" the result is that of N workers, to the last bit.
 
@@ -20,6 +23,7 @@ round the processes exchange what stays with its clients, so that each process h
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain
 from typing import NamedTuple, Protocol
 
@@ -28,6 +32,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from fdabench.core.schedule import LocalSteps
 from fdabench.core.seeds import derive_seed, numpy_generator
 from fdabench.engine.sampling import Sampler, SamplerState
 from fdabench.partitions.base import Indices
@@ -56,6 +61,14 @@ class WorkerRow(NamedTuple):
     optimizer_state: dict[str, object]
     b_B: Tensor | None
     """None: the row keeps its running statistics."""
+    speed: float | None = None
+    """The speed of the client, as in `LocalSteps`; None if all clients are equally fast."""
+
+
+def steps_of_rows(rows: Sequence[WorkerRow]) -> LocalSteps | None:
+    """Return the local steps of the clients of these rows; None if all clients are equally fast."""
+    speeds = tuple(row.speed for row in rows if row.speed is not None)
+    return LocalSteps(speeds) if speeds else None
 
 
 class HasRows(Protocol):
@@ -67,6 +80,14 @@ class HasRows(Protocol):
 
     def put_rows(self, group: int, rows: list[WorkerRow]) -> None:
         """Fill the rows of a group."""
+        ...
+
+
+class HasRoundsUntil(Protocol):
+    """Says when clients are available."""
+
+    def rounds_until(self, index: int) -> npt.NDArray[np.float64]:
+        """Return after how many rounds each client is available, counted from round `index`, shape [N]; 0: it is."""
         ...
 
 
@@ -96,6 +117,39 @@ class AvailabilityLaw:
         return np.where(place_N < self.share * self.period, 0.0, self.period - place_N)
 
 
+@dataclass(frozen=True, eq=False)
+class AvailabilityTrace:
+    """Each client is available in measured intervals, which repeat. Shape suffix: M = intervals.
+
+    Args:
+        client_M: the client of each interval, ascending; every client from 0 to the highest has at least one.
+        start_M: where each interval begins, in rounds, at least 0.
+        stop_M: where it ends, at most `period`; the end does not belong to it.
+        period: rounds after which the intervals repeat.
+        clients: in all. Client k has the intervals of client k modulo the number of clients of the trace.
+    """
+
+    client_M: npt.NDArray[np.int64]
+    start_M: npt.NDArray[np.float64]
+    stop_M: npt.NDArray[np.float64]
+    period: int
+    clients: int
+
+    @cached_property
+    def _first(self) -> Indices:
+        """The first interval of each client of the trace."""
+        return np.flatnonzero(np.diff(self.client_M, prepend=-1))
+
+    def rounds_until(self, index: int) -> npt.NDArray[np.float64]:
+        """As `HasRoundsUntil`: the time until the next interval of each client, or 0 within an interval."""
+        place = index % self.period
+        within_M = (self.start_M <= place) & (place < self.stop_M)
+        until_M = np.where(within_M, 0.0, (self.start_M - place) % self.period)
+        least = np.minimum.reduceat(until_M, self._first)
+        until_N: npt.NDArray[np.float64] = least[np.arange(self.clients) % len(least)]
+        return until_N
+
+
 @dataclass(frozen=True)
 class ClientDraw:
     """Draws the clients of each round without replacement, from those that are available.
@@ -114,7 +168,7 @@ class ClientDraw:
     per_round: int
     seed: int
     weights_N: npt.NDArray[np.float64] | None = None
-    availability: AvailabilityLaw | None = None
+    availability: HasRoundsUntil | None = None
 
     def participants(self, index: int) -> Indices:
         """Return the clients of round `index`, counted from 0, in ascending order, shape [K]."""
@@ -153,6 +207,8 @@ class Clients:
         absent: the states of clients that are not in the present round, of all processes.
         local_rows: the rows of this process among those of all processes; None: all of them.
         exchange: returns what every process has passed to it, in the order of the ranks.
+        local_steps: the local steps of all clients; None: all are equally fast.
+        index: of the present round.
     """
 
     draw: ClientDraw
@@ -163,6 +219,8 @@ class Clients:
     absent: dict[int, ClientState] = field(default_factory=dict)
     local_rows: range | None = None
     exchange: Callable[[list[ClientState]], Sequence[Sequence[ClientState]]] = no_exchange
+    local_steps: LocalSteps | None = None
+    index: int = 0
 
     def present(self, index: int) -> list[int]:
         """Return the clients of round `index` that train in this process, in the order of its rows."""
@@ -171,11 +229,18 @@ class Clients:
 
     def first_row(self, client: int, index: int) -> WorkerRow:
         """Return the row of a client that has not trained before, or that begins afresh, in round `index`."""
-        return WorkerRow(self.make_sampler(client, index), self.noise_of(client), {}, self.b_B)
+        speed = None if self.local_steps is None else self.local_steps.speeds[client]
+        return WorkerRow(self.make_sampler(client, index), self.noise_of(client), {}, self.b_B, speed)
+
+    def drift_factors(self, start: int, stop: int) -> Tensor | None:
+        """Return the factors of `LocalSteps.drift_factors` for the clients of the present round, of all processes."""
+        if self.local_steps is None:
+            return None
+        return self.local_steps.rows(self.draw.participants(self.index).tolist()).drift_factors(start, stop)
 
     def resume(self, workers: HasRows, group: int, index: int, absent: Mapping[int, ClientState]) -> None:
         """Fill the rows with the clients of round `index`, whose states a checkpoint then restores."""
-        self.absent = dict(absent)
+        self.absent, self.index = dict(absent), index
         workers.take_rows(group)
         workers.put_rows(group, [self.first_row(client, index) for client in self.present(index)])
 
@@ -193,6 +258,7 @@ class Clients:
         Returns:
             The same for the clients of the new round; zeros for a client that has not trained before.
         """
+        self.index = index
         leaving, coming = self.draw.participants(index - 1), self.draw.participants(index)
         if self.keep and np.array_equal(leaving, coming):
             return dict(worker_state)

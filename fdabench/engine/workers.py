@@ -17,7 +17,7 @@ from fdabench.core.codec import Layout
 from fdabench.core.row_sums import row_squared_norms
 from fdabench.core.schedule import LocalSteps
 from fdabench.engine.arrays import BatchMetrics, LabeledData, WorkerMatrix
-from fdabench.engine.clients import WorkerRow
+from fdabench.engine.clients import WorkerRow, steps_of_rows
 from fdabench.engine.dropout_keys import dropout_keys, dropout_layers, seed_tensor
 from fdabench.engine.flatten import flatten, kernel_mask, parameters, row_layout, running_stats
 from fdabench.engine.precision import Precision
@@ -323,11 +323,13 @@ class Workers:
     def take_rows(self, group: int) -> list[WorkerRow]:
         """Remove and return what the rows of a group hold apart from the model: see `engine.clients`."""
         span = self._slices[group]
-        rows = zip(self._samplers[span], self._groups[group].noise, self._optimized[span], strict=True)
+        local_steps, noise = self._groups[group].local_steps, self._groups[group].noise
+        speeds = [None] * len(noise) if local_steps is None else local_steps.speeds
+        rows = zip(self._samplers[span], noise, self._optimized[span], speeds, strict=True)
         b_KB = self.statistics(group).clone()
         return [
-            WorkerRow(sampler, noise, dict(self._optimizer.state.pop(row, {})), b_B)
-            for (sampler, noise, row), b_B in zip(rows, b_KB, strict=True)
+            WorkerRow(sampler, seed, dict(self._optimizer.state.pop(row, {})), b_B, speed)
+            for (sampler, seed, row, speed), b_B in zip(rows, b_KB, strict=True)
         ]
 
     @torch.no_grad()
@@ -335,7 +337,8 @@ class Workers:
         """Fill the rows of a group, which `take_rows` has emptied."""
         span = self._slices[group]
         samplers, noise = [row.sampler for row in rows], [row.noise for row in rows]
-        self._groups[group] = replace(self._groups[group], samplers=samplers, noise=noise)
+        local_steps = steps_of_rows(rows)
+        self._groups[group] = replace(self._groups[group], samplers=samplers, noise=noise, local_steps=local_steps)
         self._steps_some_rows = True
         self._samplers[span] = samplers
         self._seed_K[span] = seed_tensor(noise, self._seed_K.device)

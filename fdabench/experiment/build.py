@@ -9,13 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from fdabench.cell_config import CellConfig, ParticipationConfig, ValidationConfig, canonical_json
-from fdabench.core.channel import Channel, LossyMessages, no_instrumentation
+from fdabench.cell_config import CellConfig, ValidationConfig, canonical_json
+from fdabench.core.channel import Channel, HasDriftFactors, LossyMessages, no_instrumentation
 from fdabench.core.counter_rng import UINT32_MASK
 from fdabench.core.ledger import Ledger
-from fdabench.core.schedule import LocalSteps, lognormal_speeds, parse_speeds, uniform_speeds
 from fdabench.core.seeds import derive_seed, numpy_generator
 from fdabench.core.strategy import Strategy
 from fdabench.datasets.base import DatasetTensors
@@ -23,11 +22,11 @@ from fdabench.distributed.consistency import make_consistency_check
 from fdabench.distributed.process_group import SINGLE_PROCESS, ProcessGroup, split_evenly
 from fdabench.distributed.traffic_meter import TrafficMeter
 from fdabench.engine.arrays import LabeledData
-from fdabench.engine.clients import AvailabilityLaw, ClientDraw, Clients
-from fdabench.engine.flatten import flatten, running_stats
-from fdabench.engine.sampling import IndependentBatchSampler, RemappedSampler, Sampler, ShuffleSampler
+from fdabench.engine.clients import Clients
+from fdabench.engine.sampling import RemappedSampler, Sampler
 from fdabench.engine.workers import GradientFnFactory, TrainingConfig, WorkerGroup
 from fdabench.errors import PartitionError, WorkloadError
+from fdabench.experiment.build_clients import client_sampler, dropout_seed, first_group, local_steps, make_clients
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.models.base import init_model
 from fdabench.partitions.base import Indices, SplitsByOwner
@@ -82,15 +81,15 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, process_group: ProcessG
     model = init_model(cell.model, data.shape, data.classes, seeds["weights"]).to(device)
     shards = partition_data(cell, data)
     local = process_group.local_workers(config.workers)
-    clients = None
+    clients: Clients | None = None
+    factors: HasDriftFactors | None
     if config.participation is None:
-        noise = [_noise(cell, k) for k in local]
         examples, samplers = _local_data(data, shards, make_samplers(cell, shards), local)
+        factors = steps = local_steps(config)
+        group = WorkerGroup(model, samplers, [dropout_seed(cell, k) for k in local], steps and steps.rows(local))
     else:
-        clients = make_clients(cell, config.participation, shards, model, process_group)
-        first = [clients.first_row(client, 0) for client in clients.present(0)]
-        noise, samplers = [row.noise for row in first], [row.sampler for row in first]
-        examples = LabeledData(data.train_x, data.train_y)
+        factors = clients = make_clients(cell, config.participation, shards, model, process_group)
+        examples, group = LabeledData(data.train_x, data.train_y), first_group(clients, model)
     ledger = Ledger()
     consistency_check = make_consistency_check(config.strategy.kind, ledger, process_group)
     ranks = process_group.size
@@ -99,7 +98,6 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, process_group: ProcessG
     averaging = process_group.make_collective(weight_N)
     codec_seed = derive_seed("codec", {"noise": seeds["noise"]}) & UINT32_MASK
     loss = message_loss(config, weight_N)
-    slow = local_steps(config)
     channel = Channel(
         averaging,
         ledger,
@@ -107,7 +105,7 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, process_group: ProcessG
         wire or no_instrumentation,
         codec_seed,
         loss,
-        slow if config.averaging == "steps" else None,
+        factors if config.averaging == "steps" else None,
         config.workers / config.clients,
     )
     return CellSetup(
@@ -115,7 +113,7 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, process_group: ProcessG
         examples,
         *_evaluation_data(config, data),
         shards,
-        WorkerGroup(model, samplers, noise, None if slow is None else slow.rows(local)),
+        group,
         cell.strategy,
         channel,
         cell.budget_steps,
@@ -124,46 +122,6 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, process_group: ProcessG
         process_group,
         wire,
         clients,
-    )
-
-
-def _noise(cell: ResolvedCell, worker: int) -> int:
-    """The seed of the dropout masks of a worker or client."""
-    return derive_seed("worker", {"noise": cell.seeds["noise"], "worker": worker})
-
-
-def make_clients(
-    cell: ResolvedCell,
-    participation: ParticipationConfig,
-    shards: Sequence[Indices],
-    model: nn.Module,
-    process_group: ProcessGroup = SINGLE_PROCESS,
-) -> Clients:
-    """Return the clients of a cell, of which `workers` train in each round."""
-    keep = participation.client_state == "kept"
-    sizes_N = np.array([len(shard) for shard in shards], dtype=np.float64)
-    seed, law = cell.seeds["batches"], participation.availability
-    draw = ClientDraw(
-        participation.clients,
-        cell.config.workers,
-        seed,
-        sizes_N if participation.choose == "samples" else None,
-        None if law is None else AvailabilityLaw.draw(law.share, law.period, participation.clients, seed),
-    )
-
-    def make_sampler(client: int, index: int) -> Sampler:
-        return _sampler(cell, shards[client], client, None if keep else index)
-
-    running = flatten(list(running_stats(model).values()))
-    local = cell.config.batchnorm_stats == "local" and running.numel() > 0
-    return Clients(
-        draw,
-        make_sampler,
-        lambda client: _noise(cell, client),
-        keep,
-        running if local else None,
-        local_rows=process_group.local_workers(cell.config.workers),
-        exchange=process_group.all_gather,
     )
 
 
@@ -329,17 +287,7 @@ def _evaluation_data(config: CellConfig, data: DatasetTensors) -> tuple[LabeledD
 
 def make_samplers(cell: ResolvedCell, shards: list[Indices]) -> list[Sampler]:
     """Return one sampler for each worker or client, each with its own generator."""
-    return [_sampler(cell, shard, worker, None) for worker, shard in enumerate(shards)]
-
-
-def _sampler(cell: ResolvedCell, shard: Indices, worker: int, index: int | None) -> Sampler:
-    """The sampler of a worker or client; with `index`, one that depends on the round as well."""
-    config = cell.config
-    axes = {"batches": cell.seeds["batches"], "worker": worker} | ({} if index is None else {"round": index})
-    rng = numpy_generator(derive_seed("worker", axes))
-    if config.sampling == "replacement":
-        return IndependentBatchSampler(shard, config.batch_size, rng)
-    return ShuffleSampler(shard, config.batch_size, config.last_batch, rng)
+    return [client_sampler(cell, shard, worker, None) for worker, shard in enumerate(shards)]
 
 
 def _local_data(
@@ -359,19 +307,6 @@ def message_loss(config: CellConfig, weight_N: Tensor) -> LossyMessages | None:
     """Return which messages are lost, given the averaging weights of all workers; None if all arrive."""
     lossy = config.message_loss
     return None if lossy is None else LossyMessages(lossy.probability, lossy.quorum, config.seed, weight_N)
-
-
-def local_steps(config: CellConfig) -> LocalSteps | None:
-    """Return the local steps of slow workers; None if all workers are equally fast."""
-    speeds, workers = config.speeds, config.workers
-    if speeds is None:
-        return None
-    if speeds.values is not None:
-        pattern = parse_speeds(speeds.values)
-        return LocalSteps(tuple(pattern[worker % len(pattern)] for worker in range(workers)))
-    if speeds.lowest is not None:
-        return LocalSteps(uniform_speeds(workers, speeds.lowest, config.seed))
-    return LocalSteps(lognormal_speeds(workers, speeds.sigma or 0.0, config.seed))
 
 
 def averaging_weights(config: CellConfig, shards: list[Indices]) -> Tensor:

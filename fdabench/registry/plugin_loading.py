@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fdabench.component_info import STRATEGY_ROLES, info_of
+from fdabench.datasets.availability import ClientIntervals
 from fdabench.datasets.base import DatasetSpec
 from fdabench.errors import PluginError
 from fdabench.models.base import ModelSpec
@@ -46,6 +47,8 @@ class PackedPlugins(NamedTuple):
     """The data sets that a suite describes with a table, by name."""
     own_models: Mapping[str, ModelSpec] = {}
     """The models that a suite describes with a table, by name."""
+    availability: Mapping[str, ClientIntervals] = {}
+    """The traces of availability that a suite names."""
 
     def unpack(self) -> Registry:
         """Load the plug-ins in this process.
@@ -55,7 +58,13 @@ class PackedPlugins(NamedTuple):
         """
         loaded = load_plugins(self.origins)
         datasets, models = {**loaded.datasets, **self.own_datasets}, {**loaded.models, **self.own_models}
-        return replace(loaded, data_hashes=self.data_hashes, datasets=datasets, models=models)
+        return replace(
+            loaded,
+            data_hashes=self.data_hashes,
+            datasets=datasets,
+            models=models,
+            availability=self.availability,
+        )
 
 
 def pack_plugins(registry: Registry) -> PackedPlugins:
@@ -63,7 +72,7 @@ def pack_plugins(registry: Registry) -> PackedPlugins:
     origins = tuple(plugin.origin for plugin in registry.plugins)
     datasets = {name: registry.datasets[name] for name in _from_tables("datasets", registry)}
     models = {name: registry.models[name] for name in _from_tables("models", registry)}
-    return PackedPlugins(origins, registry.data_hashes, datasets, models)
+    return PackedPlugins(origins, registry.data_hashes, datasets, models, registry.availability)
 
 
 def _from_tables(role: str, registry: Registry) -> list[str]:

@@ -14,6 +14,7 @@ from fdabench.core.strategy import Correction, ServerOptimizer, Strategy
 from fdabench.core.trigger import Trigger
 from fdabench.corrections import CORRECTIONS
 from fdabench.datasets import DATASETS
+from fdabench.datasets.availability import ClientIntervals
 from fdabench.datasets.base import DatasetSpec
 from fdabench.datasets.formats import FORMATS
 from fdabench.datasets.formats.base import DataFormat
@@ -81,6 +82,8 @@ class Registry:
     """Hashes of the data sets of plug-ins and of those that a suite describes with a table, by name.
 
     `execution.plugin_data` and `suite.own_components` add them when they have computed them."""
+    availability: Mapping[str, ClientIntervals] = field(default_factory=dict)
+    """The traces of availability that the workloads of a suite name, read by `suite.own_components`."""
     formats: Mapping[str, type[DataFormat]] = field(default_factory=lambda: FORMATS)
     """The formats of the tables `dataset` of workloads, by kind."""
     model_sources: Mapping[str, type[ModelSource]] = field(default_factory=lambda: SOURCES)

@@ -122,6 +122,7 @@ def _misfits(registry: Registry, table: ParsedTable, place: Callable[[str], KeyP
     if isinstance(clients, int) and clients > data.train_samples:
         message = f"{format_value(clients)} clients, but {name} has {data.train_samples} training samples"
         faults.append(Issue(place("participation"), message))
+    faults += [Issue(place("participation"), message) for message in _trace_faults(registry, participation, workers)]
     batch_size = table.get("batch_size")
     if isinstance(batch_size, int) and batch_size > data.train_samples:
         message = f"{format_value(batch_size)} samples, but {name} has {data.train_samples} training samples"
@@ -137,6 +138,27 @@ def _misfits(registry: Registry, table: ParsedTable, place: Callable[[str], KeyP
     if isinstance(label, int) and label >= data.classes:
         message = f"there is no label {label}: {name} has 0 to {data.classes - 1}"
         faults.append(Issue(place("partition"), message))
+    return faults
+
+
+def _trace_faults(registry: Registry, participation: object, workers: object) -> list[str]:
+    """Why the trace of availability of a workload does not fit its other values, each of which may have any type."""
+    availability = participation.get("availability") if isinstance(participation, dict) else None
+    if not isinstance(participation, dict) or not isinstance(availability, dict):
+        return []
+    trace, clients = registry.availability.get(str(availability.get("trace"))), participation.get("clients")
+    period, faults = availability.get("period"), []
+    if trace is None or not isinstance(period, int) or period < 1:
+        return []
+    if (last := trace.stop_M.max()) > period:
+        faults.append(f"availability.period: {period} rounds, but the trace ends in round {last:g}; use at least that")
+    elif isinstance(clients, int) and isinstance(workers, int):
+        available = trace.mean_available(clients, period)
+        if available < workers - 1e-9:  # its intervals may have rounding errors
+            faults.append(
+                f"availability.trace: on average {available:.3g} of {clients} clients are available, and workers = "
+                f"{workers} of them train in each round; take more clients or fewer workers"
+            )
     return faults
 
 

@@ -1,12 +1,14 @@
-"""Reads the data sets and models that a suite describes with a table, and adds them to its registry.
+"""Reads the data sets, models and traces of availability that a suite describes, and adds them to its registry.
 
 `suite.reader` calls `add_own_components` before it validates the workloads. A table `dataset = { kind = "npz", ... }`
 becomes the name of a data set, so the rest of the program sees a data set as any other. The configuration of a cell has
 the name; the hash of the content is part of the code hashes of the cell, so the cell is stale if the data have changed.
+
+The path of a trace becomes its stem and a hash of its intervals, so cells with other intervals are other cells.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self, cast
 
 from pydantic import Field, ValidationError, create_model, model_validator
 
+from fdabench.datasets.availability import ClientIntervals, read_intervals
 from fdabench.datasets.formats.base import DataError, DataFormat, OpenedData, open_data
 from fdabench.errors import WorkloadError
 from fdabench.hyperparameters import NAME
@@ -28,9 +31,12 @@ from fdabench.suite.expansion import Variant, expand_lists
 from fdabench.suite.validation_errors import format_validation_errors
 from fdabench.validation.messages import Issue, explain_value, format_issue, format_names
 from fdabench.validation.schema_walk import Keys
+from fdabench.validation.toml_text import KeyPath
 
 PATH_KEYS = ("path", "test", "weights", "init")
 """Keys of the tables `dataset` and `model` that may be paths, relative to the folder of the suite file."""
+TRACE_PATH = ("participation", "availability", "trace")
+"""The keys of a workload that lead to the path of a trace, which is relative to the same folder."""
 NO_KINDS: Keys = {}
 LIST_KEYS = ("trainable", "targets")
 """Keys of the table `model` whose value is a list; the list makes no variants."""
@@ -100,6 +106,8 @@ def resolve_paths(raw: ParsedTable, folder: Path) -> None:
             for table in value if isinstance(value, list) else [value]:
                 if isinstance(table, dict):
                     table |= {path: _resolved(table[path], folder) for path in PATH_KEYS if path in table}
+        if isinstance(workload, dict) and "participation" in workload:
+            workload |= _map_traces(workload, (), lambda path, place: _resolved(path, folder), TRACE_PATH)
 
 
 def _resolved(value: object, folder: Path) -> object:
@@ -119,7 +127,11 @@ def add_own_components(workloads: object, registry: Registry) -> OwnComponents:
         return OwnComponents(workloads, registry, [])
     data: dict[str, _Named] = {}
     models: dict[str, ModelSpec] = {}
+    traces: dict[str, ClientIntervals] = {}
     errors: list[Issue] = []
+
+    def name_trace(path: str, place: KeyPath) -> str:
+        return _name_trace(path, place, traces, errors)
 
     def name_data(variant: Variant) -> str:
         return _name_data(variant, registry, data, errors)
@@ -129,14 +141,45 @@ def add_own_components(workloads: object, registry: Registry) -> OwnComponents:
 
     replaced = [
         _replaced(_replaced(workload, i, "dataset", name_data), i, "model", name_model)
-        for i, workload in enumerate(workloads)
+        for i, workload in enumerate(_map_traces(workloads, ("workload",), name_trace, TRACE_PATH))
     ]
-    if not data and not models:
+    if not data and not models and not traces:
         return OwnComponents(replaced, registry, errors)
     datasets = {**registry.datasets, **{name: own.opened.spec for name, own in data.items()}}
     hashes = {**registry.data_hashes, **{name: own.opened.content for name, own in data.items()}}
     all_models = {**registry.models, **models}
-    return OwnComponents(replaced, replace(registry, datasets=datasets, data_hashes=hashes, models=all_models), errors)
+    extended = replace(registry, datasets=datasets, data_hashes=hashes, models=all_models, availability=traces)
+    return OwnComponents(replaced, extended, errors)
+
+
+def _map_traces(value: Any, place: KeyPath, of_path: Callable[[str, KeyPath], Any], keys: Sequence[str]) -> Any:
+    """A copy of a value in which `of_path` has replaced each path of a trace; lists may be at any level.
+
+    Args:
+        value: of any type; what is neither a table nor a list on the way to a path stays as it is.
+        place: the path of `value` in the file.
+        of_path: returns what replaces a path, given the path and its place in the file.
+        keys: that lead from `value` to the path.
+    """
+    if isinstance(value, list):
+        return [_map_traces(entry, (*place, i), of_path, keys) for i, entry in enumerate(value)]
+    if not keys:
+        return of_path(value, place) if isinstance(value, str) and value else value
+    if not isinstance(value, dict) or keys[0] not in value:
+        return value
+    return {**value, keys[0]: _map_traces(value[keys[0]], (*place, keys[0]), of_path, keys[1:])}
+
+
+def _name_trace(path: str, place: KeyPath, traces: dict[str, ClientIntervals], errors: list[Issue]) -> str:
+    """Read one trace and add it to `traces`, or its faults to `errors`; returns its name."""
+    try:
+        intervals = read_intervals(Path(path))
+    except WorkloadError as error:
+        errors += [Issue(place, fault) for fault in str(error).splitlines()]
+        return ""
+    name = f"{_as_name(Path(path).stem) or 'trace'}-{intervals.content[:12]}"
+    traces[name] = intervals
+    return name
 
 
 def _replaced(workload: object, i: int, key: str, name_of: Callable[[Variant], str]) -> object:
@@ -278,7 +321,12 @@ def _name_data(variant: Variant, registry: Registry, data_sets: dict[str, _Named
 def default_name(source: DataFormat) -> str:
     """The name of a data set whose table has no `alias`: `own-` and the stem of its path, such as `own-femnist`."""
     stem = getattr(source, "name", Path(source.path).stem)
-    return f"own-{re.sub(r'[^A-Za-z0-9._-]+', '-', stem).strip('-.') or 'data'}"[:64]
+    return f"own-{_as_name(stem) or 'data'}"[:64]
+
+
+def _as_name(stem: str) -> str:
+    """The stem of a file with only such letters as names have."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.")
 
 
 def dataset_table(kind: str, registry: Registry) -> type[ComponentTable]:

@@ -178,10 +178,18 @@ class Suite(TomlTable):
 
 
 class Availability(TomlTable):
-    """When clients are available: for a share of each period of so many rounds, each at a time of its own."""
+    """When clients are available: for a share of each period of so many rounds, or in the intervals of a trace."""
 
-    share: Annotated[float, Field(gt=0, le=1)]
+    share: Annotated[float, Field(gt=0, le=1)] | None = None
     period: StepCount
+    trace: Annotated[str, Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.share is None) == (self.trace is None):
+            count = "neither is given" if self.share is None else "both are given"
+            raise ValueError(f"share or trace says when clients are available; {count}")
+        return self
 
 
 class Participation(TomlTable):
@@ -260,11 +268,6 @@ class Workload(TomlTable):
                 'averaging = "steps" needs speeds: without slow workers all make equally many steps; add speeds, or '
                 'use averaging = "uniform"'
             )
-        if self.speeds is not None and self.participation is not None:
-            raise ValueError(
-                "speeds does not go with participation: speeds belong to the workers, whose clients change from round "
-                "to round; remove one of the two"
-            )
         return self
 
     @model_validator(mode="after")
@@ -275,9 +278,10 @@ class Workload(TomlTable):
                 f"participation: {table.clients} clients, but workers = {self.workers} of them train in each round"
             )
         law = None if table is None else table.availability
-        if table is not None and law is not None and law.share * table.clients < self.workers:
+        share = None if law is None else law.share
+        if table is not None and share is not None and share * table.clients < self.workers:
             raise ValueError(
-                f"participation.availability: {law.share:g} of {table.clients} clients are available, and workers = "
+                f"participation.availability: {share:g} of {table.clients} clients are available, and workers = "
                 f"{self.workers} of them train in each round; take more clients, a higher share or fewer workers"
             )
         if table is not None and self.averaging == "samples":

@@ -27,18 +27,27 @@ def run(folder: Path, out: str, *more: str) -> ResultsFolder:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("client_state", ["kept", "fresh"])
+@pytest.mark.parametrize(
+    ("client_state", "availability", "more", "strategies"),
+    [
+        ("kept", "share = 0.7", "", (FEDAVG, SCAFFOLD, TOPK)),
+        ("fresh", "share = 0.7", "", (FEDAVG, SCAFFOLD, TOPK)),
+        ("kept", 'trace = "day.parquet"', 'speeds = { values = "1 0.5 0.3" }\naveraging = "steps"', (FEDAVG, TOPK)),
+    ],
+)
 def test_clients_that_move_between_two_processes_have_the_bits_of_one_process(
-    client_state: str, tmp_path: Path
+    client_state: str, availability: str, more: str, strategies: tuple[str, ...], tmp_path: Path
 ) -> None:
-    said = f'clients = 8, client_state = "{client_state}", availability = {{ share = 0.7, period = 4 }}'
-    workload = f"participation = {{ {said} }}"
-    text = digits_suite([FEDAVG, SCAFFOLD, TOPK], steps=18, every_steps=6, workers=3, optimizer=ADAM, workload=workload)
+    said = f'clients = 8, client_state = "{client_state}", availability = {{ {availability}, period = 4 }}'
+    workload = f"participation = {{ {said} }}\n{more}"
+    day = pd.DataFrame({"client": [0, 1, 2, 2, 3], "start": [0, 1, 0, 3, 2], "stop": [3, 4, 2, 4, 4]})
+    day.to_parquet(tmp_path / "day.parquet")
+    text = digits_suite(strategies, steps=18, every_steps=6, workers=3, optimizer=ADAM, workload=workload)
     (tmp_path / "suite.toml").write_text(text, encoding="utf-8")
     alone = run(tmp_path, "alone")
     spread = run(tmp_path, "spread", "--engine", "distributed", "--processes", "2")
     cells = alone.read_lock().cell
-    assert len(cells) == 3
+    assert len(cells) == len(strategies)
     for cell in cells:
         for name in TABLES:
             expected, found = (store.read_cell_table(cell.id, name).to_pandas() for store in (alone, spread))

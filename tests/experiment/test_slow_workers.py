@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from fdabench.accounting.costs import total_bytes
 from fdabench.codecs.topk import TopK
-from fdabench.core.channel import Channel
+from fdabench.core.channel import Channel, HasDriftFactors
 from fdabench.core.collective import InProcessCollective
 from fdabench.core.ledger import Ledger
 from fdabench.core.schedule import LocalSteps, lognormal_speeds, parse_speeds, uniform_speeds
 from fdabench.core.strategy import StepContext
+from fdabench.engine.clients import ClientDraw, Clients
 from fdabench.engine.gradients.sequential import SequentialGradients
 from fdabench.engine.gradients.vectorized import VectorizedGradients
 from fdabench.engine.workers import GradientFnFactory, TrainingConfig, WorkerGroup, Workers
@@ -124,11 +125,13 @@ B_K1 = torch.tensor([[-1.0], [3.0]], dtype=torch.float64)
 PERIOD = 8
 
 
-def fixed_point(lr: float, speeds: tuple[float, float], normalized: bool, strategy: FedAvg) -> float:
+def fixed_point(
+    lr: float, speeds: tuple[float, float], normalization: HasDriftFactors | None, strategy: FedAvg
+) -> float:
     """Where FedAvg ends with slow workers, on f_k = a_k (w - b_k)^2 / 2."""
     slow = LocalSteps(speeds)
     collective = InProcessCollective(equal_shares(2, torch.float64))
-    channel = Channel(collective, Ledger(), normalization=slow if normalized else None)
+    channel = Channel(collective, Ledger(), normalization=normalization)
     w_KD = torch.zeros(2, 1, dtype=torch.float64)
     r = strategy.init(w_KD[0].clone())
     for t in range(int(60 / lr)):
@@ -157,10 +160,13 @@ def test_uniform_averaging_ends_at_the_optimum_of_another_objective_and_normaliz
         v_K1 = (1 - (1 - lr * A_K1) ** tau_K1) / (tau_K1 if normalized else 1)
         return float((v_K1 * B_K1).sum() / v_K1.sum())
 
+    slow = LocalSteps(speeds)
+    clients = Clients(ClientDraw(2, 2, 0), lambda k, _: sampler(k, 2), lambda k: k, True, None, local_steps=slow)
     for lr in (0.05, 0.02):
-        for normalized in (False, True):
-            found = fixed_point(lr, speeds, normalized, strategy)
-            assert found == pytest.approx(expected(lr, normalized), abs=1e-8)
+        # two workers, or two clients that both train in each round
+        for normalization in (None, slow, clients):
+            found = fixed_point(lr, speeds, normalization, strategy)
+            assert found == pytest.approx(expected(lr, normalization is not None), abs=1e-8)
     optimum = float((A_K1 * B_K1).sum() / A_K1.sum())
     other = float((tau_K1 * A_K1 * B_K1).sum() / (tau_K1 * A_K1).sum())
     assert expected(1e-7, False) == pytest.approx(other, abs=1e-4)
@@ -239,7 +245,6 @@ AVERAGE = '{ kind = "adam", lr = 1e-3, state_on_sync = "average" }'
         (FEDAVG, "speeds = { lowest = 0.5, sigma = 0.6 }", None, "lowest and sigma are given"),
         (FEDAVG, "speeds = {}", None, "none is given"),
         (FEDAVG, 'averaging = "steps"', None, 'averaging = "steps" needs speeds'),
-        (FEDAVG, f"{SLOW}\nparticipation = {{ clients = 9 }}", None, "speeds does not go with participation"),
         (FEDAVG, SLOW, AVERAGE, 'optimizer.state_on_sync = "average" needs a state of every worker'),
         (DDP, SLOW, None, "a slow worker has none in most of them; remove speeds"),
         (SCAFFOLD, SLOW, None, "its control variates are means over the steps of a round"),

@@ -14,7 +14,7 @@ from fdabench.suite.reader import read_suite
 from support.digits_results import make_lock
 
 ROOT = Path(__file__).parents[2]
-ROLES = [field.name for field in fields(BUILT_IN) if field.name not in ("plugins", "data_hashes")]
+ROLES = [field.name for field in fields(BUILT_IN) if field.name not in ("plugins", "data_hashes", "availability")]
 ENTRY = "@article{kamp2018,\n  title = {Efficient Decentralized Deep Learning}\n}"
 
 

@@ -62,9 +62,11 @@ def run_suite(path: Path, root: Path, overrides: Sequence[str] = ()) -> None:
     write_derived(load(root))
 
 
-def run_cell(cell: Cell, store: ResultsFolder, watcher: CellCallbacks | None = None) -> CellRecord:
+def run_cell(
+    cell: Cell, store: ResultsFolder, watcher: CellCallbacks | None = None, machine: ExecutionContext = CPU
+) -> CellRecord:
     """Run one cell into a results folder, as a process of `fdabench run` does; gives its record."""
-    (record,) = run_cells_batched([cell], store, CPU, watcher or CellCallbacks())
+    (record,) = run_cells_batched([cell], store, machine, watcher or CellCallbacks())
     return record
 
 
@@ -80,15 +82,15 @@ class Resumed(NamedTuple):
     resumed: dict[str, pd.DataFrame]
 
 
-def stop_and_resume(cell: Cell, folder: Path, steps: Sequence[int]) -> Resumed:
+def stop_and_resume(cell: Cell, folder: Path, steps: Sequence[int], machine: ExecutionContext = CPU) -> Resumed:
     """Run a cell without a stop, and again with a stop after each of these numbers of steps."""
     stores = ResultsFolder(folder / "whole"), ResultsFolder(folder / "broken")
-    run_cell(cell, stores[0])
+    run_cell(cell, stores[0], machine=machine)
     records = []
     for count in steps:
         left = iter([*repeat(False, count - 1), *repeat(True, 50)])
-        records.append(run_cell(cell, stores[1], CellCallbacks(should_stop=lambda left=left: next(left))))
-    records.append(run_cell(cell, stores[1]))
+        records.append(run_cell(cell, stores[1], CellCallbacks(should_stop=lambda left=left: next(left)), machine))
+    records.append(run_cell(cell, stores[1], machine=machine))
     return Resumed(records, *(_without_clocks(store, cell) for store in stores))
 
 

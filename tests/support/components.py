@@ -24,7 +24,7 @@ COLOR_MARKERS: Mapping[str, ColorMarker] = {
 def components_of(configs: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
     """The `components` of a lock with these cells, whose tables may lack keys and name kinds that are not built in."""
     used = {pair for config in configs for pair in _named(config)}
-    roles = [field.name for field in fields(BUILT_IN) if field.name not in ("plugins", "data_hashes")]
+    roles = [field.name for field in fields(BUILT_IN) if field.name not in ("plugins", "data_hashes", "availability")]
     found = {
         role: {name: BUILT_IN.info(role, name).as_table() for name in getattr(BUILT_IN, role) if (role, name) in used}
         for role in roles

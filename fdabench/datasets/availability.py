@@ -1,0 +1,129 @@
+"""Reads traces of availability: Parquet files that say when each client can take part in training."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet
+
+from fdabench.errors import WorkloadError, did_you_mean
+from fdabench.regular_files import read_regular
+
+COLUMNS: Mapping[str, str] = {
+    "client": "the index of the client, from 0",
+    "start": "the round in which the client becomes available",
+    "stop": "the round from which it is available no more",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class ClientIntervals:
+    """The intervals in which clients are available, sorted by client and start. Shape suffix: M = intervals.
+
+    Args:
+        client_M: the client of each interval, int64; every client from 0 to the highest has at least one.
+        start_M: where each interval begins, in rounds.
+        stop_M: where it ends; the end does not belong to it. Intervals of a client do not overlap.
+    """
+
+    client_M: npt.NDArray[np.int64]
+    start_M: npt.NDArray[np.float64]
+    stop_M: npt.NDArray[np.float64]
+
+    @property
+    def content(self) -> str:
+        """SHA-256 of the intervals, in hex digits. It depends neither on the order of rows nor on the compression."""
+        columns = (self.client_M.astype("<i8"), self.start_M.astype("<f8"), self.stop_M.astype("<f8"))
+        return hashlib.sha256(b"".join(column.tobytes() for column in columns)).hexdigest()
+
+    def mean_available(self, clients: int, period: int) -> float:
+        """Return how many clients are available on average.
+
+        Args:
+            clients: in all; client k has the intervals of client k modulo the number of clients of the trace.
+            period: rounds after which the intervals repeat.
+        """
+        length_N = np.bincount(self.client_M, self.stop_M - self.start_M)
+        times, rest = divmod(clients, len(length_N))
+        return float(times * length_N.sum() + length_N[:rest].sum()) / period
+
+
+def read_intervals(path: Path) -> ClientIntervals:
+    """Read a trace from a Parquet file with the columns `client`, `start` and `stop`, one interval a row.
+
+    Raises:
+        WorkloadError: the file cannot be read, lacks a column, or has a value that is not allowed. The message has a
+            line for each fault.
+    """
+    place = path.as_posix()
+    try:
+        table = pyarrow.parquet.ParquetFile(pa.BufferReader(read_regular(path))).read()
+        names = table.column_names
+    except OSError as error:
+        raise WorkloadError(f"{place}: cannot be read: {error.strerror or error}") from error
+    except (pa.ArrowException, ValueError) as error:
+        raise WorkloadError(f"{place}: no Parquet file that can be read: {str(error).splitlines()[0]:.120}") from error
+    if missing := [name for name in COLUMNS if name not in names]:
+        raise WorkloadError(
+            "\n".join(
+                f"{place}: the column {name}, {COLUMNS[name]}, is missing; the file has: {', '.join(names)}"
+                f"{did_you_mean(name, names)}"
+                for name in missing
+            )
+        )
+    if not table.num_rows:
+        raise WorkloadError(f"{place}: the trace has no rows")
+    client_M, start_M, stop_M = (_numbers(table, name) for name in COLUMNS)
+    faults = _client_faults(client_M) + _interval_faults(start_M, stop_M)
+    if not faults:
+        order = np.lexsort((start_M, client_M))
+        client_M, start_M, stop_M = client_M[order].astype(np.int64), start_M[order], stop_M[order]
+        faults = _overlaps(client_M, start_M, stop_M)
+    if faults:
+        raise WorkloadError("\n".join(f"{place}: {fault}" for fault in faults))
+    return ClientIntervals(client_M, start_M, stop_M)
+
+
+def _numbers(table: Any, name: str) -> npt.NDArray[np.float64]:
+    """A column as float64; NaN where it has no number."""
+    values = table.column(name).to_numpy()
+    return values.astype(np.float64) if values.dtype.kind in "iuf" else np.full(len(values), np.nan)
+
+
+def _client_faults(client_M: npt.NDArray[np.float64]) -> list[str]:
+    whole = np.unique(client_M[np.isfinite(client_M)])
+    if not np.isfinite(client_M).all() or not np.array_equal(whole, np.arange(len(whole))):
+        return ["client must be whole numbers 0, 1, ... without gaps"]
+    return []
+
+
+def _interval_faults(start_M: npt.NDArray[np.float64], stop_M: npt.NDArray[np.float64]) -> list[str]:
+    wrong_start_M = ~(np.isfinite(start_M) & (start_M >= 0))
+    wrong_stop_M = ~(np.isfinite(stop_M) & (wrong_start_M | (stop_M > start_M)))
+    faults = []
+    for name, values_M, wrong_M, rule in (
+        ("start", start_M, wrong_start_M, "must be a finite number, 0 or above"),
+        ("stop", stop_M, wrong_stop_M, "must be a finite number above start"),
+    ):
+        if wrong_M.any():
+            row = int(np.flatnonzero(wrong_M)[0])
+            faults.append(f"{name} of row {row} is {values_M[row]:g}; every value {rule}")
+    return faults
+
+
+def _overlaps(
+    client_M: npt.NDArray[np.int64], start_M: npt.NDArray[np.float64], stop_M: npt.NDArray[np.float64]
+) -> list[str]:
+    overlap_M = (client_M[1:] == client_M[:-1]) & (start_M[1:] < stop_M[:-1])
+    if not overlap_M.any():
+        return []
+    at = int(np.flatnonzero(overlap_M)[0])
+    return [
+        f"two intervals of client {client_M[at]} overlap: {start_M[at]:g} to {stop_M[at]:g} and "
+        f"{start_M[at + 1]:g} to {stop_M[at + 1]:g}; join them"
+    ]
