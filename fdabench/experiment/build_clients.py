@@ -21,10 +21,11 @@ from fdabench.engine.clients import (
     steps_of_rows,
 )
 from fdabench.engine.flatten import flatten, running_stats
-from fdabench.engine.sampling import IndependentBatchSampler, Indices, Sampler, ShuffleSampler
+from fdabench.engine.sampling import IndependentBatchSampler, Sampler, ShuffleSampler
 from fdabench.engine.workers import WorkerGroup
 from fdabench.errors import WorkloadError
 from fdabench.experiment.resolved_cell import ResolvedCell
+from fdabench.partitions.base import Indices
 
 
 def make_clients(

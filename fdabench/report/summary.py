@@ -4,7 +4,7 @@
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -20,6 +20,7 @@ from fdabench.formatting import (
     plural,
 )
 from fdabench.report.budgets import describe_budget
+from fdabench.report.directions import direction_texts
 from fdabench.report.ratios import format_times
 from fdabench.report.sentence import pair_words, runs_of, sentence_of
 from fdabench.results.load import Results
@@ -37,9 +38,11 @@ class Conclusion:
     Args:
         sentence: the conclusion in one sentence.
         title: the heading of the rows: the target, how it was chosen, and which cells are averaged.
-        costs: if costs cannot be compared, a row for each strategy with its best value and its total bytes.
+        costs: if costs cannot be compared, a row for each strategy with its best value, its total bytes, and the bytes
+            sent and received if they differ for a strategy.
         comparisons: a row for each strategy, the best first: its name, the runs that reached the target, bytes, the
-            ratio to the bytes of the best, the ratio of steps to the reference, and remarks.
+            ratio to the bytes of the best, the ratio of steps to the reference, the bytes sent and received if they
+            differ for a strategy, and remarks.
         notes: one line each.
     """
 
@@ -94,25 +97,34 @@ def conclude(data: ReportData, suite: str) -> Conclusion:
         easier = f"the {metric.hardest} target {metric.worse_side} it"
         notes.append(f"no strategy reached {target_text}; {headline.name} is {easier} that one reached")
     notes += [*_harder_targets(data, targets, metric.best((headline.target, headline.chosen))), *left_out]
-    return Conclusion(sentence_of(outcomes, order, metric), _title(data, suite), (), _rows(outcomes, order), notes)
+    directions = direction_texts(outcomes[outcomes["reached"]], order.labels)
+    rows = _rows(outcomes, order, directions)
+    return Conclusion(sentence_of(outcomes, order, metric), _title(data, suite, directions), (), rows, notes)
 
 
-def _title(data: ReportData, suite: str) -> str:
-    """The heading of the rows. Workloads and seeds are counted in the compared rows, not in the suite."""
+def _title(data: ReportData, suite: str, directions: Mapping[str, str]) -> str:
+    """The heading of the rows. Workloads and seeds are counted in the compared rows, not in the suite.
+
+    It says which bytes rank strategies if the rows show the bytes of each direction.
+    """
     outcomes, headline = data.at_suite_target, data.headlines[suite]
     reached = outcomes.groupby(WORKLOAD)["reached"].any()
     workloads, seeds = len(reached), outcomes["seed"].nunique()
     over = f"geometric means over {plural(workloads, 'workload')}, {plural(seeds, 'seed')}"
     scope = "" if reached.all() else f"; reached on {int(reached.sum())} of {plural(workloads, 'workload')}"
     interval = ", 95 % CI" if seeds > 1 else ", no interval from one seed"
-    convention = "" if data.conventions == "paper" else f"; {data.conventions} convention"
+    convention = "" if data.conventions == "paper" and not directions else f"; {data.conventions} convention"
+    ranking = ", which ranks by bytes sent + received" if directions else ""
     budget = describe_budget([data.configs[cell_id] for cell_id in outcomes["cell_id"]])
     how = f", {headline.reason}" if headline.target == headline.chosen else ""
-    return f"Bytes to {headline.name}{how} ({over}{interval}{scope}; {budget}{convention})"
+    return f"Bytes to {headline.name}{how} ({over}{interval}{scope}; {budget}{convention}{ranking})"
 
 
-def _rows(outcomes: pd.DataFrame, order: Order) -> list[SummaryRow]:
-    """One row for each strategy, the best first; each other strategy is compared with the best."""
+def _rows(outcomes: pd.DataFrame, order: Order, directions: Mapping[str, str]) -> list[SummaryRow]:
+    """One row for each strategy, the best first; each other strategy is compared with the best.
+
+    `directions` has the text of the bytes of each direction by label, or nothing, and then the rows have no such cell.
+    """
     best = outcomes[outcomes["label"] == order.labels[0]]
     rows: list[SummaryRow] = []
     for label in order.labels[:MAX_ROWS]:
@@ -123,9 +135,9 @@ def _rows(outcomes: pd.DataFrame, order: Order) -> list[SummaryRow]:
         remarks = [_group(order, label), pair_words(ratio, of_label, best) if compared else ""]
         hits = of_label[of_label["reached"]]
         size = format_bytes(geometric_mean(hits["bytes_total"])) if len(hits) else ""
-        rows.append(
-            (label, runs_of(of_label), size, words, _steps(outcomes, of_label), "; ".join(filter(None, remarks)))
-        )
+        apart = [directions[label]] if directions else []
+        steps = _steps(outcomes, of_label)
+        rows.append((label, runs_of(of_label), size, words, steps, *apart, "; ".join(filter(None, remarks))))
     return rows
 
 
@@ -167,10 +179,13 @@ def _best_title(data: ReportData) -> str:
 def _best(data: ReportData) -> list[SummaryRow]:
     """The best value and the total bytes of each strategy, for suites in which no cost can be compared."""
     finished = data.finished
+    directions = direction_texts(finished, data.labels)
     rows: list[SummaryRow] = []
     for label, runs in finished.groupby("label", sort=False):
         size = format_bytes(geometric_mean(runs["bytes_total"]))
-        rows.append((str(label), data.metric.format(float(runs["best_value"].mean())), size, plural(len(runs), "cell")))
+        apart = [directions[str(label)]] if directions else []
+        best = data.metric.format(float(runs["best_value"].mean()))
+        rows.append((str(label), best, size, *apart, plural(len(runs), "cell")))
     means = data.metric.score(finished.groupby("label")["best_value"].mean())
     rows.sort(key=lambda row: -means[row[0]])
     return rows

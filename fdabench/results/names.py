@@ -1,7 +1,8 @@
 """Returns the names of strategies and partitions that the terminal and reports show."""
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Mapping
 
 from fdabench.cell_config import ComponentConfig, Scalar, TableValue
 from fdabench.component_info import PART_ROLES, ComponentInfo
@@ -15,6 +16,12 @@ _DEFAULTS: Mapping[str, Mapping[str, Scalar]] = {
     "natural": {"workers": "group", "min_samples": 1},
 }
 """Default values of partitions, which a name omits."""
+
+_FINE_TUNED = re.compile(
+    r"(?P<name>.+)-(?P<how>init|part|lora(?P<rank>\d+))(?P<sent>-sent)?-(?P<digest>[0-9a-f]{8})", re.ASCII
+)
+"""The name of a fine-tuned model in the configuration of a cell."""
+_HOW = {"init": "from weights", "part": "partly trained"}
 
 
 def strategy_family(strategy: ComponentConfig, info: FindInfo) -> str:
@@ -41,6 +48,31 @@ def inner_info(kind: str, info: FindInfo) -> ComponentInfo:
     """Return the description of a component in a field of a strategy, such as a monitor or a server."""
     infos = (info(role, kind) for role in PART_ROLES)
     return next((info_of_part for info_of_part in infos if info_of_part != ComponentInfo()), ComponentInfo())
+
+
+def model_titles(names: Collection[str]) -> dict[str, str]:
+    """Return the title of each model. The hash of a fine-tuned model is left out if the others have different titles.
+
+    Args:
+        names: of all models of a suite, as in configurations of cells; `models.fine_tuning` makes those with a hash.
+
+    >>> model_titles(["mlp", "gpt-nano-lora4-0635949d"])
+    {'mlp': 'mlp', 'gpt-nano-lora4-0635949d': 'gpt-nano LoRA 4'}
+    >>> model_titles(["gpt-nano-init-a8377048", "gpt-nano-init-3f2a90c1"])["gpt-nano-init-3f2a90c1"]
+    'gpt-nano from weights 3f2a90c1'
+    """
+    parts = {name: _FINE_TUNED.fullmatch(name) for name in names}
+    titles = {name: _fine_tuned_title(found) if found else name for name, found in parts.items()}
+    counts = Counter(titles.values())
+    return {
+        name: f"{titles[name]} {found['digest']}" if found and counts[titles[name]] > 1 else titles[name]
+        for name, found in parts.items()
+    }
+
+
+def _fine_tuned_title(parts: re.Match[str]) -> str:
+    how = f"LoRA {parts['rank']}" if parts["rank"] else _HOW[parts["how"]]
+    return f"{parts['name']} {how}{' (base sent)' if parts['sent'] else ''}"
 
 
 def partition_name(table: Mapping[str, TableValue]) -> str:

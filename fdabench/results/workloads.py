@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fdabench.cell_config import FlatSettings, Scalar, SettingsTable, TableValue
 from fdabench.formatting import format_parameter
 from fdabench.results.flatten_keys import flatten_keys, varying_keys
-from fdabench.results.names import partition_name
+from fdabench.results.names import model_titles, partition_name
 from fdabench.results.suite_lock import LockedCell
 
 _NOT_OF_IT = ("strategy", "optimizer", "seed", "budget", "eval")
@@ -103,7 +103,8 @@ def _titles(flats: Sequence[FlatSettings]) -> list[tuple[str, str, str, str]]:
     """The head, the rest, the title without workers and the title without the partition, of each workload."""
     keys = [key for key in varying_keys(flats) if key not in _IN_BASE and not key.startswith("partition.")]
     texts = [{key: _format_setting(key, flat[key]) for key in keys if key in flat} for flat in flats]
-    titles = [_title(flat, more) for flat, more in zip(flats, texts, strict=True)]
+    models = model_titles({str(flat["model"]) for flat in flats})
+    titles = [_title(flat, models, more) for flat, more in zip(flats, texts, strict=True)]
     by_title: dict[str, list[int]] = {}
     for i, (head, rest, *_) in enumerate(titles):
         by_title.setdefault(f"{head}, {rest}", []).append(i)
@@ -111,14 +112,14 @@ def _titles(flats: Sequence[FlatSettings]) -> list[tuple[str, str, str, str]]:
         varying = varying_keys([flats[i] for i in group])
         for i in group if len(group) > 1 else ():
             exact = {key: f"{key}={flats[i][key]!r}" for key in varying if key in flats[i]}
-            titles[i] = _title(flats[i], texts[i] | exact)
+            titles[i] = _title(flats[i], models, texts[i] | exact)
     return titles
 
 
-def _title(flat: FlatSettings, more: Mapping[str, str]) -> tuple[str, str, str, str]:
-    """The parts of a title as in `_titles`; `more` has the text of each key that varies."""
+def _title(flat: FlatSettings, models: Mapping[str, str], more: Mapping[str, str]) -> tuple[str, str, str, str]:
+    """The parts of a title as in `_titles`; `models` has titles by name, `more` the text of each key that varies."""
     precision, statistics = flat.get("precision", "fp32"), flat.get("batchnorm_stats", "local")
-    model = f"{flat['model']}{'' if precision == 'fp32' else f' {precision}'}"
+    model = f"{models[str(flat['model'])]}{'' if precision == 'fp32' else f' {precision}'}"
     data = f"{flat['dataset']} {model}{'' if statistics == 'local' else ' (averaged statistics)'}"
     clients = f" of {flat['participation.clients']}" if "participation.clients" in flat else ""
     workers, batch = f"K={flat['workers']}{clients}", f"b={flat['batch_size']}"

@@ -21,14 +21,16 @@ def test_hand_made_numbers(hand_made: Results) -> None:
     base = math.sqrt(640 * 960)
     head = f"90 %: LinearFDA θ=1 needed {size:.0f} B (2 of 2 runs); Synchronous {base:.0f} B (2 of 2 runs): {ratio:.1f}"
     assert sentence.startswith(f"{head} times as many")
-    assert (
-        title == "Bytes to 90 %, the only target (geometric means over 1 workload, 2 seeds, 95 % CI; 8 steps for all)"
+    assert title == (
+        "Bytes to 90 %, the only target (geometric means over 1 workload, 2 seeds, 95 % CI; 8 steps for all; "
+        "paper convention, which ranks by bytes sent + received)"
     )
     assert re.split(r" {2,}", best)[1:] == [
         "LinearFDA θ=1",
         "2 of 2 runs",
         f"{size:.0f} B",
         f"{steps:.1f}x the steps of Synchronous",
+        f"{math.sqrt((160 + 64) * (160 + 128)):.0f} B sent, 160 B received",  # local states are only sent
     ]
     assert re.split(r" {2,}", other)[1:4] == ["Synchronous", "2 of 2 runs", f"{base:.0f} B"]
     assert f"{ratio:.1f} times as many" in other
@@ -109,6 +111,17 @@ def test_no_reference(results_of: Build) -> None:
 
 def test_another_convention_is_named(results_of: Build) -> None:
     assert "; ring convention)" in closing_summary(results_of(convention="ring", seeds=(0,)))
+
+
+@pytest.mark.parametrize("targets", [(0.9,), ()])
+def test_the_bytes_of_each_direction_are_shown_only_where_they_differ(
+    results_of: Build, targets: tuple[float, ...]
+) -> None:
+    """Local states come back under `star`, and models of all strategies cross in both directions."""
+    apart = [line for line in closing_summary(results_of(targets=targets)).splitlines() if "received" in line]
+    assert any(line.startswith("  SketchFDA") for line in apart)
+    assert not any(line.startswith(("  Synchronous", "  FedA")) for line in apart)
+    assert "received" not in closing_summary(results_of(targets=targets, convention="star"))
 
 
 def test_nothing_has_run(nothing: Results) -> None:

@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 
 from fdabench.cell_config import ComponentConfig
+from fdabench.models import MODELS
+from fdabench.models.fine_tuning import FineTuning, fine_tuned
+from fdabench.models.lora import LoraConfig
 from fdabench.partitions.dirichlet import Dirichlet
 from fdabench.registry.registry import BUILT_IN
-from fdabench.results.names import partition_name, strategy_family
+from fdabench.results.names import model_titles, partition_name, strategy_family
 
 PARTITIONS: list[tuple[dict[str, Any], str]] = [
     ({"kind": "iid"}, "iid"),
@@ -39,3 +42,30 @@ def test_what_a_name_leaves_out_are_the_defaults() -> None:
 def test_a_strategy_is_called_as_in_the_literature(kind: str, monitor: str, name: str) -> None:
     table = {"kind": kind} | ({"monitor": {"kind": monitor}} if monitor else {})
     assert strategy_family(ComponentConfig.from_table(table), BUILT_IN.info) == name
+
+
+def adapters(alpha: float) -> LoraConfig:
+    return LoraConfig(rank=4, targets=("project_in",), alpha=alpha)
+
+
+def test_the_title_of_a_fine_tuned_model_has_a_hash_only_where_it_tells_two_apart() -> None:
+    def name_of(settings: FineTuning) -> str:
+        return fine_tuned("gpt-nano", MODELS["gpt-nano"], settings)[0]
+
+    lora, other, sent, part = (
+        name_of(settings)
+        for settings in (
+            FineTuning(lora=adapters(4.0)),
+            FineTuning(lora=adapters(8.0)),
+            FineTuning(lora=adapters(4.0), base="sent"),
+            FineTuning(trainable=("blocks.1",)),
+        )
+    )
+    assert model_titles([lora, sent, part, "gpt-nano"]) == {
+        lora: "gpt-nano LoRA 4",
+        sent: "gpt-nano LoRA 4 (base sent)",
+        part: "gpt-nano partly trained",
+        "gpt-nano": "gpt-nano",
+    }
+    assert model_titles([lora, other])[other] == f"gpt-nano LoRA 4 {other[-8:]}"
+    assert len(set(model_titles([lora, other]).values())) == 2

@@ -17,6 +17,7 @@ from fdabench.analysis.headline import headline_frame
 from fdabench.analysis.stats import Ratio
 from fdabench.formatting import DASH, format_bytes, format_count
 from fdabench.metrics import Metric
+from fdabench.report.directions import has_unequal_directions
 from fdabench.report.methods import method_rows
 from fdabench.report.ratios import format_times_sign
 from fdabench.tables import Column, Record, Table, column, number
@@ -35,9 +36,6 @@ _CELL_COLUMNS = [
     "bytes_down",
     "final_value",
 ]
-
-UNEQUAL_DIRECTIONS = 0.01
-"""The difference between the bytes sent and received, as a share of all, from which a table shows both."""
 
 WORST_DECILE = "final_worst_decile"
 """The column of runs that is there only with `eval.worst_decile`."""
@@ -100,7 +98,7 @@ def bytes_columns(data: ReportData, frame: pd.DataFrame, key: str) -> list[Colum
         frame: the rows of the table, with `key`, `bytes_up` and `bytes_down`; NaN where they are not known.
         key: the column of `frame` that has the total.
     """
-    if not _has_unequal_directions(frame, key):
+    if not has_unequal_directions(frame, key):
         return [number(key, f"bytes ({data.conventions})", format_bytes)]
     return [
         number(key, f"ranking bytes ({data.conventions})", format_bytes),
@@ -127,11 +125,6 @@ def headline_table(data: ReportData) -> ReportTable:
     return _cost_table(data, "headline", "Cost to the target of each workload", data.at_workload_target)
 
 
-def _has_unequal_directions(frame: pd.DataFrame, key: str) -> bool:
-    """Whether the bytes sent and received differ by more than `UNEQUAL_DIRECTIONS` of the total in a row."""
-    return bool(((frame["bytes_up"] - frame["bytes_down"]).abs() > UNEQUAL_DIRECTIONS * frame[key]).any())
-
-
 def targets_table(data: ReportData) -> ReportTable:
     """Return the costs of each strategy at each target."""
     return _cost_table(data, "targets", "Cost to every target", data.outcomes)
@@ -152,7 +145,7 @@ def _cost_note(data: ReportData, frame: pd.DataFrame) -> str:
 
 def _directions_note(frame: pd.DataFrame) -> str:
     """Say which bytes rank strategies, if the table shows the bytes of each direction."""
-    if not _has_unequal_directions(frame, "bytes"):
+    if not has_unequal_directions(frame, "bytes"):
         return ""
     return (
         " Strategies rank by the bytes of both directions as the convention counts them; with two seeds or more, the "

@@ -8,10 +8,9 @@ from fdabench.analysis.data import ReportData, for_suite
 from fdabench.analysis.headline import labels_in_order
 from fdabench.analysis.order import RULE, order_strategies
 from fdabench.analysis.stats import NO_RATIO, geometric_mean, paired_ratio
-from fdabench.formatting import DASH, format_bytes
-from fdabench.metrics import Metric
+from fdabench.formatting import DASH
 from fdabench.report.ratios import format_times_sign
-from fdabench.report.tables.build import ReportTable, ratio_in, table_of, target_column
+from fdabench.report.tables.build import ReportTable, bytes_columns, ratio_in, table_of, target_column
 from fdabench.tables import Column, column, number
 
 _NOTE = (
@@ -26,7 +25,7 @@ def conclusion_table(data: ReportData) -> ReportTable:
     """Return one row for each suite and strategy, the best strategy of a suite first."""
     frame = pd.DataFrame([row for suite in data.locks for row in _suite(for_suite(data, suite), suite)])
     best = f" Best {data.metric.title}: mean over seeds of the best evaluation."
-    return table_of("conclusion", "The strategies over all workloads", _NOTE + best, frame, _columns(data.metric))
+    return table_of("conclusion", "The strategies over all workloads", _NOTE + best, frame, _columns(data, frame))
 
 
 def _suite(data: ReportData, suite: str) -> list[dict[str, object]]:
@@ -46,6 +45,8 @@ def _strategy(data: ReportData, label: str, best: pd.DataFrame) -> dict[str, obj
         "reached": len(hits),
         "cells": len(rows),
         "bytes": geometric_mean(hits["bytes_total"]),
+        "bytes_up": geometric_mean(hits["bytes_up"]),
+        "bytes_down": geometric_mean(hits["bytes_down"]),
         **_ratio("bytes_over_best", rows, best, "cost_bytes"),
         **_ratio("steps_over_reference", rows, reference, "cost_steps"),
         f"best_{data.metric.name}": float(runs["best_value"].mean()),
@@ -71,13 +72,14 @@ def _ratio_column(name: str, title: str) -> Column:
     return Column(name, title, lambda row: format_times_sign(ratio_in(row, name)), "right")
 
 
-def _columns(metric: Metric) -> tuple[Column, ...]:
+def _columns(data: ReportData, frame: pd.DataFrame) -> tuple[Column, ...]:
+    metric = data.metric
     return (
         column("suite"),
         column("strategy"),
         target_column(metric),
         Column("reached", "reached", lambda row: f"{row['reached']}/{row['cells']}" if row["cells"] else DASH, "right"),
-        number("bytes", "bytes", format_bytes),
+        *bytes_columns(data, frame, "bytes"),
         _ratio_column("bytes_over_best", "times the bytes of the best"),
         _ratio_column("steps_over_reference", "times the steps of the reference"),
         number(f"best_{metric.name}", f"best {metric.title}", lambda value: metric.format(value, 2)),
