@@ -106,11 +106,11 @@ def _engine(workers: Workers, case: Case) -> Callable[[float], Timing]:
 
 
 def _timed(step: Callable[[], Any], workers: int, seconds: float) -> Timing:
-    begun, steps = perf_counter(), 0
-    while perf_counter() - begun < seconds:
+    start, steps = perf_counter(), 0
+    while perf_counter() - start < seconds:
         step()
         steps += 1
-    return Timing(steps * workers * BATCH, perf_counter() - begun, 0.0)
+    return Timing(steps * workers * BATCH, perf_counter() - start, 0.0)
 
 
 def _workers(case: Case, data: DatasetTensors) -> Workers:
@@ -131,9 +131,9 @@ class _Watched:
         return self._strategy.init(w_D)
 
     def step(self, ctx: StepContext, r: Round, channel: Channel) -> StepResult:
-        begun = perf_counter()
+        start = perf_counter()
         outcome = self._strategy.step(ctx, r, channel)
-        self.seconds += perf_counter() - begun
+        self.seconds += perf_counter() - start
         return outcome
 
 
@@ -141,9 +141,9 @@ def _strategy(workers: Workers, case: Case) -> Callable[[float], Timing]:
     def go(seconds: float) -> Timing:
         watched, ledger = _Watched(_named(case)), Ledger()
         channel = Channel(InProcessCollective(torch.full((case.workers,), 1 / case.workers)), ledger)
-        begun = perf_counter()
-        train_loop(workers, [CellLoop(watched, channel, 10**9, lambda moment: perf_counter() - begun < seconds)])
-        return Timing(ledger.step * case.workers * BATCH, perf_counter() - begun, watched.seconds)
+        start = perf_counter()
+        train_loop(workers, [CellLoop(watched, channel, 10**9, lambda moment: perf_counter() - start < seconds)])
+        return Timing(ledger.step * case.workers * BATCH, perf_counter() - start, watched.seconds)
 
     return go
 

@@ -48,21 +48,21 @@ local_steps = 1
 def main(clients: int, rounds: int) -> None:
     torch.set_num_threads(1)
     SUITE_FILE.write_text(SUITE.format(workers=PER_ROUND, rounds=rounds), encoding="utf-8")
-    (found,) = read_suite(SUITE_FILE).cells
+    (actual,) = read_suite(SUITE_FILE).cells
     # a suite with more clients than MNIST has samples is refused
     participation = {"clients": clients, "client_state": "fresh"}
-    config = CellConfig.from_table({**found.config.to_dict(), "participation": participation})
-    begun = process_time()
+    config = CellConfig.from_table({**actual.config.to_dict(), "participation": participation})
+    start = process_time()
     data = repeated(BUILT_IN.datasets["mnist"].load(data_dir(None)), 2 * clients)
-    print(f"reading and repeating MNIST to {len(data.train_y):,} samples: {process_time() - begun:.1f} s")
-    begun, cell = process_time(), ResolvedCell(config)
+    print(f"reading and repeating MNIST to {len(data.train_y):,} samples: {process_time() - start:.1f} s")
+    start, cell = process_time(), ResolvedCell(config)
     setting = build_cell(cell, data)
     workers = Workers(build_training(cell, setting, SequentialGradients), [setting.group])
-    print(f"start-up with {clients:,} clients: {process_time() - begun:.1f} s")
-    begun = process_time()
+    print(f"start-up with {clients:,} clients: {process_time() - start:.1f} s")
+    start = process_time()
     loop = CellLoop(cell.strategy, setting.channel, rounds, lambda event: True, clients=setting.clients)
     train_loop(workers, [loop])
-    print(f"a round of {PER_ROUND} clients: {1000 * (process_time() - begun) / rounds:.0f} ms over {rounds} rounds")
+    print(f"a round of {PER_ROUND} clients: {1000 * (process_time() - start) / rounds:.0f} ms over {rounds} rounds")
     print(f"peak of resident memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
 
 

@@ -43,13 +43,13 @@ def make_sync(codec: AnyCodec | None, feedback: float | None, layout: Layout, wo
 def fastest(syncs: list[Callable[[], object]], repeats: int) -> list[float]:
     """Milliseconds of the fastest call of each, which take turns."""
     times = [[timed(sync) for sync in syncs] for _ in range(repeats)]
-    return [1e3 * min(each) for each in zip(*times, strict=True)]
+    return [1e3 * min(item) for item in zip(*times, strict=True)]
 
 
 def timed(sync: Callable[[], object]) -> float:
-    begun = process_time()
+    start = process_time()
     sync()
-    return process_time() - begun
+    return process_time() - start
 
 
 def main() -> None:
@@ -58,19 +58,20 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=200)
     parser.add_argument("--threads", type=int, default=1)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
     disable_malloc_trim()
-    layout = row_layout(MODELS[given.model].build((1, 28, 28), 10))
+    layout = row_layout(MODELS[arguments.model].build((1, 28, 28), 10))
     size = layout[-1].stop
-    plain = make_sync(None, None, layout, given.workers)
-    (floor,) = fastest([plain], given.repeats)
-    print(f"{given.model}, {size:,} numbers, K = {given.workers}, {given.threads} threads; plain: {floor:.2f} ms\n")
+    plain = make_sync(None, None, layout, arguments.workers)
+    (floor,) = fastest([plain], arguments.repeats)
+    head = f"{arguments.model}, {size:,} numbers, K = {arguments.workers}, {arguments.threads} threads"
+    print(f"{head}; plain: {floor:.2f} ms\n")
     print("| codec | bytes up | ms | times plain | with feedback, ms | times plain |\n|---|---|---|---|---|---|")
     for kind, cls in CODECS.items():
         codec = cls()
-        alone = make_sync(codec, 1.0 if cls.needs_feedback else None, layout, given.workers)
-        floor, ms, fed = fastest([plain, alone, make_sync(codec, 0.95, layout, given.workers)], given.repeats)
+        alone = make_sync(codec, 1.0 if cls.needs_feedback else None, layout, arguments.workers)
+        floor, ms, fed = fastest([plain, alone, make_sync(codec, 0.95, layout, arguments.workers)], arguments.repeats)
         own = "refused | " if cls.needs_feedback else f"{ms:.2f} | {ms / floor:.1f}"
         sent = sum(codec.message_sizes(layout)) if isinstance(codec, LinearCodec) else codec.message_size(size)
         print(f"| `{kind}` | {sent:,} | {own} | {fed:.2f} | {fed / floor:.1f} |")

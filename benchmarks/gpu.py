@@ -50,26 +50,26 @@ def step_ms(engine: str, model: str, workers: int) -> float:
     crew = Workers(training, [WorkerGroup(net, samplers(workers), list(range(workers)))])
     for _ in range(5):
         crew.step()
-    count, found = max(1, round(SECONDS / _seconds(crew, 1))), []
+    count, actual = max(1, round(SECONDS / _seconds(crew, 1))), []
     for _ in range(REPEATS):
-        found.append(_seconds(crew, max(1, count // REPEATS)))
-    return 1e3 * median(found)
+        actual.append(_seconds(crew, max(1, count // REPEATS)))
+    return 1e3 * median(actual)
 
 
 def _seconds(crew: Workers, steps: int) -> float:
     torch.cuda.synchronize()
-    begun = perf_counter()
+    start = perf_counter()
     for _ in range(steps):
         crew.step()
     torch.cuda.synchronize()
-    return (perf_counter() - begun) / steps
+    return (perf_counter() - start) / steps
 
 
 def main() -> None:
     """The command line."""
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}; milliseconds of a step")
     print(
         "| model | K | sequential | vectorized, no graph | vectorized | samples/s | against sequential |\n|"
@@ -86,8 +86,8 @@ def main() -> None:
             f"| {model} | {workers} | {one:.2f} | {eager:.2f} | {other:.2f} | {rate:,.0f} | {one / other:.1f} x |",
             flush=True,
         )
-    if given.json:
-        given.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

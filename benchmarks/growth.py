@@ -99,7 +99,7 @@ def cells(count: int) -> dict[str, Any]:
     with TemporaryDirectory() as folder:
         root = Path(folder)
         (root / "many.toml").write_text(text, encoding="utf-8")
-        found = read_suite(root / "many.toml").cells
+        actual = read_suite(root / "many.toml").cells
         place = RunContext(
             ResultsFolder(root / "results"),
             load_datasets(["digits"], root),
@@ -107,7 +107,7 @@ def cells(count: int) -> dict[str, Any]:
         )
         moments = [
             perf_counter()
-            for event in run_cells(found, place, LocalBackend())
+            for event in run_cells(actual, place, LocalBackend())
             if isinstance(event, CellStarted | CellFinished)
         ]
     return {"what": "cells", "cells": count, "cell_s": (moments[-1] - moments[0]) / count}
@@ -118,8 +118,12 @@ def main() -> None:
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("kind", choices=["matrix", "cells"])
     parser.add_argument("size", nargs="+")
-    given = parser.parse_args()
-    row = matrix(given.size[0], int(given.size[1])) if given.kind == "matrix" else cells(int(given.size[0]))
+    arguments = parser.parse_args()
+    row = (
+        matrix(arguments.size[0], int(arguments.size[1]))
+        if arguments.kind == "matrix"
+        else cells(int(arguments.size[0]))
+    )
     print(json.dumps(row))
 
 

@@ -43,9 +43,9 @@ def main() -> None:
 def measured(latency_ms: int, folder: Path) -> list[dict[str, object]]:
     """Run the suite with this latency; what is done already is not run again."""
     out, sets = f"results-{latency_ms}ms", [part for change in CHANGES for part in ("--set", change)]
-    asked = [str(SUITE), "-o", out, *sets, "--engine", "distributed", "--reduction", "allreduce", "-q"]
+    arguments = [str(SUITE), "-o", out, *sets, "--engine", "distributed", "--reduction", "allreduce", "-q"]
     with distant_hosts(HOSTS, latency_ms / 1000) as made:
-        done = made.run(["fdabench", "run", *asked], folder, 1200)
+        done = made.run(["fdabench", "run", *arguments], folder, 1200)
     if any(program.returncode for program in done):
         sys.exit("\n".join(program.stderr for program in done))
     store = ResultsFolder(folder / out)
@@ -56,8 +56,8 @@ def row(store: ResultsFolder, cell_id: str, label: str, latency_ms: int) -> dict
     evals, ledger = (store.read_cell_table(cell_id, name).to_pandas() for name in ("evals", "ledger"))
     traffic = store.read_traffic(cell_id)
     assert traffic is not None
-    seen = traffic.to_pandas()
-    apart = seen[seen["kind"] == "evaluation"]["seconds"].sum()
+    visited = traffic.to_pandas()
+    apart = visited[visited["kind"] == "evaluation"]["seconds"].sum()
     volume = volume_at(ledger, EvalPoint(STEPS, True), HOSTS, CONVENTION)
     seconds = float(evals["wall_s"].iloc[-1] - apart)
     messages = volume.sequential_messages

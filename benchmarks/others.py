@@ -91,14 +91,14 @@ def measure(envs: Path = ENVS, repeats: int = 3, only: Sequence[str] = tuple(FRA
 def _once_more(row: Measurement, framework: Framework, python: str, moved: dict[str, float]) -> Measurement:
     """The row with one more figure. One failure voids it: what is left would no longer be a fair sample."""
     try:
-        said = _run(framework, python, row.work, row.processes)
-        reference = moved.setdefault(row.work, said["moved"])
-        if abs(said["moved"] - reference) > 1e-3 * reference:
-            raise RunError(f"other work: weights moved by {said['moved']:.6g}, elsewhere by {reference:.6g}")
+        output = _run(framework, python, row.work, row.processes)
+        reference = moved.setdefault(row.work, output["moved"])
+        if abs(output["moved"] - reference) > 1e-3 * reference:
+            raise RunError(f"other work: weights moved by {output['moved']:.6g}, elsewhere by {reference:.6g}")
     except RunError as failure:
         return row._replace(samples_per_s=[], reason=str(failure))
-    _tell(f"{row.framework}, {row.work}, {row.processes} processes: {said['samples_per_s']:,.0f} samples/s")
-    return row._replace(version=said["version"], samples_per_s=[*row.samples_per_s, said["samples_per_s"]])
+    _tell(f"{row.framework}, {row.work}, {row.processes} processes: {output['samples_per_s']:,.0f} samples/s")
+    return row._replace(version=output["version"], samples_per_s=[*row.samples_per_s, output["samples_per_s"]])
 
 
 def _run(framework: Framework, python: str, work: str, processes: int) -> dict[str, Any]:
@@ -108,8 +108,8 @@ def _run(framework: Framework, python: str, work: str, processes: int) -> dict[s
         command += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     output = _call([*command, str(HERE / framework.script), work, f"--processes={processes}"], RUN_S)
     try:
-        said: dict[str, Any] = json.loads(output.splitlines()[-1])
-        return {key: said[key] for key in ("version", "samples_per_s", "moved")}
+        text: dict[str, Any] = json.loads(output.splitlines()[-1])
+        return {key: text[key] for key in ("version", "samples_per_s", "moved")}
     except (ValueError, LookupError, TypeError):
         raise RunError("it ended without a figure") from None
 
@@ -167,9 +167,9 @@ def _end(process: "subprocess.Popen[str]") -> None:
 def _last_error(errors: str) -> str:
     """The line of a traceback, of torchrun or of pip that says what was wrong."""
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
-    telling = [line for line in lines if re.match(r"[\w.]+(Error|Exception): .|ERROR: ", line)]
+    report = [line for line in lines if re.match(r"[\w.]+(Error|Exception): .|ERROR: ", line)]
     signals = [line for line in lines if line.startswith("traceback : Signal")]
-    return (telling or signals or lines or [""])[-1][:200]
+    return (report or signals or lines or [""])[-1][:200]
 
 
 def table(rows: Sequence[Measurement]) -> Iterator[str]:
@@ -195,10 +195,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--only", choices=list(FRAMEWORKS), action="append", help="may be given several times")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    given = parser.parse_args()
-    rows = measure(given.envs.resolve(), given.repeats, given.only or list(FRAMEWORKS))
-    if given.json:
-        given.json.write_text(json.dumps([row._asdict() for row in rows], indent=2) + "\n", encoding="utf-8")
+    arguments = parser.parse_args()
+    rows = measure(arguments.envs.resolve(), arguments.repeats, arguments.only or list(FRAMEWORKS))
+    if arguments.json:
+        arguments.json.write_text(json.dumps([row._asdict() for row in rows], indent=2) + "\n", encoding="utf-8")
     print(*table(rows), sep="\n")
 
 

@@ -91,17 +91,17 @@ def tensor_bytes() -> dict[int, int]:
 
 
 def processor_time(step: Callable[[], None], steps: int) -> float:
-    begun = process_time()
+    start = process_time()
     for _ in range(steps):
         step()
-    return process_time() - begun
+    return process_time() - start
 
 
 def main() -> None:
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=40, help="steps of a block")
     parser.add_argument("--repeats", type=int, default=15, help="blocks of each loop")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
     disable_malloc_trim()
     print("| model | parameters | plain step, ms | strategy | added time | target | added memory |")
@@ -111,16 +111,16 @@ def main() -> None:
             plain = make_loop(name, stack, None)
             loops = {kind: make_loop(name, stack, table) for kind, table in STRATEGIES.items()}
             for loop in (plain, *loops.values()):
-                processor_time(loop.step, given.steps)
+                processor_time(loop.step, arguments.steps)
             ratios: dict[str, list[float]] = {kind: [] for kind in loops}
             floors = []
-            for _ in range(given.repeats):
-                floor = processor_time(plain.step, given.steps)
-                floors.append(floor / given.steps)
+            for _ in range(arguments.repeats):
+                floor = processor_time(plain.step, arguments.steps)
+                floors.append(floor / arguments.steps)
                 for kind, loop in loops.items():
-                    ratios[kind].append(processor_time(loop.step, given.steps) / floor)
-        for kind, each in ratios.items():
-            added, ms = 100 * (median(each) - 1), 1e3 * median(floors)
+                    ratios[kind].append(processor_time(loop.step, arguments.steps) / floor)
+        for kind, values in ratios.items():
+            added, ms = 100 * (median(values) - 1), 1e3 * median(floors)
             print(
                 f"| {name} | {plain.num_parameters:,} | {ms:.2f} | {kind} | {added:.1f} % | {TARGETS[kind]:.0f} % "
                 f"| {loops[kind].vectors:.1f} vectors |"

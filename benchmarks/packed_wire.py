@@ -68,8 +68,8 @@ def main() -> None:
     options = ["--engine", "distributed", "--reduction", "ordered", "--network-interface", INTERFACE, "-q"]
     with hosts(2) as made:
         done = made.run(["fdabench", "run", "packed.toml", "-o", "results", *options], folder, 3600)
-    if any(each.returncode for each in done):
-        sys.exit("\n".join(each.stderr for each in done))
+    if any(item.returncode for item in done):
+        sys.exit("\n".join(item.stderr for item in done))
     print(_markdown(ResultsFolder(folder / "results")))
 
 

@@ -41,15 +41,15 @@ Tables = dict[str, list[dict[str, Any]]]
 
 def strategies() -> list[Strategy]:
     """Twenty: one reference, four periods, three monitors with five thetas each."""
-    found: list[Strategy] = [("Synchronous", {"kind": "synchronous", "server": AVERAGE})]
-    found += [
+    actual: list[Strategy] = [("Synchronous", {"kind": "synchronous", "server": AVERAGE})]
+    actual += [
         (f"FedAvg τ={period}", {"kind": "fedavg", "local_steps": period, "server": AVERAGE})
         for period in (10, 30, 100, 300)
     ]
     for monitor, name in (("naive", "NaiveFDA"), ("linear", "LinearFDA"), ("sketch", "SketchFDA")):
         shared = {"kind": "fda", "monitor": {"kind": monitor}, "every": 1, "server": AVERAGE}
-        found += [(f"{name} θ={theta:g}", {**shared, "theta": float(theta)}) for theta in THETAS]
-    return found
+        actual += [(f"{name} θ={theta:g}", {**shared, "theta": float(theta)}) for theta in THETAS]
+    return actual
 
 
 def grid(cells: int) -> Iterator[tuple[Strategy, int, int]]:
@@ -95,8 +95,8 @@ def _record(name: str, config: dict[str, Any], evals: int) -> CellRecord:
     environment = {"fdabench": "0.1.0", "torch": "2.13.0", "device": "cpu", "threads": 1}
     resolved: dict[str, Any] = {"num_parameters": PARAMETERS, "train_samples": 60_000, "steps_per_epoch": 187.5}
     resolved |= {"theta": config["strategy"]["theta"]} if "theta" in config["strategy"] else {}
-    known = {"id": name, "config": config, "state": "done", "attempts": 1, "seeds": {}, "code": {}}
-    return CellRecord.from_table({**known, **times, "environment": environment, "resolved": resolved})
+    reference = {"id": name, "config": config, "state": "done", "attempts": 1, "seeds": {}, "code": {}}
+    return CellRecord.from_table({**reference, **times, "environment": environment, "resolved": resolved})
 
 
 def _period(config: dict[str, Any]) -> int:
@@ -117,11 +117,11 @@ def _evals(name: str, config: dict[str, Any], evals: int) -> list[dict[str, Any]
         syncs = step // period
         accuracy = top * (1 - 0.9 * math.exp(-step / (steps / 6))) + float(random.normal(0, 0.002))
         spent = ByteCounts((syncs + 1) * model, state * step, 0).columns(PAPER)
-        seen = {"test_accuracy": accuracy, "test_loss": 1 - accuracy, "train_loss": 1 - accuracy}
+        visited = {"test_accuracy": accuracy, "test_loss": 1 - accuracy, "train_loss": 1 - accuracy}
         guess = {"estimate": theta * 0.6 if monitored else math.nan, "variance": 0.5, "train_accuracy": accuracy}
         place = {"cell_id": name, "step": step, "epoch": step / 187.5, "round": syncs + 1, "syncs": syncs}
         moment = {"after_sync": False, "wall_s": step / 100}
-        rows.append({**place, **spent, **moment, **seen, **guess})
+        rows.append({**place, **spent, **moment, **visited, **guess})
     return rows
 
 
@@ -134,10 +134,10 @@ def _long_tables(config: dict[str, Any], evals: int) -> Tables:
     rounds = [{"round": i, "step": step, "steps": period, **measured} for i, step in enumerate(synced, 1)]
     every = max(1, steps // 2000)
     trace = [{"step": step, "estimate": theta * (step % period) / period} for step in range(1, steps + 1, every)]
-    held = [{"worker": k, "label": c, "samples": 600} for k in range(WORKERS) for c in range(10)]
+    stored = [{"worker": k, "label": c, "samples": 600} for k in range(WORKERS) for c in range(10)]
     ledger = [_row("initial", 0, 0, 1, PARAMETERS), _row("model", period, steps, steps // period, PARAMETERS)]
     ledger += [_row("state", 1, steps, steps, 1)] if monitored else []
-    return {"ledger": ledger, "rounds": rounds, "trace": trace if monitored else [], "partition": held}
+    return {"ledger": ledger, "rounds": rounds, "trace": trace if monitored else [], "partition": stored}
 
 
 def _row(kind: str, first: int, last: int, count: int, elements: int) -> dict[str, Any]:

@@ -33,20 +33,20 @@ def engines(repeats: int, seconds: float) -> list[Row]:
     floors = [Case("floor", *size) for size in SIZES]
     own = [Case("engine", *size) for size in SIZES]
     more = [Case("engine", "lenet5", 10, engine="vectorized"), Case("engine", "vgg16star", 5, precision="bf16")]
-    found = timings([*floors, *own, *more], repeats, seconds)
-    return [_against_floor(case, found) for case in (*own, *more)]
+    actual = timings([*floors, *own, *more], repeats, seconds)
+    return [_against_floor(case, actual) for case in (*own, *more)]
 
 
 def strategies(model: str, workers: int, repeats: int, seconds: float) -> list[Row]:
     """The whole loop with each strategy; FDA's never synchronize, so that their share is the monitoring."""
     floor, own = Case("floor", model, workers), [Case(what, model, workers) for what in STRATEGIES]
-    found = timings([floor, *own], repeats, seconds)
-    return [_against_floor(case, found) | {"added": _added(found[case])} for case in own]
+    actual = timings([floor, *own], repeats, seconds)
+    return [_against_floor(case, actual) | {"added": _added(actual[case])} for case in own]
 
 
-def _against_floor(case: Case, found: Timings) -> Row:
-    rates, floors = ([timing.rate for timing in found[each]] for each in (case, _floor(case)))
-    ratios = [mine / floor for mine, floor in zip(rates, floors, strict=True)]
+def _against_floor(case: Case, actual: Timings) -> Row:
+    rates, floors = ([timing.rate for timing in actual[item]] for item in (case, _floor(case)))
+    ratios = [own / floor for own, floor in zip(rates, floors, strict=True)]
     return {**case._asdict(), "samples_per_s": median(rates), "floor": median(floors), "ratio": median(ratios)}
 
 
@@ -54,9 +54,9 @@ def _floor(case: Case) -> Case:
     return Case("floor", case.model, case.workers)
 
 
-def _added(found: Sequence[Timing]) -> float:
+def _added(actual: Sequence[Timing]) -> float:
     """Time within the strategy as a part of the rest of the step."""
-    return median(timing.inside_s / (timing.seconds - timing.inside_s) for timing in found)
+    return median(timing.inside_s / (timing.seconds - timing.inside_s) for timing in actual)
 
 
 def whole_cells(repeats: int, epochs: int) -> list[Row]:
@@ -73,18 +73,18 @@ def whole_cells(repeats: int, epochs: int) -> list[Row]:
 
 
 def others(repeats: int) -> list[Row]:
-    return [_row(found) for found in measure(ENVS, repeats)]
+    return [_row(actual) for actual in measure(ENVS, repeats)]
 
 
-def _row(found: Measurement) -> Row:
-    rate_of = median(found.samples_per_s) if found.samples_per_s else None
-    what = f"{found.framework} {found.version}"
+def _row(actual: Measurement) -> Row:
+    rate_of = median(actual.samples_per_s) if actual.samples_per_s else None
+    what = f"{actual.framework} {actual.version}"
     return {
         "what": what,
-        "work": found.work,
-        "processes": found.processes,
+        "work": actual.work,
+        "processes": actual.processes,
         "samples_per_s": rate_of,
-        "why": found.reason,
+        "why": actual.reason,
     }
 
 
@@ -118,21 +118,21 @@ def main() -> None:
     parser.add_argument("--others", action="store_true", help="also pfl-research and Flower")
     parser.add_argument("--quick", action="store_true", help="a look, not a measurement")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    given = parser.parse_args()
-    repeats, seconds, epochs = (2, 0.3, 1) if given.quick else (7, 2.0, 4)
+    arguments = parser.parse_args()
+    repeats, seconds, epochs = (2, 0.3, 1) if arguments.quick else (7, 2.0, 4)
     tables = {"Machine": [machine()]}
     tables["Engine against the floor"] = engines(repeats, seconds)
     tables["Strategies, LeNet-5, K = 10"] = strategies("lenet5", 10, repeats, seconds)
     tables["Strategies, VGG16*, K = 5"] = strategies("vgg16star", 5, 2, 2 * seconds)
     tables["Strategies, gpt-nano, K = 5"] = strategies("gpt-nano", 5, repeats, seconds)
-    tables["Whole cells, LeNet-5, K = 10"] = whole_cells(2 if given.quick else 3, epochs)
-    if given.others:
-        tables["Other frameworks, LeNet-5, K = 10"] = others(2 if given.quick else 3)
+    tables["Whole cells, LeNet-5, K = 10"] = whole_cells(2 if arguments.quick else 3, epochs)
+    if arguments.others:
+        tables["Other frameworks, LeNet-5, K = 10"] = others(2 if arguments.quick else 3)
     tables["Growth"] = growth()
     for title, rows in tables.items():
         print(*markdown(title, rows), sep="\n", flush=True)
-    if given.json:
-        given.json.write_text(json.dumps(tables, indent=2) + "\n", encoding="utf-8")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(tables, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

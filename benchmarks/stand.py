@@ -15,15 +15,15 @@ from fdabench.engine.allocator import disable_malloc_trim
 
 def timings(cases: Sequence[Case], repeats: int, seconds: float) -> Mapping[Case, list[Timing]]:
     """Each case timed `repeats` times for about `seconds`, in turns, one at a time."""
-    found = defaultdict(list)
-    with _Stand(_nothing) as plain, _Stand(disable_malloc_trim) as kept:
-        stands = {case: plain if case.what == "floor" else kept for case in cases}
+    actual = defaultdict(list)
+    with _Stand(_nothing) as plain, _Stand(disable_malloc_trim) as stored:
+        stands = {case: plain if case.what == "floor" else stored for case in cases}
         for case, stand in stands.items():
             stand.time(case, seconds / 4)
         for _ in range(repeats):
             for case, stand in stands.items():
-                found[case].append(stand.time(case, seconds))
-    return found
+                actual[case].append(stand.time(case, seconds))
+    return actual
 
 
 class _Stand:

@@ -67,7 +67,7 @@ def spent(epochs: int) -> Spent:
         _clock(recorder.Recorder, "sees") as recording,
         TemporaryDirectory() as folder,
     ):
-        begun = perf_counter()
+        start = perf_counter()
         (done,) = train_cells([CellJob(cell.id, ResolvedCell(cell.config))], data)
         ended = perf_counter()
         if isinstance(done, Exception):
@@ -75,7 +75,7 @@ def spent(epochs: int) -> Spent:
         ResultsFolder(Path(folder)).write_tables(cell.id, done.tables, cell.canonical_json)
         writing = perf_counter() - ended
     measured = scoring[0] + variance[0]
-    return Spent(ended - begun - recording[0], measured, recording[0] - measured + writing)
+    return Spent(ended - start - recording[0], measured, recording[0] - measured + writing)
 
 
 @contextmanager
@@ -85,11 +85,11 @@ def _clock(owner: Any, name: str) -> Iterator[list[float]]:
     total = [0.0]
 
     def timed(*arguments: Any) -> Any:
-        begun = perf_counter()
+        start = perf_counter()
         try:
             return original(*arguments)
         finally:
-            total[0] += perf_counter() - begun
+            total[0] += perf_counter() - start
 
     setattr(owner, name, timed)
     try:

@@ -51,17 +51,17 @@ def _measured(made: Hosts, rate: str, folder: Path) -> ResultsFolder:
     """Run the suite over links of this rate; what is done already is not run again."""
     if RATES[rate]:
         made.limit(RATES[rate])
-    asked = ["--engine", "distributed", "--reduction", "allreduce", "-q"]
-    asked += ["--network-interface", INTERFACE] if rate == READ else []
-    done = made.run(["fdabench", "run", str(SUITE), "-o", f"results-{rate}", *asked], folder, 3600)
-    if any(each.returncode for each in done):
-        sys.exit("\n".join(each.stderr for each in done))
+    arguments = ["--engine", "distributed", "--reduction", "allreduce", "-q"]
+    arguments += ["--network-interface", INTERFACE] if rate == READ else []
+    done = made.run(["fdabench", "run", str(SUITE), "-o", f"results-{rate}", *arguments], folder, 3600)
+    if any(item.returncode for item in done):
+        sys.exit("\n".join(item.stderr for item in done))
     return ResultsFolder(folder / f"results-{rate}")
 
 
 def _records(store: ResultsFolder) -> list[CellRecord]:
-    found = (store.read_record(cell.id) for cell in store.read_lock().cell)
-    return [record for record in found if record is not None]
+    actual = (store.read_record(cell.id) for cell in store.read_lock().cell)
+    return [record for record in actual if record is not None]
 
 
 def _row(rate: str, store: ResultsFolder, record: CellRecord) -> dict[str, Any]:
@@ -70,8 +70,8 @@ def _row(rate: str, store: ResultsFolder, record: CellRecord) -> dict[str, Any]:
     evals, ledger = (store.read_cell_table(cell_id, name).to_pandas() for name in ("evals", "ledger"))
     wire = store.read_traffic(cell_id)
     assert wire is not None
-    seen = wire.to_pandas()
-    apart, paid = seen[seen["kind"] == "evaluation"], seen[seen["kind"] != "evaluation"]
+    visited = wire.to_pandas()
+    apart, paid = visited[visited["kind"] == "evaluation"], visited[visited["kind"] != "evaluation"]
     models = paid[paid["kind"] == "model"]
     last = evals.iloc[-1]
     volume = volume_at(ledger, EvalPoint(int(last["step"]), True), workers, CONVENTION)
@@ -142,13 +142,13 @@ def _draw(table: pd.DataFrame, path: Path) -> None:
     limited = table[table["bits_per_s"] > 0].sort_values("bits_per_s")
     rates = np.geomspace(limited["bits_per_s"].min(), limited["bits_per_s"].max(), 100)
     looks = zip("osD^vP", ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1))), strict=True)
-    for (marker, style), (strategy, mine) in zip(looks, limited.groupby("strategy", sort=False), strict=False):
-        one = mine.iloc[0]
+    for (marker, style), (strategy, actual) in zip(looks, limited.groupby("strategy", sort=False), strict=False):
+        one = actual.iloc[0]
         seconds = one["steps"] * one["step_s"] + 8 * one["ledger_bytes"] / one["workers"] / (GOODPUT * rates)
         (line,) = all_steps.plot(rates / 1e6, seconds, ls=style, lw=1.2)
         point = {"marker": marker, "color": line.get_color(), "ms": 6.5, "mfc": "white", "label": strategy}
-        all_steps.plot(mine["bits_per_s"] / 1e6, mine["measured_s"], ls="", **point)
-        to_target.plot(mine["bits_per_s"] / 1e6, mine["to_target_s"], ls=style, lw=1.2, **point)
+        all_steps.plot(actual["bits_per_s"] / 1e6, actual["measured_s"], ls="", **point)
+        to_target.plot(actual["bits_per_s"] / 1e6, actual["to_target_s"], ls=style, lw=1.2, **point)
     all_steps.set_title(f"{limited['steps'].max()} local steps: measured, and predicted (lines)", fontsize=10)
     to_target.set_title(f"{TARGET:.0%} accuracy, measured", fontsize=10)
     for axes in (all_steps, to_target):

@@ -64,10 +64,10 @@ class Strict(FedAvg):  # type: ignore[misc]
 @server.main()  # type: ignore[untyped-decorator]
 def serve(grid: Grid, context: Context) -> None:
     """Time rounds of FedAvg over all clients."""
-    given = work.arguments()
+    arguments = work.arguments()
     grid.pull_interval = 0.01
     model = work.lenet5()
-    config = {"steps": work.STEPS[given.work]}
+    config = {"steps": work.STEPS[arguments.work]}
 
     def advance(times: int) -> None:
         strategy = Strict(min_train_nodes=work.WORKERS, min_available_nodes=work.WORKERS, fraction_evaluate=0.0)
@@ -78,7 +78,7 @@ def serve(grid: Grid, context: Context) -> None:
     def current() -> Tensor:
         return work.weights(model)
 
-    work.say(version("flwr"), work.time_it(given.work, given.seconds, advance, current))
+    work.say(version("flwr"), work.time_it(arguments.work, arguments.seconds, advance, current))
 
 
 def main() -> None:

@@ -57,10 +57,10 @@ def users(kind: str) -> FederatedDataset:
 
 
 def main() -> None:
-    given = work.arguments()
+    arguments = work.arguments()
     torch.set_num_threads(1)
     np.random.seed(0)  # every process has to draw the same cohorts
-    module, data = LeNet5(), users(given.work)
+    module, data = LeNet5(), users(arguments.work)
     model = PyTorchModel(module, torch.optim.SGD, torch.optim.SGD(module.parameters(), 1.0))
     backend = SimulatedBackend(data, data)
     local = NNTrainHyperParams(local_batch_size=work.BATCH, local_num_epochs=1, local_learning_rate=work.RATE)
@@ -70,7 +70,7 @@ def main() -> None:
         algorithm, evaluation = FederatedAveraging(), NNEvalHyperParams(work.BATCH)
         algorithm.run(params, backend, model, local, evaluation, send_metrics_to_platform=False)
 
-    outcome = work.time_it(given.work, given.seconds, advance, lambda: work.weights(module))
+    outcome = work.time_it(arguments.work, arguments.seconds, advance, lambda: work.weights(module))
     if not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0:
         work.say(version("pfl"), outcome)
     work.leave()  # pfl does not

@@ -148,8 +148,8 @@ def _loop(work: str, workers: Sequence[int], seconds: float) -> Outcome:
         for _ in range(times):
             for _ in range(STEPS[work]):
                 t = next(steps) % BATCHES
-                for model, optimizer, mine in zip(models, optimizers, own, strict=True):
-                    train(model, optimizer, mine[t])
+                for model, optimizer, actual in zip(models, optimizers, own, strict=True):
+                    train(model, optimizer, actual[t])
             _average(models)
 
     return time_it(work, seconds, advance, lambda: weights(models[0]))
@@ -189,5 +189,5 @@ def say(version: str, outcome: Outcome) -> None:
 
 
 if __name__ == "__main__":
-    given = arguments()
-    say(torch.__version__, plain(given.work, given.processes, given.seconds))
+    options = arguments()
+    say(torch.__version__, plain(options.work, options.processes, options.seconds))

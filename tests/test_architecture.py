@@ -144,12 +144,12 @@ def violations(root: Path) -> list[str]:
 
 def _in_file(root: Path, path: Path) -> Iterator[str]:
     file, text = path.relative_to(root).as_posix(), path.read_text(encoding="utf-8")
-    home = file.split("/")[0].removesuffix(".py")
+    folder = file.split("/")[0].removesuffix(".py")
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom) and node.level:
             yield f"{file}:{node.lineno}: relative import"
         for name in _imported(node, root.name):
-            yield from (f"{file}:{node.lineno}: {fault}" for fault in _import_faults(name, file, home, root.name))
+            yield from (f"{file}:{node.lineno}: {fault}" for fault in _import_faults(name, file, folder, root.name))
         if isinstance(node, ast.Call):
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             if called == "record" and file != RECORDS:
@@ -198,16 +198,16 @@ def _imported(node: ast.AST, package: str) -> list[str]:
     return [node.module or ""] if isinstance(node, ast.ImportFrom) else []
 
 
-def _import_faults(name: str, file: str, home: str, package: str) -> Iterator[str]:
+def _import_faults(name: str, file: str, folder: str, package: str) -> Iterator[str]:
     if name.split(".")[0] in PICKLERS:
         yield f"{name} runs what it reads"
     for other, places in ONLY_IN.items():
-        if f"{name}.".startswith(f"{other}.") and not {file, home} & set(places.split()):
+        if f"{name}.".startswith(f"{other}.") and not {file, folder} & set(places.split()):
             yield f"{other} belongs in {places}"
     top, _, rest = name.partition(".")
     there = rest.split(".")[0]
-    if top == package and there and there != home and there not in MAY_IMPORT.get(home, "").split():
-        yield f"{home} may not import {there}"
+    if top == package and there and there != folder and there not in MAY_IMPORT.get(folder, "").split():
+        yield f"{folder} may not import {there}"
 
 
 def module_graph(root: Path) -> dict[str, set[str]]:
@@ -218,10 +218,10 @@ def module_graph(root: Path) -> dict[str, set[str]]:
     modules = {_module(root, path): path for path in root.rglob("*.py")}
     return {
         name: {
-            found
+            actual
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-            for found in _imported(node, root.name)
-            if found in modules and found != name and name != root.name
+            for actual in _imported(node, root.name)
+            if actual in modules and actual != name and name != root.name
         }
         for name, path in modules.items()
     }
@@ -240,10 +240,10 @@ def imported_by(*arguments: str) -> set[str]:
 
 
 def test_each_line_names_only_packages_above_it() -> None:
-    seen: set[str] = set()
+    visited: set[str] = set()
     for package, allowed in MAY_IMPORT.items():
-        assert set(allowed.split()) <= seen, package
-        seen.add(package)
+        assert set(allowed.split()) <= visited, package
+        visited.add(package)
 
 
 def test_every_package_has_a_line() -> None:
@@ -291,14 +291,14 @@ def test_a_folder_with_too_many_files_is_found(tmp_path: Path) -> None:
 
 def test_no_test_imports_another_test_file_or_a_conftest() -> None:
     folders = {path.name for path in TESTS.iterdir() if path.is_dir()} - {"support"}
-    found = [
+    actual = [
         f"{path.relative_to(TESTS)}: {name}"
         for path in TESTS.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         for name in _imported(node, "fdabench")
         if name.split(".")[0] in folders | {"conftest", "tests"}
     ]
-    assert found == []
+    assert actual == []
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
@@ -341,8 +341,8 @@ def test_a_planted_breach_is_found(tmp_path: Path, file: str, text: str, breach:
     path = tmp_path / "fdabench" / file
     path.parent.mkdir(parents=True)
     path.write_text(text)
-    (found,) = [line for line in violations(tmp_path / "fdabench") if breach in line]
-    assert found.startswith(file)
+    (actual,) = [line for line in violations(tmp_path / "fdabench") if breach in line]
+    assert actual.startswith(file)
 
 
 def test_a_planted_cycle_is_found(tmp_path: Path) -> None:
@@ -355,22 +355,22 @@ def test_a_planted_cycle_is_found(tmp_path: Path) -> None:
 
 
 def test_importing_fdabench_imports_nothing_heavy() -> None:
-    found = imported_by("-c", "import fdabench")
-    assert "fdabench" in found
-    assert found & (HEAVY | {"typer", "rich"}) == set()
+    actual = imported_by("-c", "import fdabench")
+    assert "fdabench" in actual
+    assert actual & (HEAVY | {"typer", "rich"}) == set()
 
 
 @pytest.mark.parametrize("arguments", [["-h"], ["--help"], ["--version"], ["run", "--help"], ["report", "-h"]])
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
-    found = imported_by("-m", "fdabench", *arguments)
-    assert "typer" in found
-    assert found & HEAVY == set()
+    actual = imported_by("-m", "fdabench", *arguments)
+    assert "typer" in actual
+    assert actual & HEAVY == set()
 
 
 def test_reading_results_and_reporting_need_no_torch() -> None:
-    found = imported_by("-c", "import fdabench.results.load, fdabench.report.build, fdabench.cli.commands.report")
-    assert "pandas" in found
-    assert "torch" not in found
+    actual = imported_by("-c", "import fdabench.results.load, fdabench.report.build, fdabench.cli.commands.report")
+    assert "pandas" in actual
+    assert "torch" not in actual
 
 
 def test_reading_results_in_a_notebook_needs_no_torch() -> None:
@@ -386,6 +386,6 @@ def test_reading_results_in_a_notebook_needs_no_torch() -> None:
     ],
 )
 def test_read_only_commands_import_no_more_than_they_need(modules: str, absent: set[str]) -> None:
-    found = imported_by("-c", f"import {modules}")
-    assert "rich" in found
-    assert found & absent == set()
+    actual = imported_by("-c", f"import {modules}")
+    assert "rich" in actual
+    assert actual & absent == set()

@@ -101,10 +101,10 @@ def outputs(folder: Path, package: Path) -> list[str]:
     environment = {"PYTHONPATH": str(package.parent), "PATH": "", "HOME": str(folder)}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
-    assert [code for code, *_ in said] == [0] * len(COMMANDS), said
+    output = json.loads(done.stdout)
+    assert [code for code, *_ in output] == [0] * len(COMMANDS), output
     # JSON is on stdout alone; formulas are notes, on stderr
-    texts = ((stdout, stderr) for _, stdout, stderr in said)
+    texts = ((stdout, stderr) for _, stdout, stderr in output)
     return [out if "json" in command else out + err for command, (out, err) in zip(COMMANDS, texts, strict=True)]
 
 
@@ -163,7 +163,7 @@ def test_the_example_in_the_module_s_docstring_holds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "said"),
+    ("field", "value", "message"),
     [
         ("name", "two\nlines", "name: expected one line of text"),
         ("name", "{monitor}", "only label may have them"),
@@ -180,8 +180,8 @@ def test_the_example_in_the_module_s_docstring_holds() -> None:
         ("is_iid", "yes", "expected True or False"),
     ],
 )
-def test_a_description_that_cannot_be_shown_is_refused(field: str, value: Any, said: str) -> None:
-    with pytest.raises(ValueError, match=said.replace("(", r"\(")):
+def test_a_description_that_cannot_be_shown_is_refused(field: str, value: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message.replace("(", r"\(")):
         ComponentInfo(**{field: value})
 
 
@@ -256,7 +256,7 @@ def plugin_faults(folder: Path, code: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "expected_message"),
     [
         ("info = 'FedAvg'", "Mine.info is the component's description"),
         ("info: ComponentInfo = ComponentInfo()", "write info: ClassVar[ComponentInfo]"),
@@ -268,10 +268,10 @@ def plugin_faults(folder: Path, code: str) -> str:
     ],
 )
 def test_a_plug_in_s_description_that_cannot_be_used_is_a_fault_with_its_line(
-    tmp_path: Path, code: str, said: str
+    tmp_path: Path, code: str, expected_message: str
 ) -> None:
     message = plugin_faults(tmp_path, code)
-    assert said in message
+    assert expected_message in message
     assert "mine.py:" in message
 
 

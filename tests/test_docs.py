@@ -89,10 +89,10 @@ def test_every_command_that_the_documents_call_exists() -> None:
 
 def test_every_option_that_the_documents_name_exists() -> None:
     called = [*COMMANDS.values(), *COMMANDS["baseline"].commands.values()]
-    known = {option for command in called for parameter in command.params for option in parameter.opts}
-    known |= {"--install-completion"}  # typer's own, of fdabench itself
+    reference = {option for command in called for parameter in command.params for option in parameter.opts}
+    reference |= {"--install-completion"}  # typer's own, of fdabench itself
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README.split("## Two commands")[1] + SUITES + CI_PAGE))
-    assert {"--set", "--data-dir"} <= named <= known
+    assert {"--set", "--data-dir"} <= named <= reference
 
 
 def steps_of(workflow: str) -> list[str]:
@@ -129,14 +129,14 @@ def test_the_commands_of_a_workflow_parse_and_name_files_that_are_there(host: st
 def test_the_gate_of_another_repository_works_as_documented() -> None:
     """Each command of the page in turn; then `accept` finds nothing, as nothing changed."""
     (commands,) = [text for text in blocks(CI_PAGE, "sh") if text.startswith("fdabench run")]
-    said = []
+    output = []
     for line in commands.splitlines():
         done = CliRunner().invoke(app, shlex.split(line, comments=True)[1:])
         assert done.exit_code == 0, line + done.output
-        said.append(done.stdout.splitlines()[-1])
-    assert said[1] == "baseline.toml: 12 runs of gate; commit this file"
-    assert said[3] == "gate against baseline.toml: 12 runs compared: pass"
-    assert said[4] == "baseline.toml: no value differs; the file is unchanged"
+        output.append(done.stdout.splitlines()[-1])
+    assert output[1] == "baseline.toml: 12 runs of gate; commit this file"
+    assert output[3] == "gate against baseline.toml: 12 runs compared: pass"
+    assert output[4] == "baseline.toml: no value differs; the file is unchanged"
 
 
 def test_every_suite_that_the_readme_runs_exists_and_is_good() -> None:
@@ -191,18 +191,18 @@ def test_the_suite_in_the_documentation_is_good_and_has_every_key(tmp_path: Path
 @pytest.mark.parametrize("name", [*TABLES, "runs", "hits"])
 def test_every_column_is_documented_with_its_unit(name: str) -> None:
     section = re.split(rf"^## {name}$", RESULTS_PAGE, flags=re.MULTILINE)[1].split("\n## ")[0]
-    told = {}
+    message = {}
     for line in section.splitlines():
         if line.startswith("| `"):
             column, kind, meaning = (part.strip() for part in line.replace("\\|", "/").strip("|").split(" | "))
-            told[column.strip("`")] = (kind, re.split("[;/(]", meaning)[0].strip())
+            message[column.strip("`")] = (kind, re.split("[;/(]", meaning)[0].strip())
     schema = {**TABLES, "runs": RUNS, "hits": HITS}[name]
     schema = pa.schema([*schema, *OPTIONAL_COLUMNS.get(name, [])])
     for field in schema:
-        kind, meaning = told.pop(field.name)
+        kind, meaning = message.pop(field.name)
         assert kind == str(field.type), field.name
         assert meaning in field.metadata[b"unit"].decode().replace(" | ", " or "), field.name
-    assert told == {}
+    assert message == {}
 
 
 def test_every_state_is_documented() -> None:
@@ -240,9 +240,9 @@ def test_the_examples_of_every_role_run_as_the_page_says(tmp_path: Path, monkeyp
     np.savez("blobs.npz", x=x.astype(np.float32), y=y)
 
     def called(*arguments: str) -> Any:
-        said = CliRunner().invoke(app, list(arguments))
-        assert said.exit_code == 0, said.output
-        return said
+        result = CliRunner().invoke(app, list(arguments))
+        assert result.exit_code == 0, result.output
+        return result
 
     planned = json.loads(called("plan", "mine.toml", "--output-format", "json").stdout)
     assert [row["status"] for row in planned] == ["to run"] * len(tomllib.loads(suite)["strategy"])

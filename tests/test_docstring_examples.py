@@ -18,6 +18,6 @@ MODULES = [
 
 @pytest.mark.parametrize("name", MODULES)
 def test_the_examples_of_a_module_are_true(name: str) -> None:
-    found = doctest.testmod(import_module(name))
-    assert found.attempted
-    assert not found.failed
+    actual = doctest.testmod(import_module(name))
+    assert actual.attempted
+    assert not actual.failed

@@ -107,8 +107,8 @@ def test_the_rule_chooses_the_mirrored_headline(curves: list[list[float]], targe
             for i, curve in enumerate(curves)
             for target in targets
         ]
-        found = headline_of(_lock(metric, [sign * target for target in targets]), pd.DataFrame(rows))
-        return sign * found.target
+        actual = headline_of(_lock(metric, [sign * target for target in targets]), pd.DataFrame(rows))
+        return sign * actual.target
 
     assert headline("loss", -1) == pytest.approx(headline("accuracy", 1), nan_ok=True)
 
@@ -144,14 +144,14 @@ def test_reports_of_a_metric_and_of_its_mirror_have_the_same_hits_order_and_rest
 ) -> None:
     rng = np.random.default_rng(seed)
     # few different values, so that targets are met exactly and strategies tie
-    drawn = rng.integers(1, 12, len(six_strategies.evals)) / 16
+    draws = rng.integers(1, 12, len(six_strategies.evals)) / 16
     targets = [0.25, 0.5, 0.625]
 
     def judged(metric: str, sign: int) -> ReportData:
         rules = {"metric": metric, "targets": [sign * target for target in targets]}
         rules |= {"consecutive": consecutive, "comparison": comparison}
         lock = six_strategies.lock.with_changes(rules)
-        evals = six_strategies.evals.assign(**{f"test_{metric}": sign * drawn})
+        evals = six_strategies.evals.assign(**{f"test_{metric}": sign * draws})
         tables = lock, six_strategies.records, evals, six_strategies.ledger
         return combine_results(
             [replace(six_strategies, lock=lock, evals=evals, runs=derive_runs(*tables), hits=derive_hits(*tables))]
@@ -183,7 +183,7 @@ def test_the_gate_judges_a_metric_in_its_unit(metric: str, before: float, after:
         return value * math.log(2) if metric == "bits_per_byte" else math.log(value)
 
     noise = (-0.002, 0.0, 0.001, 0.001)
-    pairs = [RunPair(_run(i, 0.5, nats(before)), _run(i, 0.5, nats(after + each))) for i, each in enumerate(noise)]
+    pairs = [RunPair(_run(i, 0.5, nats(before)), _run(i, 0.5, nats(after + item))) for i, item in enumerate(noise)]
     (finding, *_), _ = check_noisy_metrics(samples(pairs, (), METRICS[metric]), GateConfig())
     assert (finding.metric, finding.verdict) == (metric, verdict)
     assert finding.before == pytest.approx(before)

@@ -1,12 +1,15 @@
-"""Names in the package say what a value is, and each public class and type alias has a name of its own."""
+"""Names say what a value is, and in the package each public class and type alias has a name of its own."""
 
 import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import fdabench
 
 ROOT = Path(fdabench.__file__).parent
+PROGRAMS = ("tests", "benchmarks", "examples", "suites")
 FORBIDDEN = {
     *("asked", "begun", "drawn", "felt", "found", "given", "heard", "held", "kept", "known", "met", "missed", "owed"),
     *("said", "seen", "taken", "telling", "told"),  # participles as nouns
@@ -40,31 +43,45 @@ def type_names(tree: ast.Module) -> Iterator[str]:
             yield from (t.id for t in targets if isinstance(t, ast.Name) and t.id[0].isupper() and not t.id.isupper())
 
 
-def name_faults(root: Path) -> list[str]:
-    """Names in `FORBIDDEN`, with or without underscores around them, and public types that have the same name."""
-    faults = []
+def forbidden_names(root: Path) -> list[str]:
+    """The names in `FORBIDDEN` that Python files define, with or without underscores around them."""
+    return [
+        f"{path.relative_to(root).as_posix()}:{line}: {name}"
+        for path in sorted(root.rglob("*.py"))
+        for name, line in defined_names(ast.parse(path.read_text(encoding="utf-8")))
+        if name.strip("_") in FORBIDDEN
+    ]
+
+
+def repeated_types(root: Path) -> list[str]:
+    """Public types that several modules define."""
     files: dict[str, list[str]] = {}
     for path in sorted(root.rglob("*.py")):
-        file, tree = path.relative_to(root).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
-        faults += [f"{file}:{line}: {name}" for name, line in defined_names(tree) if name.strip("_") in FORBIDDEN]
-        for name in type_names(tree):
+        for name in type_names(ast.parse(path.read_text(encoding="utf-8"))):
             if not name.startswith("_"):
-                files.setdefault(name, []).append(file)
+                files.setdefault(name, []).append(path.relative_to(root).as_posix())
     repeated = {name: places for name, places in files.items() if len(places) > 1 and name not in SAME_CLASS_NAME}
-    return faults + [f"{name} is a type in {' and '.join(places)}" for name, places in repeated.items()]
+    return [f"{name} is a type in {' and '.join(places)}" for name, places in repeated.items()]
 
 
 def test_names_say_what_a_value_is_and_types_have_different_names() -> None:
-    assert name_faults(ROOT) == []
+    assert forbidden_names(ROOT) + repeated_types(ROOT) == []
+
+
+@pytest.mark.parametrize("folder", PROGRAMS)
+def test_names_in_programs_say_what_a_value_is(folder: str) -> None:
+    root = ROOT.parent / folder
+    if not root.exists():
+        pytest.skip("an installed package has no programs beside it")
+    assert forbidden_names(root) == []
 
 
 def test_a_forbidden_name_and_a_repeated_type_are_reported(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("class Row:\n    pass\n\n\ndef size(found):\n    _said = found\n    return _said\n")
     (tmp_path / "b.py").write_text("class Row:\n    pass\n\n\nROWS = 1\nRows = list[Row]\n")
     (tmp_path / "c.py").write_text("Rows: TypeAlias = list[int]\nROWS = 2\n")
-    assert name_faults(tmp_path) == [
-        "a.py:5: found",
-        "a.py:6: _said",
+    assert forbidden_names(tmp_path) == ["a.py:5: found", "a.py:6: _said"]
+    assert repeated_types(tmp_path) == [
         "Row is a type in a.py and b.py",
         "Rows is a type in b.py and c.py",
     ]

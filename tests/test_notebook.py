@@ -60,17 +60,17 @@ def test_the_tables_of_all_cells_are_those_of_each_cell(view: ResultsView, folde
     assert sum(len(view.cell(cell.id).evals) for cell in done) == len(view.evals) > 100
     for name in ("evals", "ledger", "rounds"):
         stored = pd.read_parquet(folder / "results" / "quickstart" / "cells" / done[0].id / f"{name}.parquet")
-        mine = getattr(view.cell(done[0].id), name)
-        pd.testing.assert_frame_equal(mine[stored.columns], stored, check_dtype=False)
+        actual = getattr(view.cell(done[0].id), name)
+        pd.testing.assert_frame_equal(actual[stored.columns], stored, check_dtype=False)
 
 
 def test_a_cell_is_found_by_its_words_its_id_and_the_start_of_its_id(view: ResultsView) -> None:
-    found = view.cell("LinearFDA iid s0")
-    assert "LinearFDA" in found.cell.title
-    assert found.cell.config.seed == 0
-    assert found.run["cell_id"] == found.cell.id
-    assert view.cell(found.cell.id).cell == view.cell(found.cell.id[:6]).cell == found.cell
-    assert found.cell.id in repr(found)
+    actual = view.cell("LinearFDA iid s0")
+    assert "LinearFDA" in actual.cell.title
+    assert actual.cell.config.seed == 0
+    assert actual.run["cell_id"] == actual.cell.id
+    assert view.cell(actual.cell.id).cell == view.cell(actual.cell.id[:6]).cell == actual.cell
+    assert actual.cell.id in repr(actual)
 
 
 def test_a_cell_that_was_not_started_has_empty_tables(view: ResultsView) -> None:
@@ -185,9 +185,9 @@ def test_the_pandas_recipe_gives_the_bytes_and_the_ratio_of_the_conclusion(
     assert isinstance(costs, pd.Series)
     assert isinstance(ratios, pd.Series)
     frame = conclusion_table(combine_results([view.results])).frame.set_index("strategy")
-    known = frame["bytes"].dropna()
-    assert len(known) >= 4
-    assert costs[known.index].to_numpy() == pytest.approx(known.to_numpy())
+    reference = frame["bytes"].dropna()
+    assert len(reference) >= 4
+    assert costs[reference.index].to_numpy() == pytest.approx(reference.to_numpy())
     both = view.ratio("Synchronous", to="FedAvg τ=50")
     assert both.bound == ""
     assert ratios["FedAvg τ=50"] == pytest.approx(both.mean)
@@ -203,11 +203,11 @@ def test_the_headline_numbers_of_the_readme_follow_from_its_table_of_cells() -> 
     line = next(
         line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith("90 %:")
     )
-    said = dict(re.findall(r"(\w+) (?:needed )?([\d.]+) MB", line))
-    assert {label: f"{megabytes[label]:.3g}" for label in said} == {
-        label: f"{float(mb):g}" for label, mb in said.items()
+    output = dict(re.findall(r"(\w+) (?:needed )?([\d.]+) MB", line))
+    assert {label: f"{megabytes[label]:.3g}" for label in output} == {
+        label: f"{float(mb):g}" for label, mb in output.items()
     }
-    assert len(said) == 3
+    assert len(output) == 3
     assert f"{ratio:.2g} times as many" in line
 
 

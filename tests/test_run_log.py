@@ -46,10 +46,10 @@ def test_verbose_prints_the_log_of_all_processes(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / FILE_NAME).write_text("a line of an earlier run\n")
     command = [sys.executable, "-m", "fdabench", "run", "tiny.toml", "-o", "out", "--device", "cpu", "-v"]
-    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
-    assert said.returncode == 0, said.stderr
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
+    assert result.returncode == 0, result.stderr
     logged = (tmp_path / "out" / FILE_NAME).read_text().splitlines()
-    printed = [line for line in said.stderr.splitlines() if LINE.fullmatch(line)]
+    printed = [line for line in result.stderr.splitlines() if LINE.fullmatch(line)]
     assert logged[1:][: len(printed)] == printed
     assert any(": started" in line for line in printed)
 
@@ -81,9 +81,9 @@ def test_a_run_logs_what_happens_to_each_cell(tmp_path: Path) -> None:
     assert all(LINE.fullmatch(line) for line in lines)
     assert "tiny: 3 of 3 cells to run" in lines[0]
     for cell in ResultsFolder(tmp_path / "out").read_lock().cell:
-        mine = [line for line in lines if f"cell={cell.id}" in line]
+        actual = [line for line in lines if f"cell={cell.id}" in line]
         failed = cell.label == "broken"
-        assert [re.search(r": (started|done|failed)", line)[1] for line in mine] == [  # type: ignore[index]
+        assert [re.search(r": (started|done|failed)", line)[1] for line in actual] == [  # type: ignore[index]
             "started",
             "failed" if failed else "done",
         ]

@@ -62,11 +62,11 @@ def model_titles(names: Collection[str]) -> dict[str, str]:
     'gpt-nano from weights 3f2a90c1'
     """
     parts = {name: _FINE_TUNED.fullmatch(name) for name in names}
-    titles = {name: _fine_tuned_title(found) if found else name for name, found in parts.items()}
+    titles = {name: _fine_tuned_title(match) if match else name for name, match in parts.items()}
     counts = Counter(titles.values())
     return {
-        name: f"{titles[name]} {found['digest']}" if found and counts[titles[name]] > 1 else titles[name]
-        for name, found in parts.items()
+        name: f"{titles[name]} {match['digest']}" if match and counts[titles[name]] > 1 else titles[name]
+        for name, match in parts.items()
     }
 
 

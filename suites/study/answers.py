@@ -130,7 +130,7 @@ class Study:
 
 
 def study_of(results: Sequence[Results], convention: ConventionName = "paper") -> Study:
-    return Study([combine_results([in_convention(each, convention)]) for each in results])
+    return Study([combine_results([in_convention(item, convention)]) for item in results])
 
 
 # Estimates
@@ -157,7 +157,7 @@ def difference(frame: pd.DataFrame, top: str, bottom: str, column: str) -> Inter
     places, seeds = pairs.groupby(WORKLOAD).ngroup().to_numpy(), pairs["seed"].to_numpy()
     designs = [design_of(places, seeds, confidence) for confidence in (LIKELY, CLEAR)]
     mean = float(values @ designs[0].weight_n)
-    likely, clear = (float(half_widths(values[None], each)[0]) if each.has_chance else math.nan for each in designs)
+    likely, clear = (float(half_widths(values[None], item)[0]) if item.has_chance else math.nan for item in designs)
     return Interval(mean, mean - likely, mean + likely, mean - clear, mean + clear, "", len(pairs))
 
 
@@ -183,8 +183,8 @@ def rank_correlation(outcomes: pd.DataFrame, first: str, second: str) -> Interva
     plain = tau(np.arange(len(seeds)))
     if len(seeds) < 2:
         return Interval(plain, math.nan, math.nan, math.nan, math.nan, "", len(seeds))
-    drawn = np.array([tau(random.integers(len(seeds), size=len(seeds))) for _ in range(RESAMPLES)])
-    ends = np.nanquantile(drawn, [(1 - LIKELY) / 2, (1 + LIKELY) / 2, (1 - CLEAR) / 2, (1 + CLEAR) / 2])
+    samples = np.array([tau(random.integers(len(seeds), size=len(seeds))) for _ in range(RESAMPLES)])
+    ends = np.nanquantile(samples, [(1 - LIKELY) / 2, (1 + LIKELY) / 2, (1 - CLEAR) / 2, (1 + CLEAR) / 2])
     return Interval(plain, *map(float, ends), "", len(seeds))
 
 
@@ -284,10 +284,10 @@ def state_shares(study: Study) -> Iterator[Answer]:
     """Question 7: the share of local states in the bytes to the target."""
     hits = study.headline[study.headline["reached"].astype(bool)]
     for method in ("NaiveFDA", "LinearFDA", "SketchFDA"):
-        mine = hits[hits["method"] == method]
-        if len(mine):
-            share = float((mine["bytes_state"] / mine["bytes_total"]).mean())
-            value = Interval(share, math.nan, math.nan, math.nan, math.nan, "", len(mine))
+        actual = hits[hits["method"] == method]
+        if len(actual):
+            share = float((actual["bytes_state"] / actual["bytes_total"]).mean())
+            value = Interval(share, math.nan, math.nan, math.nan, math.nan, "", len(actual))
             yield Answer(7, f"share of local states in the bytes, {method}", "all", "share", value)
 
 
@@ -295,8 +295,8 @@ def bytes_by_convention(results: Sequence[Results]) -> Iterator[Answer]:
     """Question 8: bytes of each method relative to DDP in each accounting convention, the fewest first."""
     pairs = [(method, "DDP") for method in METHODS.values() if method != "DDP"]
     for name in CONVENTIONS:
-        found = ratios(study_of(results, name).headline, 8, f"bytes to the target ({name})", pairs, "cost_bytes")
-        yield from sorted((each for each in found if each.where == "all"), key=lambda each: each.value.mean)
+        actual = ratios(study_of(results, name).headline, 8, f"bytes to the target ({name})", pairs, "cost_bytes")
+        yield from sorted((item for item in actual if item.where == "all"), key=lambda item: item.value.mean)
 
 
 def sensitivity(results: Sequence[Results]) -> Iterator[dict[str, object]]:
@@ -304,9 +304,9 @@ def sensitivity(results: Sequence[Results]) -> Iterator[dict[str, object]]:
     for name in CONVENTIONS:
         for (suite, target), rows in study_of(results, name).outcomes.groupby(["suite", "target"], sort=False):
             for question, pairs in PAIRS.items():
-                for each in ratios(rows, question, "bytes to the target", pairs, "cost_bytes"):
-                    if each.where == "all":
-                        yield {"convention": name, "suite": suite, "target": target, **record_of(each)}
+                for item in ratios(rows, question, "bytes to the target", pairs, "cost_bytes"):
+                    if item.where == "all":
+                        yield {"convention": name, "suite": suite, "target": target, **record_of(item)}
 
 
 def answers(results: Sequence[Results]) -> Iterator[Answer]:
@@ -348,14 +348,14 @@ def record_of(answer: Answer) -> dict[str, object]:
 def markdown(rows: Iterable[Answer]) -> str:
     """Return the answers as a Markdown table: the estimate with its 95 % interval, and the verdict."""
     lines = ["| question | number | where | estimate [95 %] | pairs | verdict |", "|--:|---|---|--:|--:|---|"]
-    for each in rows:
-        value = each.value
+    for item in rows:
+        value = item.value
         ends = "" if value.bound or math.isnan(value.low) else f" [{value.low:.3g}, {value.high:.3g}]"
         bound = f"{value.bound} " if value.bound else ""
-        unit = "" if each.unit in ("ratio", "tau") else f" {each.unit}"
+        unit = "" if item.unit in ("ratio", "tau") else f" {item.unit}"
         lines.append(
-            f"| {each.question} | {each.number} | {each.where} | {bound}{value.mean:.3g}{unit}{ends} "
-            f"| {value.pairs} | {each.verdict} |"
+            f"| {item.question} | {item.number} | {item.where} | {bound}{value.mean:.3g}{unit}{ends} "
+            f"| {value.pairs} | {item.verdict} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -372,7 +372,7 @@ def main(
     if not rows:
         raise typer.BadParameter("the results have no two methods of the study that reached a target")
     out.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame([record_of(each) for each in rows]).to_csv(out / "answers.csv", index=False)
+    pd.DataFrame([record_of(item) for item in rows]).to_csv(out / "answers.csv", index=False)
     pd.DataFrame(at_targets).to_csv(out / "sensitivity.csv", index=False)
     (out / "answers.md").write_text(markdown(rows), encoding="utf-8")
     if missing:

@@ -189,12 +189,12 @@ def learning_rate_step(best: Candidate, candidates: Sequence[Candidate], factor:
 
     The better neighbor is the next higher or lower learning rate whose best candidate is better.
     """
-    mine = [each for each in candidates if each.method == best.method]
-    rates = sorted({each.lr for each in mine})
+    actual = [item for item in candidates if item.method == best.method]
+    rates = sorted({item.lr for item in actual})
     place = rates.index(best.lr)
     if place in (0, len(rates) - 1):
         return best.lr * (factor if place else 1 / factor)
-    lower, higher = (min(each.rank for each in mine if each.lr == rates[place + side]) for side in (-1, 1))
+    lower, higher = (min(item.rank for item in actual if item.lr == rates[place + side]) for side in (-1, 1))
     return best.lr * (factor if higher < lower else 1 / factor)
 
 
@@ -202,7 +202,7 @@ def near(candidates: Sequence[Candidate]) -> Iterator[Candidate]:
     """Yield three more candidates of each method, near its best one."""
     for method, best in best_of(candidates).items():
         if method in EVERY_STEP:
-            rates = sorted({each.lr for each in candidates if each.method == method})
+            rates = sorted({item.lr for item in candidates if item.method == method})
             edge = best.lr in (rates[0], rates[-1])
             third = learning_rate_step(best, candidates, 1.41 if edge else 1.09)
             yield from (_with_rate(best, lr) for lr in (best.lr * 0.84, best.lr * 1.19, third))
@@ -238,10 +238,10 @@ def suite_text(head: str, optimizer: Table, candidates: Iterable[Candidate], ref
     """
     tables = [
         "[[strategy]]\n"
-        + "".join(f"{key} = {toml(value)}\n" for key, value in each.strategy.items())
-        + ("reference = true\n" if each.method == reference else "")
-        + f"optimizer = {toml({**optimizer, 'lr': each.lr})}\n"
-        for each in candidates
+        + "".join(f"{key} = {toml(value)}\n" for key, value in item.strategy.items())
+        + ("reference = true\n" if item.method == reference else "")
+        + f"optimizer = {toml({**optimizer, 'lr': item.lr})}\n"
+        for item in candidates
     ]
     return "\n".join([head, *tables])
 
@@ -253,7 +253,7 @@ def toml(value: object) -> str:
     '{ kind = "adam", lr = 0.003, schedule = { kind = "cosine" } }'
     """
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {toml(each)}" for key, each in value.items()) + " }"
+        return "{ " + ", ".join(f"{key} = {toml(values)}" for key, values in value.items()) + " }"
     if isinstance(value, bool):
         return str(value).lower()
     return f'"{value}"' if isinstance(value, str) else repr(value)
@@ -303,7 +303,7 @@ def write_study(first: Folder, second: Folder) -> None:
 
 def headline_of(best: Iterable[Candidate]) -> int:
     """Return the hardest target, from 1, that the best of all but at most two methods reached; 0 for none."""
-    reached = sorted(each.target for each in best)
+    reached = sorted(item.target for item in best)
     return reached[min(2, len(reached) - 1)]
 
 
@@ -311,7 +311,7 @@ def _workload(folder: Path) -> str:
     """The workload of a tuning suite's results, from its name: study-tuning-cifar10 is of cifar10."""
     name = fdabench.load(folder).results.lock.suite.removeprefix("study-tuning-")
     if name not in HEADS:
-        allowed = ", ".join(f"study-tuning-{each}" for each in HEADS)
+        allowed = ", ".join(f"study-tuning-{item}" for item in HEADS)
         raise typer.BadParameter(f"{folder} has the results of {name}; allowed: {allowed}")
     return name
 

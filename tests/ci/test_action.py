@@ -51,8 +51,8 @@ def test_the_steps_run_a_suite_and_compare_it(tmp_path: Path) -> None:
     assert run_step("Compare with the baseline", tmp_path, **compare) == 4
     comment = {**compare, "FOLDER": str(tmp_path / "kept")}
     assert run_step("Write the comment", tmp_path, **comment) == 0
-    kept = tmp_path / "kept" / "comment.md"
-    text = kept.read_text(encoding="utf-8")
+    stored = tmp_path / "kept" / "comment.md"
+    text = stored.read_text(encoding="utf-8")
     assert text.startswith("### fdabench: not compared\n\n~~~~~~text\nfdabench: baseline.toml: no baseline here")
     save = [sys.executable, "-m", "fdabench", "baseline", "save", "out", "-o", "baseline.toml"]
     subprocess.run(save, cwd=tmp_path, check=True, capture_output=True)
@@ -60,5 +60,5 @@ def test_the_steps_run_a_suite_and_compare_it(tmp_path: Path) -> None:
     assert (tmp_path / "github_output").read_text(encoding="utf-8").splitlines() == ["exit-code=4", "exit-code=0"]
     assert (tmp_path / "github_step_summary").stat().st_size > 0
     assert run_step("Write the comment", tmp_path, **comment) == 0
-    assert kept.read_text(encoding="utf-8").startswith("### fdabench: 1 run compared: pass\n")
-    assert kept.read_text(encoding="utf-8").endswith("<!-- fdabench check: unchanged -->\n")
+    assert stored.read_text(encoding="utf-8").startswith("### fdabench: 1 run compared: pass\n")
+    assert stored.read_text(encoding="utf-8").endswith("<!-- fdabench check: unchanged -->\n")

@@ -62,7 +62,7 @@ class Handler(BaseHTTPRequestHandler):
         if not self.server.may_write:
             self.answer(403, {"message": "Resource not accessible by integration"})
             return
-        self.server.comments = [each for each in self.server.comments if each["id"] != written["id"]] + [written]
+        self.server.comments = [item for item in self.server.comments if item["id"] != written["id"]] + [written]
         self.server.writes.append(self.command)
         self.answer(201 if self.command == "POST" else 200, written)
 
@@ -122,7 +122,7 @@ def test_a_change_is_posted_and_the_next_run_replaces_it(github: GitHub, tmp_pat
     assert post(github, tmp_path, CHANGED).stdout.startswith("the comment is up to date")
     assert post(github, tmp_path, UNCHANGED).stdout.startswith("replaced: ")
     assert github.writes == ["POST", "PATCH"]
-    assert [each["body"] for each in github.comments] == [f"{MARKER}\n### fdabench: 6 runs compared: pass\n"]
+    assert [item["body"] for item in github.comments] == [f"{MARKER}\n### fdabench: 6 runs compared: pass\n"]
     assert (tmp_path / "output").read_text(encoding="utf-8") == "url=https://example.org/comment/1\n" * 2
 
 

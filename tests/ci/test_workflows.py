@@ -33,10 +33,10 @@ def workflow(name: str) -> dict[Any, Any]:
 def gitlab_job(**inputs: str) -> tuple[str, dict[str, Any]]:
     """The name and the job of the template, with its inputs in their places as GitLab puts them."""
     header, job = TEMPLATE.split("\n---\n")
-    known = yaml.safe_load(header)["spec"]["inputs"]
-    assert inputs.keys() <= known.keys()
-    values = {name: inputs.get(name, (about or {}).get("default")) for name, about in known.items()}
-    text = re.sub(r"\$\[\[ inputs\.(\w+) \]\]", lambda found: str(values[found[1]]), job)
+    reference = yaml.safe_load(header)["spec"]["inputs"]
+    assert inputs.keys() <= reference.keys()
+    values = {name: inputs.get(name, (about or {}).get("default")) for name, about in reference.items()}
+    text = re.sub(r"\$\[\[ inputs\.(\w+) \]\]", lambda actual: str(values[actual[1]]), job)
     ((name, content),) = yaml.safe_load(text).items()
     return name, content
 
@@ -89,8 +89,10 @@ def test_the_workflow_that_writes_runs_no_foreign_code() -> None:
 
 
 def test_the_artifact_has_one_name_in_both_actions() -> None:
-    kept, fetched = (workflow(name)["runs"]["steps"] for name in ACTIONS)
-    assert [step["with"]["name"] for step in kept if "upload-artifact" in step.get("uses", "")] == ["fdabench-comment"]
+    stored, fetched = (workflow(name)["runs"]["steps"] for name in ACTIONS)
+    assert [step["with"]["name"] for step in stored if "upload-artifact" in step.get("uses", "")] == [
+        "fdabench-comment"
+    ]
     assert [step["with"]["name"] for step in fetched if "download" in step.get("uses", "")] == ["fdabench-comment"]
 
 

@@ -31,8 +31,8 @@ InProcess = Callable[..., Result]
 def environment() -> dict[str, str]:
     """Without what would change how the program speaks; the package under test comes first."""
     speech = ("NO_COLOR", "FORCE_COLOR", "TERM", "COLUMNS", "FDABENCH_DATA", "CUDA_VISIBLE_DEVICES")
-    kept = {key: value for key, value in os.environ.items() if key not in speech}
-    return kept | {
+    stored = {key: value for key, value in os.environ.items() if key not in speech}
+    return stored | {
         "PYTHONPATH": str(Path(fdabench.__file__).parents[1]),
         "CUDA_VISIBLE_DEVICES": "",
         "PYTHONIOENCODING": "utf-8",
@@ -67,7 +67,7 @@ class Finished(NamedTuple):
     """A folder with a suite that was run there, and what the program said."""
 
     folder: Path
-    said: subprocess.CompletedProcess[str]
+    output: subprocess.CompletedProcess[str]
 
     @property
     def results(self) -> Path:

@@ -59,8 +59,8 @@ COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-def
 
 
 def test_the_version_is_printed(here: InProcess) -> None:
-    said = here("--version")
-    assert (said.exit_code, said.stdout) == (0, f"fdabench {__version__}\n")
+    result = here("--version")
+    assert (result.exit_code, result.stdout) == (0, f"fdabench {__version__}\n")
 
 
 def test_the_commands_are_those_of_the_contract() -> None:
@@ -85,32 +85,32 @@ def test_the_commands_are_those_of_the_contract() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_and_option_has_help(here: InProcess, command: str) -> None:
-    said = here(command, "--help")
-    assert said.exit_code == 0
-    assert re.search(r"\n +[A-Z][a-z]+ .*\.\n", said.stdout), "a sentence on what it does"
+    result = here(command, "--help")
+    assert result.exit_code == 0
+    assert re.search(r"\n +[A-Z][a-z]+ .*\.\n", result.stdout), "a sentence on what it does"
     described = typer.main.get_command(app).commands[command]  # type: ignore[attr-defined]
     for parameter in described.params:
         assert parameter.param_type_name == "argument" or parameter.help, parameter.name
 
 
 def test_without_a_command_the_help_is_shown(here: InProcess) -> None:
-    said = here()
-    assert all(f" {command} " in said.output for command in COMMANDS)
+    output = here()
+    assert all(f" {command} " in output.output for command in COMMANDS)
 
 
 @pytest.mark.parametrize("what", LISTED)
 def test_list_names_everything_in_the_registry(here: InProcess, what: str) -> None:
-    said = here("list", what)
-    assert said.exit_code == 0
-    header, *rows = said.stdout.splitlines()
+    result = here("list", what)
+    assert result.exit_code == 0
+    header, *rows = result.stdout.splitlines()
     assert header.split()[0] in ("kind", "name")
     assert [row.split()[0] for row in rows] == list(LISTED[what])
 
 
 def test_list_of_what_there_is_not_names_what_is_nearest(here: InProcess) -> None:
-    said = here("list", "strategy")
-    assert said.exit_code == 2
-    assert f"'strategy' is unknown; allowed: {', '.join(LISTED)}; did you mean \"strategies\"?" in said.stderr
+    result = here("list", "strategy")
+    assert result.exit_code == 2
+    assert f"'strategy' is unknown; allowed: {', '.join(LISTED)}; did you mean \"strategies\"?" in result.stderr
 
 
 @pytest.mark.parametrize("what", LISTED)
@@ -167,9 +167,9 @@ def test_a_rich_table_has_the_same_words(here: InProcess) -> None:
 
 
 def test_plan_before_anything_ran_prices_every_cell(here: InProcess) -> None:
-    said = here("plan", "tiny.toml")
-    assert said.exit_code == 0
-    header, synchronous, fda, everything, now = said.stdout.splitlines()
+    result = here("plan", "tiny.toml")
+    assert result.exit_code == 0
+    header, synchronous, fda, everything, now = result.stdout.splitlines()
     assert header.split()[:3] == ["what", "seeds", "status"]
     assert "Synchronous | digits mlp | dirichlet(1) | K=2 b=32 " in synchronous
     # 51,466 parameters of 4 bytes, up and down for 2 workers: 823,456 bytes a sync; 30 syncs and the start
@@ -192,9 +192,9 @@ def test_plan_folds_seeds_and_shows_every_cell_when_asked(here: InProcess) -> No
 
 @pytest.mark.slow
 def test_plan_of_a_finished_run_says_done(here: InProcess, finished: Any) -> None:
-    said = here("plan", "tiny.toml", "-o", finished.results, "--output-format", "json")
-    assert [(row["status"], row["why"]) for row in json.loads(said.stdout)] == [("done", "")] * 2
-    assert "2 cells = 2 strategies x 1 workload x 1 seed" in said.stderr
+    result = here("plan", "tiny.toml", "-o", finished.results, "--output-format", "json")
+    assert [(row["status"], row["why"]) for row in json.loads(result.stdout)] == [("done", "")] * 2
+    assert "2 cells = 2 strategies x 1 workload x 1 seed" in result.stderr
     assert here("plan", "tiny.toml", "-o", finished.results).stdout.splitlines()[-1] == "2 done | 0 to run"
 
 
@@ -203,9 +203,9 @@ def test_plan_names_the_file_that_makes_a_cell_stale(here: InProcess, finished: 
     record = ResultsFolder(finished.results).read_record(cell.id)
     assert record is not None
     store.write_record(record.with_changes({"code": {**record.code, "monitors/linear.py": "0" * 16}}))
-    said = here("plan", "tiny.toml", "-o", "copy", "-k", "fda")
-    assert "monitors/linear.py changed (0000000000000000 -> " in said.stdout
-    assert "0 done | 1 stale: monitors/linear.py changed | 0 to run" in said.stdout
+    result = here("plan", "tiny.toml", "-o", "copy", "-k", "fda")
+    assert "monitors/linear.py changed (0000000000000000 -> " in result.stdout
+    assert "0 done | 1 stale: monitors/linear.py changed | 0 to run" in result.stdout
     rows = json.loads(here("plan", "tiny.toml", "-o", "copy", "-k", "fda", "--output-format", "json").stdout)
     now = record.code["monitors/linear.py"]
     assert [row["changed"] for row in rows] == [[{"what": "monitors/linear.py", "before": "0" * 16, "after": now}]]
@@ -213,15 +213,15 @@ def test_plan_names_the_file_that_makes_a_cell_stale(here: InProcess, finished: 
 
 def test_plan_follows_the_choice_of_cells_and_the_convention(here: InProcess) -> None:
     arguments = ["-k", "synchronous", "--seeds", "1,2", "--set", "accounting.convention=upload"]
-    said = here("plan", "tiny.toml", *arguments, "--output-format", "json")
+    result = here("plan", "tiny.toml", *arguments, "--output-format", "json")
     # 30 uploads by 2 workers; the start is free
-    assert [row["bytes_most"] for row in json.loads(said.stdout)] == [30 * 2 * 51_466 * 4] * 2
-    assert [row["what"][-2:] for row in json.loads(said.stdout)] == ["s1", "s2"]
+    assert [row["bytes_most"] for row in json.loads(result.stdout)] == [30 * 2 * 51_466 * 4] * 2
+    assert [row["what"][-2:] for row in json.loads(result.stdout)] == ["s1", "s2"]
 
 
 def test_status_counts_states(here: InProcess, finished: Any) -> None:
-    said = here("status", finished.results)
-    assert said.stdout.splitlines() == [
+    result = here("status", finished.results)
+    assert result.stdout.splitlines() == [
         "state  cells  which",
         "done   2      Synchronous, LinearFDA",
         "all    2      tiny",
@@ -238,9 +238,9 @@ def test_status_lists_failures_and_remaining_cells(here: InProcess, finished: An
 
 def test_show_finds_a_cell_by_the_start_of_its_id(here: InProcess, finished: Any) -> None:
     fda = ResultsFolder(finished.results).read_lock().cell[1]
-    said = here("show", finished.results, fda.id[:6])
-    assert said.exit_code == 0
-    text = said.stdout
+    result = here("show", finished.results, fda.id[:6])
+    assert result.exit_code == 0
+    text = result.stdout
     title = "LinearFDA | digits mlp | dirichlet(1) | K=2 b=32 s0"
     assert text.startswith(f"{title}\n{fda.id}  LinearFDA  seed 0  done\n")
     for line in ("theta = 0.3", 'kind = "linear"', "num_parameters   51466"):
@@ -254,10 +254,10 @@ def test_show_finds_a_cell_by_the_start_of_its_id(here: InProcess, finished: Any
 def test_show_of_a_cell_that_never_ran_has_its_configuration(here: InProcess, finished: Any) -> None:
     lock = ResultsFolder(finished.results).read_lock()
     ResultsFolder(Path("copy")).write_lock(lock)
-    said = here("show", "copy", lock.cell[0].id)
-    assert said.exit_code == 0
-    assert f"\n{lock.cell[0].id}  Synchronous  seed 0  pending\n" in said.stdout
-    assert 'kind = "synchronous"' in said.stdout
+    result = here("show", "copy", lock.cell[0].id)
+    assert result.exit_code == 0
+    assert f"\n{lock.cell[0].id}  Synchronous  seed 0  pending\n" in result.stdout
+    assert 'kind = "synchronous"' in result.stdout
 
 
 def test_show_refuses_what_names_no_cell_or_several(here: InProcess, finished: Any) -> None:
@@ -270,18 +270,18 @@ def test_show_refuses_what_names_no_cell_or_several(here: InProcess, finished: A
 
 
 def test_validate_prints_the_size_of_a_suite(here: InProcess) -> None:
-    said = here("validate", "tiny.toml")
-    assert (said.exit_code, said.stdout) == (0, "tiny.toml: valid; 2 cells = 2 strategies x 1 workload x 1 seed\n")
+    result = here("validate", "tiny.toml")
+    assert (result.exit_code, result.stdout) == (0, "tiny.toml: valid; 2 cells = 2 strategies x 1 workload x 1 seed\n")
 
 
 def test_validate_reports_the_errors_of_every_file(here: InProcess) -> None:
     for name in ("x", "y"):
         Path(f"{name}.toml").write_text(Path("tiny.toml").read_text().replace("theta", f"thet{name}"))
-    said = here("validate", "x.toml", "tiny.toml", "y.toml")
-    assert said.exit_code == 2
-    assert said.stdout.startswith("tiny.toml: valid")
-    assert "x.toml: 2 faults" in said.stderr
-    assert 'reference, optimizer; did you mean "theta"?' in said.stderr
+    result = here("validate", "x.toml", "tiny.toml", "y.toml")
+    assert result.exit_code == 2
+    assert result.stdout.startswith("tiny.toml: valid")
+    assert "x.toml: 2 faults" in result.stderr
+    assert 'reference, optimizer; did you mean "theta"?' in result.stderr
 
 
 def test_the_schema_for_editors_knows_every_key(here: InProcess) -> None:
@@ -305,16 +305,16 @@ def test_cite_prints_exactly_what_the_suite_rests_on(here: InProcess) -> None:
 
 @pytest.mark.parametrize("suite", ["quickstart.toml", "ci.toml"])
 def test_cite_works_for_the_suites_of_the_repository(here: InProcess, suite: str) -> None:
-    said = here("cite", Path(__file__).parents[2] / "suites" / suite)
-    assert said.exit_code == 0
-    assert said.stdout.count("{") == said.stdout.count("}") > 10
+    result = here("cite", Path(__file__).parents[2] / "suites" / suite)
+    assert result.exit_code == 0
+    assert result.stdout.count("{") == result.stdout.count("}") > 10
 
 
 def test_report_writes_a_summary_tables_and_figures(here: InProcess, finished: Any) -> None:
-    said = here("report", finished.results, "-o", "out")
-    assert said.exit_code == 0, said.output
+    result = here("report", finished.results, "-o", "out")
+    assert result.exit_code == 0, result.output
     files = {path.relative_to("out").as_posix() for path in Path("out").rglob("*") if path.is_file()}
-    assert said.stdout == f"{len(files)} files in out; open out/index.html\n"
+    assert result.stdout == f"{len(files)} files in out; open out/index.html\n"
     assert "LinearFDA" in Path("out/summary.md").read_text(encoding="utf-8")
     assert "@inproceedings{theologitis2025" in Path("out/index.html").read_text(encoding="utf-8")
     assert {Path(file).suffix for file in files if file.startswith("tables/")} == {".csv", ".md", ".tex"}
@@ -329,13 +329,13 @@ def test_a_bug_of_ours_leaves_a_file_and_its_path(
 
     monkeypatch.setattr("fdabench.cli.commands.status.print_status", broken)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    said = here("status", ".")
-    assert said.exit_code == 70
-    (path,) = re.findall(r"the traceback is in (\S+)", said.stderr)
+    result = here("status", ".")
+    assert result.exit_code == 70
+    (path,) = re.findall(r"the traceback is in (\S+)", result.stderr)
     text = Path(path).read_text(encoding="utf-8")
     assert f"fdabench {__version__}, Python {sys.version}" in text
     assert "AssertionError: this cannot happen" in text
-    assert "Traceback" not in said.output
+    assert "Traceback" not in result.output
 
 
 @pytest.mark.parametrize("damage", ["", "{}", "[]", '{"state": "done"}', '{"schema": "99", "state": "done"}'])
@@ -350,9 +350,9 @@ def test_a_record_that_is_damaged_or_of_another_schema_is_refused_by_name(
     path.parent.mkdir(parents=True)
     path.write_text(damage)
     arguments = {"plan": ["tiny.toml", "-o", "copy"], "show": ["copy", cell_id]}.get(command, ["copy"])
-    said = here(command, *arguments)
-    assert said.exit_code == 2, said.output
-    assert "cell.json: " in said.stderr
+    result = here(command, *arguments)
+    assert result.exit_code == 2, result.output
+    assert "cell.json: " in result.stderr
 
 
 def test_a_reader_that_goes_away_is_no_error(start: Callable[..., Any]) -> None:
@@ -371,9 +371,9 @@ def test_a_reader_that_goes_away_is_no_error(start: Callable[..., Any]) -> None:
 def test_a_full_output_device_is_reported_in_one_line(arguments: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         command = [sys.executable, "-m", "fdabench", *arguments]
-        said = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert said.stderr == "fdabench: the output: cannot be written: No space left on device\n"
-    assert said.returncode == 2
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert result.stderr == "fdabench: the output: cannot be written: No space left on device\n"
+    assert result.returncode == 2
 
 
 @pytest.mark.parametrize(

@@ -22,16 +22,16 @@ def paper() -> Path:
 
 
 def test_a_row_for_each_counterpart(here: InProcess, paper: Path) -> None:
-    said = here("compare", paper, "--published")
-    assert said.exit_code == 0
-    header, *rows = said.stdout.splitlines()
+    result = here("compare", paper, "--published")
+    assert result.exit_code == 0
+    header, *rows = result.stdout.splitlines()
     assert header.split()[:5] == ["model", "partition", "strategy", "K", "θ"]
     (rounds,) = [row for row in rows if "rounds at epoch 100" in row]
     assert " ".join(rounds.split()) == "lenet5 round-robin LinearFDA 10 1 rounds at epoch 100 450 500 1/1 1 1.1× –"
     (accuracy,) = [row for row in rows if "accuracy at epoch 100" in row]
     assert "98.81 %" in accuracy
     assert "+0.10 points" in accuracy
-    assert "8 of 522 published numbers have a counterpart; 514 are left out" in said.stderr
+    assert "8 of 522 published numbers have a counterpart; 514 are left out" in result.stderr
 
 
 def test_programs_get_full_numbers(here: InProcess, paper: Path) -> None:
@@ -54,14 +54,14 @@ def test_two_results_side_by_side(here: InProcess) -> None:
     same = here("compare", "a", "a")
     assert same.exit_code == 0
     assert {line.split()[-1] for line in same.stdout.splitlines()[1:]} == {"same"}
-    found = json.loads(here("compare", "a", "b", "--output-format", "json").stdout)
-    by_cell = {(row["cell"].split()[0], row["metric"]): row for row in found}
-    assert len(by_cell) == len(found)
+    actual = json.loads(here("compare", "a", "b", "--output-format", "json").stdout)
+    by_cell = {(row["cell"].split()[0], row["metric"]): row for row in actual}
+    assert len(by_cell) == len(actual)
     sent = by_cell["synchronous", "bytes_total"], by_cell["fda", "bytes_total"]
     assert (sent[0]["verdict"], sent[0]["seeds"]) == ("same", 3)
     assert sent[1]["verdict"] == "worse"
     assert 0 < sent[1]["change_low"] < sent[1]["change"] == pytest.approx(sent[1]["b"] / sent[1]["a"] - 1)
-    (whole,) = [row for row in found if row["cell"] == "all cells (geometric mean)" and row["metric"] == "bytes_total"]
+    (whole,) = [row for row in actual if row["cell"] == "all cells (geometric mean)" and row["metric"] == "bytes_total"]
     assert 1 + whole["change"] == pytest.approx((1 + sent[1]["change"]) ** 0.5)
     assert "differ in strategy.theta" in here("compare", "a", "b").stderr
 
@@ -76,10 +76,10 @@ def test_what_cannot_be_laid_side_by_side_is_refused(here: InProcess, paper: Pat
 
 
 def test_results_that_have_nothing_in_common_with_the_paper_are_refused(here: InProcess, finished: Any) -> None:
-    said = here("compare", finished.results, "--published")
-    assert (said.exit_code, said.stdout) == (2, "")
-    assert "none of the 522 published numbers has a counterpart" in said.stderr
-    assert "densenet121 on cifar10 with 5 to 30 workers" in said.stderr
+    result = here("compare", finished.results, "--published")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "none of the 522 published numbers has a counterpart" in result.stderr
+    assert "densenet121 on cifar10 with 5 to 30 workers" in result.stderr
 
 
 def test_other_commands_give_csv_too(here: InProcess) -> None:

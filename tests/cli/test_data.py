@@ -95,18 +95,18 @@ def change(path: str, old: str, new: str) -> None:
 
 
 def run(blobs: InProcess, *more: str) -> str:
-    said = blobs("run", "blobs.toml", "--jobs", "1", "--device", "cpu", *more)
-    assert said.exit_code == 0, said.output
-    return str(said.stderr)
+    result = blobs("run", "blobs.toml", "--jobs", "1", "--device", "cpu", *more)
+    assert result.exit_code == 0, result.output
+    return str(result.stderr)
 
 
 def refused(blobs: InProcess, command: str = "run") -> list[str]:
     """The lines of what is said of a suite that cannot be used; nothing is written."""
-    said = blobs(command, "blobs.toml", *(["--jobs", "1"] if command == "run" else []))
-    assert said.exit_code == 2, said.output
-    assert "bug in fdabench" not in said.output
+    result = blobs(command, "blobs.toml", *(["--jobs", "1"] if command == "run" else []))
+    assert result.exit_code == 2, result.output
+    assert "bug in fdabench" not in result.output
     assert not Path("results").exists()
-    lines = [line for line in str(said.stderr).splitlines() if not line.startswith("note:")]
+    lines = [line for line in str(result.stderr).splitlines() if not line.startswith("note:")]
     return [line.removeprefix("fdabench: ") for line in lines if not line.endswith((" fault", " faults"))]
 
 
@@ -115,9 +115,9 @@ def line_of(text: str) -> int:
 
 
 def planned(blobs: InProcess, *more: str) -> dict[str, Any]:
-    said = blobs("plan", "blobs.toml", "--output-format", "json", *more)
-    assert said.exit_code == 0, said.output
-    rows = json.loads(said.stdout)
+    result = blobs("plan", "blobs.toml", "--output-format", "json", *more)
+    assert result.exit_code == 0, result.output
+    rows = json.loads(result.stdout)
     return {row["what"]: row for row in rows if "blobs" in row["what"]} | {
         "others": {row["status"] for row in rows if "blobs" not in row["what"]}
     }
@@ -130,19 +130,19 @@ def test_a_change_of_the_data_makes_its_cells_stale_and_plan_names_both_hashes(b
     others = planned(blobs).pop("others")
     assert others == {"done"}
     write_data(seed=1)
-    found = planned(blobs)
-    assert found.pop("others") == {"done"}
-    assert len(found) == 2
-    for row in found.values():
+    actual = planned(blobs)
+    assert actual.pop("others") == {"done"}
+    assert len(actual) == 2
+    for row in actual.values():
         assert row["status"] == "stale"
         (changed,) = row["changed"]
         assert changed["what"] == "data of blobs"
         assert len({changed["before"], changed["after"]} & {row["why"][-17:-1], row["why"][-37:-21]}) == 2, row["why"]
         assert row["why"] == f"data of blobs changed ({changed['before']} -> {changed['after']})"
     assert "2 stale: data of blobs changed | 0 to run" in blobs("plan", "blobs.toml").stdout
-    said = run(blobs)
-    assert " 2 done | 2 stale: data of blobs changed | 0 to run" in said
-    assert said.count("] done  ") == 2
+    output = run(blobs)
+    assert " 2 done | 2 stale: data of blobs changed | 0 to run" in output
+    assert output.count("] done  ") == 2
     assert planned(blobs).pop("others") == {"done"}
     assert " 4 done | 0 to run" in run(blobs)
     write_data(seed=0)
@@ -160,8 +160,8 @@ def test_the_hash_is_recorded_for_the_cells_that_use_the_data_and_for_no_other(b
 def test_two_processes_and_distributed_workers_record_the_same_hash(blobs: InProcess, fdabench_in: Fdabench) -> None:
     run(blobs)
     for more in (["--jobs", "2"], ["--engine", "distributed", "--processes", "2", "--jobs", "1"]):
-        said = fdabench_in("run", "blobs.toml", "--fresh", "--device", "cpu", *more)
-        assert said.returncode == 0, said.stderr
+        result = fdabench_in("run", "blobs.toml", "--fresh", "--device", "cpu", *more)
+        assert result.returncode == 0, result.stderr
         assert " 4 done | 0 to run" in blobs("run", "blobs.toml").stderr
 
 
@@ -171,10 +171,10 @@ def test_data_that_nothing_was_run_with_are_not_loaded_to_plan(blobs: InProcess)
     write_data()
     run(blobs)
     os.unlink("blobs.npz")
-    said = blobs("plan", "blobs.toml")
-    assert said.exit_code == 2
+    result = blobs("plan", "blobs.toml")
+    assert result.exit_code == 2
     line = line_of("found = np.load")
-    assert said.stderr.splitlines()[-1].startswith(
+    assert result.stderr.splitlines()[-1].startswith(
         f"fdabench: blobs.py:{line}: data set 'blobs': load: FileNotFoundError: "
     )
 
@@ -187,14 +187,14 @@ def test_files_are_hashed_instead_where_the_source_names_them(blobs: InProcess) 
     Path("data/more.txt").write_text("one")
     run(blobs)
     change("blobs.py", "    found = np.load(FILE)\n", "    print('loaded')\n    found = np.load(FILE)\n")
-    said = blobs("plan", "blobs.toml")
-    assert "2 stale: plug-in blobs.py changed" in said.stdout
-    assert "loaded" not in said.output
+    result = blobs("plan", "blobs.toml")
+    assert "2 stale: plug-in blobs.py changed" in result.stdout
+    assert "loaded" not in result.output
     Path("data/more.txt").write_text("two")
     assert "2 stale: data of blobs changed, plug-in blobs.py changed" in blobs("plan", "blobs.toml").stdout
     os.unlink("data/more.txt")
-    said = blobs("plan", "blobs.toml")
-    assert (said.exit_code, said.stderr.splitlines()[-1]) == (
+    result = blobs("plan", "blobs.toml")
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (
         2,
         "fdabench: data/more.txt: cannot be read: No such file or directory",
     )
@@ -239,18 +239,18 @@ def test_data_that_cannot_be_trained_on_are_a_fault_of_the_plugin(
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         ("return {}['x']", "KeyError: 'x'"),
         ("exit(3)", "SystemExit: 3"),
         ("raise type('Quit', (BaseException,), {})('no more')", "blobs.py: Quit: no more"),
     ],
 )
-def test_a_loader_that_raises_is_reported_with_its_line(blobs: InProcess, body: str, said: str) -> None:
+def test_a_loader_that_raises_is_reported_with_its_line(blobs: InProcess, body: str, message: str) -> None:
     change("blobs.py", "    found = np.load(FILE)\n", f"    {body}\n    found = np.load(FILE)\n")
-    (told,) = refused(blobs)
-    assert told.startswith(f"blobs.py:{line_of(body)}: data set 'blobs': load: ")
-    assert told.endswith(said.removeprefix("blobs.py: "))
+    (messages_seen,) = refused(blobs)
+    assert messages_seen.startswith(f"blobs.py:{line_of(body)}: data set 'blobs': load: ")
+    assert messages_seen.endswith(message.removeprefix("blobs.py: "))
 
 
 MODEL_FAULTS = {
@@ -278,9 +278,9 @@ MODEL_FAULTS = {
 @pytest.mark.parametrize(("old", "new", "fault"), MODEL_FAULTS.values(), ids=MODEL_FAULTS)
 def test_validate_reports_a_model_that_does_not_fit(blobs: InProcess, old: str, new: str, fault: str) -> None:
     change("blobs.py", old, new)
-    (told,) = refused(blobs, "validate")
-    assert told.startswith("blobs.py:")
-    assert f": model 'net' on data set 'blobs' (shape (2, 1, 1), 3 classes): {fault}" in told
+    (message,) = refused(blobs, "validate")
+    assert message.startswith("blobs.py:")
+    assert f": model 'net' on data set 'blobs' (shape (2, 1, 1), 3 classes): {fault}" in message
 
 
 def test_a_model_that_gives_nan_is_reported_before_anything_is_written(blobs: InProcess) -> None:
@@ -297,23 +297,23 @@ def test_a_model_that_gives_nan_is_reported_before_anything_is_written(blobs: In
 
 def test_other_shapes_than_images_are_refused_where_they_are_declared(blobs: InProcess) -> None:
     change("blobs.py", "(2, 1, 1)", "(32,)")
-    (told,) = refused(blobs, "validate")
-    assert told.endswith(f"DATASETS['blobs']: shape must be (channels, height, width); it is (32,). {KNOWN}")
+    (message,) = refused(blobs, "validate")
+    assert message.endswith(f"DATASETS['blobs']: shape must be (channels, height, width); it is (32,). {KNOWN}")
 
 
 @pytest.mark.slow
 def test_fresh_says_what_is_run_again(blobs: InProcess) -> None:
-    said = blobs("plan", "blobs.toml", "--fresh")
-    assert "0 done | 4 to run" in said.stdout
+    result = blobs("plan", "blobs.toml", "--fresh")
+    assert "0 done | 4 to run" in result.stdout
     run(blobs)
-    said = blobs("plan", "blobs.toml", "--fresh")
-    assert "4 done, run again because of --fresh | 0 to run: " in said.stdout
+    result = blobs("plan", "blobs.toml", "--fresh")
+    assert "4 done, run again because of --fresh | 0 to run: " in result.stdout
     assert {row["why"] for row in planned(blobs, "--fresh").values() if isinstance(row, dict)} == {
         "run again because of --fresh"
     }
-    said = run(blobs, "--fresh")
-    assert " 4 done, run again because of --fresh | 0 to run" in said
-    assert said.count("] done  ") == 4
+    result = run(blobs, "--fresh")
+    assert " 4 done, run again because of --fresh | 0 to run" in result
+    assert result.count("] done  ") == 4
 
 
 HALVES = """
@@ -332,7 +332,7 @@ PARTITIONS = {"halves": Halves}
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         ("labels[10**6]", "IndexError: index 1000000 is out of bounds"),
         ("[range(60), range(3)]", "TypeError: Halves.split, line "),
@@ -340,11 +340,13 @@ PARTITIONS = {"halves": Halves}
     ],
 )
 def test_a_partition_that_raises_or_is_not_a_partition_is_reported_before_anything_is_written(
-    blobs: InProcess, body: str, said: str
+    blobs: InProcess, body: str, message: str
 ) -> None:
     with Path("blobs.py").open("a") as file:
         file.write(HALVES.replace("BODY", body))
     change("blobs.toml", 'model = "net"\n', 'model = "net"\npartition = "halves"\n')
-    told = refused(blobs)
-    assert told
-    assert all("blobs.py" in line and "partition 'halves': split: " in line and said in line for line in told)
+    messages_seen = refused(blobs)
+    assert messages_seen
+    assert all(
+        "blobs.py" in line and "partition 'halves': split: " in line and message in line for line in messages_seen
+    )

@@ -23,10 +23,10 @@ from fdabench.planning.placement import ONE_SAMPLE, differing_offsets
 def findings(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], str]:
     """What the command finds in a folder without data, by kind and name; it leaves the number of threads unchanged."""
     empty, threads = tmp_path_factory.mktemp("nothing"), torch.get_num_threads()
-    said = CliRunner().invoke(app, ["doctor", "--data-dir", str(empty), "--output-format", "json"])
-    assert said.exit_code == 0, said.output
+    result = CliRunner().invoke(app, ["doctor", "--data-dir", str(empty), "--output-format", "json"])
+    assert result.exit_code == 0, result.output
     assert torch.get_num_threads() == threads
-    return {(row["kind"], row["name"]): row["result"] for row in json.loads(said.stdout)}
+    return {(row["kind"], row["name"]): row["result"] for row in json.loads(result.stdout)}
 
 
 def test_versions_are_those_that_are_installed(findings: dict[tuple[str, str], str]) -> None:
@@ -45,8 +45,8 @@ def test_numbers_are_the_same_twice_on_a_cpu(findings: dict[tuple[str, str], str
 
 
 def test_differing_numbers_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = iter([{"evals": "1", "rounds": "2"}, {"evals": "1", "rounds": "3"}])
-    monkeypatch.setattr(doctor, "_numbers", lambda device, threads: next(given))
+    arguments = iter([{"evals": "1", "rounds": "2"}, {"evals": "1", "rounds": "3"}])
+    monkeypatch.setattr(doctor, "_numbers", lambda device, threads: next(arguments))
     monkeypatch.setattr(doctor, "usable_cores", lambda: 1)
     monkeypatch.setattr(doctor, "sums", dict)
     assert [finding.result for finding in doctor.determinism()] == ["no, not in rounds", "yes, to the last bit"]
@@ -54,8 +54,8 @@ def test_differing_numbers_are_reported(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_numbers_do_not_depend_on_their_address(findings: dict[tuple[str, str], str]) -> None:
     """A batch of one sample is torch's own product of a matrix and a vector: doctor names it where it differs."""
-    found = findings["same numbers", "anywhere in memory"]
-    assert found in ("yes, to the last bit", f"no, not in {ONE_SAMPLE}")
+    actual = findings["same numbers", "anywhere in memory"]
+    assert actual in ("yes, to the last bit", f"no, not in {ONE_SAMPLE}")
 
 
 def test_a_sum_that_starts_at_the_first_aligned_number_is_named() -> None:
@@ -105,7 +105,7 @@ def test_an_installed_plugin_that_is_broken_is_a_finding(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(cli_doctor, "read_registry", broken)
     monkeypatch.setattr(cli_doctor, "determinism", lambda: iter(()))
-    said = CliRunner().invoke(app, ["doctor", "--output-format", "json"])
-    assert said.exit_code == 0, said.output
-    (finding,) = [row for row in json.loads(said.stdout) if row["kind"] == "plug-in"]
+    result = CliRunner().invoke(app, ["doctor", "--output-format", "json"])
+    assert result.exit_code == 0, result.output
+    (finding,) = [row for row in json.loads(result.stdout) if row["kind"] == "plug-in"]
     assert "kamp 1.0: no such module" in finding["result"]

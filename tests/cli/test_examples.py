@@ -19,9 +19,9 @@ ROOT = Path(__file__).parents[2]
 def test_the_example_runs_and_reports(here: InProcess, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("__pycache__"))
     short = ("--set", "budget.steps=60", "--seeds", "0..0")
-    said = here("run", "examples/kamp.toml", "-o", "results", "--jobs", "1", *short)
-    assert said.exit_code == 0, said.stderr
-    assert "note: examples/kamp.toml: plug-in examples/kamp.py adds strategies.kamp" in said.stderr
+    result = here("run", "examples/kamp.toml", "-o", "results", "--jobs", "1", *short)
+    assert result.exit_code == 0, result.stderr
+    assert "note: examples/kamp.toml: plug-in examples/kamp.py adds strategies.kamp" in result.stderr
     runs = pd.read_parquet(tmp_path / "results" / "runs.parquet").set_index("label")
     assert set(runs["state"]) == {"done"}
     assert 0 < runs.loc["kamp", "syncs"] < 60
@@ -37,8 +37,8 @@ def test_the_example_of_a_trigger_runs_and_sends_what_was_planned(here: InProces
     shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("__pycache__"))
     short = ("--set", "budget.steps=60", "--seeds", "0..0")
     planned = here("plan", "examples/coin.toml", *short, "--output-format", "json")
-    said = here("run", "examples/coin.toml", "-o", "results", "--jobs", "1", *short)
-    assert said.exit_code == 0, said.stderr
+    result = here("run", "examples/coin.toml", "-o", "results", "--jobs", "1", *short)
+    assert result.exit_code == 0, result.stderr
     runs = pd.read_parquet(tmp_path / "results" / "runs.parquet").set_index("label")
     assert 0 < runs.loc["Coin", "syncs"] < 30
     (coin,) = [cell for cell in json.loads(planned.stdout) if "Coin" in json.dumps(cell)]
@@ -47,15 +47,15 @@ def test_the_example_of_a_trigger_runs_and_sends_what_was_planned(here: InProces
 
 @pytest.mark.slow
 def test_the_readme_shows_what_the_example_says(fdabench_in: Fdabench, tmp_path: Path) -> None:
-    said = fdabench_in("run", str(ROOT / "examples" / "kamp.toml"), "-q", "-o", str(tmp_path / "out"))
-    assert said.returncode == 0, said.stderr
-    assert said.stdout.strip() in (ROOT / "README.md").read_text(encoding="utf-8")
+    result = fdabench_in("run", str(ROOT / "examples" / "kamp.toml"), "-q", "-o", str(tmp_path / "out"))
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_codec_of_one_s_own_halves_the_bytes_of_models(here: InProcess, tmp_path: Path) -> None:
     short = ("--set", "budget.steps=60", "--seeds", "0..0")
-    said = here("run", str(ROOT / "examples" / "fp16.toml"), "-o", "results", "--jobs", "1", *short)
-    assert said.exit_code == 0, said.stderr
+    result = here("run", str(ROOT / "examples" / "fp16.toml"), "-o", "results", "--jobs", "1", *short)
+    assert result.exit_code == 0, result.stderr
     runs = pd.read_parquet(tmp_path / "results" / "runs.parquet").set_index("label")
     assert set(runs["state"]) == {"done"}
     sent = runs["bytes_model"] - 2 * 4 * 4 * runs["num_parameters"]  # without the initial models of four workers

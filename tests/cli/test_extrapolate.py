@@ -42,15 +42,15 @@ def test_numbers_are_read_exactly() -> None:
     ],
 )
 def test_an_impossible_request_is_refused_with_exit_2(here: InProcess, text: str, message: str) -> None:
-    said = here("plan", "tiny.toml", "--extrapolate", text)
-    assert (said.exit_code, said.stdout) == (2, "")
-    assert message in said.stderr
+    result = here("plan", "tiny.toml", "--extrapolate", text)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
     assert os.listdir(".") == ["tiny.toml"]
 
 
 def test_all_errors_are_reported_at_once(here: InProcess) -> None:
-    said = here("plan", "tiny.toml", "--extrapolate", "workers=0,paramters=5")
-    assert len(said.stderr.splitlines()) == 2
+    result = here("plan", "tiny.toml", "--extrapolate", "workers=0,paramters=5")
+    assert len(result.stderr.splitlines()) == 2
 
 
 @pytest.mark.parametrize(
@@ -61,33 +61,33 @@ def test_all_errors_are_reported_at_once(here: InProcess) -> None:
     ],
 )
 def test_results_are_read_where_they_are_named(here: InProcess, arguments: list[str], message: str) -> None:
-    said = here("plan", "tiny.toml", *arguments)
-    assert said.exit_code == 2
-    assert message in said.stderr
+    result = here("plan", "tiny.toml", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
 
 
 def test_results_of_other_cells_are_refused(here: InProcess, finished: Any) -> None:
     options = ("--extrapolate", "workers=9", "--results", finished.results)
-    said = here("plan", "tiny.toml", *options, "--set", "budget.steps=7")
-    assert said.exit_code == 2
-    assert "none of the cells of tiny.toml is in this folder" in said.stderr
+    result = here("plan", "tiny.toml", *options, "--set", "budget.steps=7")
+    assert result.exit_code == 2
+    assert "none of the cells of tiny.toml is in this folder" in result.stderr
 
 
 def test_without_results_what_is_not_exact_is_a_bound(here: InProcess) -> None:
-    said = here("plan", "tiny.toml", "--extrapolate", "workers=1e6,parameters=1e11", "--output-format", "json")
-    assert said.exit_code == 0, said.output
-    synchronous, fda = json.loads(said.stdout)
+    result = here("plan", "tiny.toml", "--extrapolate", "workers=1e6,parameters=1e11", "--output-format", "json")
+    assert result.exit_code == 0, result.output
+    synchronous, fda = json.loads(result.stdout)
     assert synchronous["bytes_least"] == synchronous["bytes_most"] == 31 * 2 * 10**6 * 4 * 10**11
     assert (synchronous["syncs_basis"], fda["syncs_basis"]) == ("exact", "bound")
     assert (fda["syncs_least"], fda["syncs_most"], fda["compute_s"]) == (0, 30, None)
-    assert "no results are read: syncs are exact or bounds" in said.stderr
+    assert "no results are read: syncs are exact or bounds" in result.stderr
 
 
 def test_with_results_measured_and_checked_values_are_marked(here: InProcess, finished: Any) -> None:
     options = ("--extrapolate", "workers=1000", "--results", finished.results)
-    said = here("plan", "tiny.toml", *options)
-    assert said.exit_code == 0, said.output
-    costs, times = said.stdout.split("\n\n")
+    result = here("plan", "tiny.toml", *options)
+    assert result.exit_code == 0, result.output
+    costs, times = result.stdout.split("\n\n")
     header, synchronous, fda = costs.splitlines()
     assert [
         name for name in ("source of syncs", "bytes (paper)", "memory of a process", "checked") if name not in header
@@ -96,7 +96,7 @@ def test_with_results_measured_and_checked_values_are_marked(here: InProcess, fi
     assert re.search(r"measured at K=2 d=51,466 .* bytes of 1 of 1 cells$", fda)
     assert "communication on wan-100Mbps-40ms" in times.splitlines()[0]
     assert len(times.splitlines()) == 3
-    assert "sync rates and the time of a step are those measured in " in said.stderr
+    assert "sync rates and the time of a step are those measured in " in result.stderr
 
 
 def test_the_time_on_the_fleets_of_the_suite_needs_measured_steps(here: InProcess, finished: Any) -> None:

@@ -17,8 +17,8 @@ InProcess = Callable[..., Any]
 @pytest.fixture
 def saved(here: InProcess, finished: Any) -> Path:
     """A baseline of the tiny suite, in the folder where the program is called."""
-    said = here("baseline", "save", finished.results, "-o", "b.toml")
-    assert (said.exit_code, said.stdout) == (0, "b.toml: 2 runs of tiny; commit this file\n")
+    result = here("baseline", "save", finished.results, "-o", "b.toml")
+    assert (result.exit_code, result.stdout) == (0, "b.toml: 2 runs of tiny; commit this file\n")
     return Path("b.toml")
 
 
@@ -35,9 +35,9 @@ def changed(saved: Path) -> Path:
 
 
 def test_results_are_as_good_as_themselves(here: InProcess, saved: Path, finished: Any) -> None:
-    said = here("check", finished.results, "--baseline", saved)
-    assert said.exit_code == 0
-    *classes, last = said.stdout.splitlines()
+    result = here("check", finished.results, "--baseline", saved)
+    assert result.exit_code == 0
+    *classes, last = result.stdout.splitlines()
     assert [line[:2] for line in classes] == ["A ", "B ", "C "]
     assert all(re.fullmatch(r".{15} \d+ unchanged( \(exact\))?", line) for line in classes)
     assert last == "tiny against b.toml: 2 runs compared: pass"
@@ -46,58 +46,58 @@ def test_results_are_as_good_as_themselves(here: InProcess, saved: Path, finishe
 def test_a_change_is_shown_explained_and_refused_until_it_is_accepted(
     here: InProcess, changed: Path, finished: Any
 ) -> None:
-    said = here("check", finished.results, "--baseline", changed, "--why")
-    assert said.exit_code == 1
-    sentence, quiet, _, header, row, *lines = said.stdout.splitlines()
+    result = here("check", finished.results, "--baseline", changed, "--why")
+    assert result.exit_code == 1
+    sentence, quiet, _, header, row, *lines = result.stdout.splitlines()
     assert re.fullmatch(r"fda linear: \+0\.0\d+ % bytes in 1 of 1 run \(limit 0 %\); accuracy unchanged", sentence)
     assert quiet == "unchanged: synchronous (1 run)"
     assert header.split() == ["verdict", "cell", "run", "what", "changed"]
     assert row.startswith("fail     fda linear theta=0.3 | digits mlp | dirichlet(1) | K=2 b=32  ")
     assert ": more than allowed (0 %); syncs happen at other steps" in row
     (run,) = re.findall(r"  ([0-9a-f]{12})  ", row)
-    assert f"inspect: fdabench show {Path(finished.results).as_posix()} {run}" in said.stderr
+    assert f"inspect: fdabench show {Path(finished.results).as_posix()} {run}" in result.stderr
     assert here("show", finished.results, run).exit_code == 0
     assert any(
         re.search(r": sync 2: step (\d+) -> (\d+), estimate 0\.3\d+ -> 0\.3\d+ \(theta 0\.3\)", x) for x in lines
     )
     assert lines[-1] == "tiny against b.toml: 2 runs compared: fail: 1 cell of fda linear"
-    assert "fdabench baseline accept" in said.stderr
+    assert "fdabench baseline accept" in result.stderr
 
-    said = here("baseline", "accept", finished.results, "--baseline", changed, "--reason", "it is right")
-    assert (said.exit_code, said.stdout) == (0, "b.toml: 1 run changed; commit this file\n")
+    result = here("baseline", "accept", finished.results, "--baseline", changed, "--reason", "it is right")
+    assert (result.exit_code, result.stdout) == (0, "b.toml: 1 run changed; commit this file\n")
     assert here("check", finished.results, "--baseline", changed).exit_code == 0
     shown = here("baseline", "show", changed)
     assert len(shown.stdout.splitlines()) == 3
     assert "1 run: it is right" in shown.stderr
-    said = here("baseline", "accept", finished.results, "--baseline", changed, "--reason", "again")
-    assert (said.exit_code, said.stdout) == (0, "b.toml: no value differs; the file is unchanged\n")
+    result = here("baseline", "accept", finished.results, "--baseline", changed, "--reason", "again")
+    assert (result.exit_code, result.stdout) == (0, "b.toml: no value differs; the file is unchanged\n")
 
 
 def test_accept_needs_a_reason(here: InProcess, changed: Path, finished: Any) -> None:
     before = changed.read_text()
     assert here("baseline", "accept", finished.results, "--baseline", changed).exit_code == 2
-    said = here("baseline", "accept", finished.results, "--baseline", changed, "--reason", "")
-    assert (said.exit_code, "--reason is empty" in said.stderr) == (2, True)
+    result = here("baseline", "accept", finished.results, "--baseline", changed, "--reason", "")
+    assert (result.exit_code, "--reason is empty" in result.stderr) == (2, True)
     assert changed.read_text() == before
 
 
 def test_save_does_not_lose_a_history(here: InProcess, saved: Path, finished: Any) -> None:
     before = saved.read_text()
-    said = here("baseline", "save", finished.results, "-o", saved)
-    assert (said.exit_code, "keeps the history" in said.stderr, saved.read_text()) == (2, True, before)
+    result = here("baseline", "save", finished.results, "-o", saved)
+    assert (result.exit_code, "keeps the history" in result.stderr, saved.read_text()) == (2, True, before)
     assert here("baseline", "save", finished.results, "-o", saved, "--force").exit_code == 0
 
 
 def test_programs_get_everything_as_data(here: InProcess, changed: Path, finished: Any) -> None:
-    found = json.loads(here("check", finished.results, "--baseline", changed, "--output-format", "json").stdout)
-    assert (found["verdict"], found["exit_code"]) == ("fail", 1)
-    assert {each["metric"] for each in found["findings"]} == {"sync_steps", "bytes_total"}
-    assert {each["change"] for each in found["findings"] if each["metric"] == "bytes_total"} != {None}
-    assert found["counts"]["A"] == {"unchanged": sum(found["counts"]["A"].values())}
+    actual = json.loads(here("check", finished.results, "--baseline", changed, "--output-format", "json").stdout)
+    assert (actual["verdict"], actual["exit_code"]) == ("fail", 1)
+    assert {item["metric"] for item in actual["findings"]} == {"sync_steps", "bytes_total"}
+    assert {item["change"] for item in actual["findings"] if item["metric"] == "bytes_total"} != {None}
+    assert actual["counts"]["A"] == {"unchanged": sum(actual["counts"]["A"].values())}
     rows = csv.DictReader(
         io.StringIO(here("check", finished.results, "--baseline", changed, "--output-format", "csv").stdout)
     )
-    (total, _) = found["findings"]
+    (total, _) = actual["findings"]
     (row, steps) = rows
     assert (row["class"], row["verdict"], row["metric"]) == ("B", "fail", "bytes_total")
     assert (int(row["before"]), int(row["after"])) == (total["before"], total["after"]), "numbers in full"
@@ -111,8 +111,8 @@ def test_programs_get_everything_as_data(here: InProcess, changed: Path, finishe
 
 
 def test_why_says_that_no_sync_differs(here: InProcess, saved: Path, finished: Any) -> None:
-    said = here("check", finished.results, "--baseline", saved, "--why")
-    assert said.stdout.startswith("all syncs are at the same steps\nA formula ")
+    result = here("check", finished.results, "--baseline", saved, "--why")
+    assert result.stdout.startswith("all syncs are at the same steps\nA formula ")
 
 
 def test_github_gets_annotations_and_a_summary_of_the_step(
@@ -120,8 +120,8 @@ def test_github_gets_annotations_and_a_summary_of_the_step(
 ) -> None:
     Path("step.md").write_text("before\n")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "step.md")
-    said = here("check", finished.results, "--baseline", changed, "--output-format", "github")
-    assert (said.exit_code, said.stdout.count("::error ")) == (1, 1)
+    result = here("check", finished.results, "--baseline", changed, "--output-format", "github")
+    assert (result.exit_code, result.stdout.count("::error ")) == (1, 1)
     assert Path("step.md").read_text().startswith("before\n### fdabench: 2 runs compared: fail")
     monkeypatch.delenv("GITHUB_STEP_SUMMARY")
     assert here("check", finished.results, "--baseline", changed, "--output-format", "github").exit_code == 1
@@ -134,14 +134,14 @@ def test_github_gets_annotations_and_a_summary_of_the_step(
 def test_other_forms_are_documents_of_their_own(
     here: InProcess, changed: Path, finished: Any, form: str, start: str
 ) -> None:
-    said = here("check", finished.results, "--baseline", changed, "--output-format", form)
-    assert said.exit_code == 1
-    assert said.stdout.startswith(start)
+    result = here("check", finished.results, "--baseline", changed, "--output-format", form)
+    assert result.exit_code == 1
+    assert result.stdout.startswith(start)
 
 
 def test_two_results_folders_without_a_file(here: InProcess, finished: Any, saved: Path) -> None:
-    said = here("check", finished.results, "--against", finished.results)
-    assert (said.exit_code, said.stdout.splitlines()[-1][-6:]) == (0, ": pass")
+    result = here("check", finished.results, "--against", finished.results)
+    assert (result.exit_code, result.stdout.splitlines()[-1][-6:]) == (0, ": pass")
     both = here("check", finished.results, "--against", finished.results, "--baseline", saved)
     assert (both.exit_code, "--baseline and --against are both given" in both.stderr) == (2, True)
 
@@ -151,14 +151,14 @@ def test_a_suite_without_targets_has_a_gate_too(here: InProcess) -> None:
     suite.write_text(re.sub("targets = .*", "", suite.read_text()))
     assert here("run", suite, "-o", "out", "-j", "1", "-q", "--set", "budget.steps=4").exit_code == 0
     assert here("baseline", "save", "out", "-o", "b.toml").exit_code == 0
-    said = here("check", "out", "--baseline", "b.toml")
-    assert (said.exit_code, said.stdout.splitlines()[-1]) == (0, "tiny against b.toml: 2 runs compared: pass")
+    result = here("check", "out", "--baseline", "b.toml")
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "tiny against b.toml: 2 runs compared: pass")
     assert here("check", "out", "--against", "out").exit_code == 0
     assert here("compare", "out", "out").exit_code == 0
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         ((), 4, "nothing to compare with: give --baseline FILE"),
         (("--baseline", "absent.toml"), 4, "absent.toml: no baseline here"),
@@ -167,18 +167,18 @@ def test_a_suite_without_targets_has_a_gate_too(here: InProcess) -> None:
     ],
 )
 def test_a_gate_that_sees_nothing_stays_closed(
-    here: InProcess, finished: Any, arguments: tuple[str, ...], code: int, said: str
+    here: InProcess, finished: Any, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
-    found = here("check", finished.results, *arguments)
-    assert (found.exit_code, found.stdout) == (code, "")
-    assert said in found.stderr
+    actual = here("check", finished.results, *arguments)
+    assert (actual.exit_code, actual.stdout) == (code, "")
+    assert message in actual.stderr
 
 
 def test_github_gets_an_annotation_that_nothing_was_compared(here: InProcess, finished: Any) -> None:
-    said = here("check", finished.results, "--baseline", "absent.toml", "--output-format", "github")
-    assert said.exit_code == 4
-    assert said.stdout.startswith("::error title=fdabench%3A not compared::absent.toml: no baseline here")
-    assert len(said.stdout.splitlines()) == 1
+    result = here("check", finished.results, "--baseline", "absent.toml", "--output-format", "github")
+    assert result.exit_code == 4
+    assert result.stdout.startswith("::error title=fdabench%3A not compared::absent.toml: no baseline here")
+    assert len(result.stdout.splitlines()) == 1
 
 
 def test_results_of_another_schema_close_the_gate(here: InProcess, saved: Path) -> None:
@@ -193,16 +193,18 @@ def test_a_summary_that_cannot_be_written_changes_no_answer(
 ) -> None:
     Path("step.md").mkdir()
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "step.md")
-    said = here("check", finished.results, "--baseline", changed, "--output-format", "github")
-    assert said.exit_code == 1
-    assert "GITHUB_STEP_SUMMARY: step.md: cannot be written: Is a directory; the summary is not written" in said.stderr
+    result = here("check", finished.results, "--baseline", changed, "--output-format", "github")
+    assert result.exit_code == 1
+    assert (
+        "GITHUB_STEP_SUMMARY: step.md: cannot be written: Is a directory; the summary is not written" in result.stderr
+    )
 
 
 def test_what_is_better_is_kept_by_accepting_it(here: InProcess, saved: Path, finished: Any) -> None:
     saved.write_text(re.sub(r'(cell = "fda[^\n]*seed = .*?bytes_total = )(\d+)', r"\g<1>9\2", saved.read_text()))
-    said = here("check", finished.results, "--baseline", saved)
-    assert said.exit_code == 0
-    assert "to keep the improvement: fdabench baseline accept" in said.stderr
+    result = here("check", finished.results, "--baseline", saved)
+    assert result.exit_code == 0
+    assert "to keep the improvement: fdabench baseline accept" in result.stderr
 
 
 def test_limits_of_the_suite_and_a_new_one_at_the_next_run_without_running_again(here: InProcess) -> None:
@@ -213,17 +215,17 @@ def test_limits_of_the_suite_and_a_new_one_at_the_next_run_without_running_again
         suite.write_text(text + limit.format(bytes_allowed))
         ran = here("run", suite, "-o", "out", "-j", "1", "-q")
         assert ran.exit_code == 0
-        said = here("check", "out")
-        assert said.exit_code == code, said.output
-    assert "fda linear: max_bytes_to_target (30 %): " in said.stdout
+        result = here("check", "out")
+        assert result.exit_code == code, result.output
+    assert "fda linear: max_bytes_to_target (30 %): " in result.stdout
     assert here("baseline", "save", "out", "-o", "b.toml").exit_code == 0
-    said = here("check", "out", "--baseline", "b.toml")
-    assert (said.exit_code, "accept" in said.stderr) == (1, False), "to accept the results would not help"
+    result = here("check", "out", "--baseline", "b.toml")
+    assert (result.exit_code, "accept" in result.stderr) == (1, False), "to accept the results would not help"
     assert json.loads(next(Path("out").glob("cells/*/cell.json")).read_text())["attempts"] == 1
 
 
 @pytest.mark.parametrize(
-    ("was", "becomes", "said"),
+    ("was", "becomes", "message"),
     [
         ("soft = .*", "soft = nan", "gate.soft: expected a finite number, found nan"),
         ("soft = .*", "sofd = 0.1", 'one_seed_margins, limit; did you mean "soft"?'),
@@ -236,27 +238,27 @@ def test_limits_of_the_suite_and_a_new_one_at_the_next_run_without_running_again
     ],
 )
 def test_margins_that_were_edited_in_the_results_are_looked_at(
-    here: InProcess, finished: Any, saved: Path, was: str, becomes: str, said: str
+    here: InProcess, finished: Any, saved: Path, was: str, becomes: str, message: str
 ) -> None:
     shutil.copytree(finished.results, "edited")
     lock = Path("edited/suite.lock.toml")
     lock.write_text(re.sub(was, becomes, lock.read_text(), count=1))
-    found = here("check", "edited", "--baseline", saved)
-    assert (found.exit_code, found.stdout) == (4, "")
-    assert said in found.stderr
+    actual = here("check", "edited", "--baseline", saved)
+    assert (actual.exit_code, actual.stdout) == (4, "")
+    assert message in actual.stderr
 
 
 def test_a_limit_that_cannot_be_is_refused_with_its_place(here: InProcess) -> None:
     suite = Path("tiny.toml")
     suite.write_text(suite.read_text() + ["\n[[gate.limit]]\nmax_byte = 3\n", "\nmargin = 1\n"][0])
-    said = here("validate", suite)
-    assert said.exit_code == 2
-    assert 'max_steps_to_target; did you mean "max_bytes"?' in said.stderr
+    result = here("validate", suite)
+    assert result.exit_code == 2
+    assert 'max_steps_to_target; did you mean "max_bytes"?' in result.stderr
     suite.write_text(suite.read_text().replace("max_byte = 3", "target = 0.5\nmax_bytes_to_target = 3"))
     assert "\ngate.limit.0.target: 0.5 is not among eval.targets (0.3, 0.99)" in here("validate", suite).stderr
 
 
 def test_forms_for_verdicts_are_refused_where_there_is_none(here: InProcess) -> None:
-    said = here("list", "models", "--output-format", "junit")
-    assert (said.exit_code, said.stdout) == (2, "")
-    assert "'junit' is not one of 'auto', 'rich', 'plain', 'json', 'csv', 'markdown'" in said.stderr
+    result = here("list", "models", "--output-format", "junit")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "'junit' is not one of 'auto', 'rich', 'plain', 'json', 'csv', 'markdown'" in result.stderr

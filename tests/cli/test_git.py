@@ -31,17 +31,17 @@ def repo(here: InProcess, finished: Any) -> InProcess:
 
 
 def test_files_that_git_tracks_are_left_alone_unless_they_are_asked_for(repo: InProcess) -> None:
-    said = repo("report", "results/tiny")
-    assert said.exit_code == 0, said.output
+    result = repo("report", "results/tiny")
+    assert result.exit_code == 0, result.output
     assert (
         "reports/tiny is tracked by git; the report is written to results/tiny/report. "
-        "-o reports/tiny writes it there\n" in said.stderr
+        "-o reports/tiny writes it there\n" in result.stderr
     )
-    assert said.stdout.strip().endswith("open results/tiny/report/index.html")
+    assert result.stdout.strip().endswith("open results/tiny/report/index.html")
     assert git("status", "--short") == ""
     assert Path("results/tiny/report/index.html").is_file()
-    said = repo("report", "results/tiny", "-o", "reports/tiny")
-    assert "tracked" not in said.output
+    result = repo("report", "results/tiny", "-o", "reports/tiny")
+    assert "tracked" not in result.output
     assert "M reports/tiny/index.html" in git("status", "--short")
 
 
@@ -69,9 +69,9 @@ def test_where_both_folders_are_tracked_the_output_must_be_given(repo: InProcess
     Path("results/tiny/report").mkdir()
     Path("results/tiny/report/index.html").write_text("as committed")
     git("add", "--force", "results")
-    said = repo("report", "results/tiny")
-    assert said.exit_code == 2
-    assert "reports/tiny and results/tiny/report are tracked by git; give the folder of the report" in said.stderr
+    result = repo("report", "results/tiny")
+    assert result.exit_code == 2
+    assert "reports/tiny and results/tiny/report are tracked by git; give the folder of the report" in result.stderr
     assert Path("results/tiny/report/index.html").read_text() == "as committed"
 
 

@@ -21,8 +21,8 @@ MOST_LETTERS = 55
 
 
 def test_the_commands_are_grouped_with_one_line_each(here: InProcess) -> None:
-    said = here("-h").stdout
-    groups = re.findall(r"^(\w+):\n((?:  +.*\n)+)", said, re.MULTILINE)
+    output = here("-h").stdout
+    groups = re.findall(r"^(\w+):\n((?:  +.*\n)+)", output, re.MULTILINE)
     listed = {name: re.findall(r"^  (\S+)  +(\S.*)$", lines, re.MULTILINE) for name, lines in groups}
     assert [name for name in listed if name != "Options"] == [RUN, LOOK, GATE, ABOUT]
     lines = {name: text for group in (RUN, LOOK, GATE, ABOUT) for name, text in listed[group]}
@@ -35,20 +35,20 @@ def test_the_commands_are_grouped_with_one_line_each(here: InProcess) -> None:
 
 @pytest.mark.parametrize("command", sorted(set(COMMANDS) - {"baseline"}))
 def test_every_help_ends_with_an_example_and_the_exit_codes(here: InProcess, command: str) -> None:
-    said, short = here(command, "--help").stdout, here(command, "-h").stdout
-    assert said == short
-    (example,) = re.findall(r"^Example:\n  fdabench (\w+)", said, re.MULTILINE)
+    output, short = here(command, "--help").stdout, here(command, "-h").stdout
+    assert output == short
+    (example,) = re.findall(r"^Example:\n  fdabench (\w+)", output, re.MULTILINE)
     assert example == command
-    codes = re.findall(r"^  (\d+) +\S", said.split("Exit codes:\n")[1], re.MULTILINE)
+    codes = re.findall(r"^  (\d+) +\S", output.split("Exit codes:\n")[1], re.MULTILINE)
     assert {"0", "2", "70"} <= set(codes)
     assert codes == sorted(codes, key=int)
 
 
 def test_the_options_of_run_are_grouped(here: InProcess) -> None:
-    said = here("run", "-h").stdout
-    places = [said.index(f"\n{group}:\n") for group in (CELLS, LIFE, MACHINE, DISTRIBUTED)]
+    output = here("run", "-h").stdout
+    places = [output.index(f"\n{group}:\n") for group in (CELLS, LIFE, MACHINE, DISTRIBUTED)]
     assert places == sorted(places)
-    assert all(re.search(rf"^  {code} ", said, re.MULTILINE) for code in EXIT_CODES)
+    assert all(re.search(rf"^  {code} ", output, re.MULTILINE) for code in EXIT_CODES)
 
 
 @pytest.mark.parametrize("command", sorted(set(COMMANDS) - {"baseline", "check"}))
@@ -71,10 +71,10 @@ def test_a_shell_completes_commands_and_options(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("shellingham.detect_shell", lambda: ("bash", "/bin/bash"))  # the shell of tests is anyone's
 
     def completed(words: str) -> list[str]:
-        asked = {"_FDABENCH_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
-        said = CliRunner().invoke(app, [], prog_name="fdabench", env=asked)
-        assert said.exit_code == 0, said.output
-        return said.stdout.split()
+        arguments = {"_FDABENCH_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+        result = CliRunner().invoke(app, [], prog_name="fdabench", env=arguments)
+        assert result.exit_code == 0, result.output
+        return result.stdout.split()
 
     assert completed("fdabench s") == ["status", "show"]
     assert completed("fdabench run --sh") == ["--shard"]
@@ -82,8 +82,8 @@ def test_a_shell_completes_commands_and_options(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_init_writes_a_suite_that_is_good_and_never_replaces_one(here: InProcess) -> None:
-    said = here("init")
-    assert (said.exit_code, said.stdout) == (0, "suite.toml: written; next: fdabench run suite.toml\n")
+    result = here("init")
+    assert (result.exit_code, result.stdout) == (0, "suite.toml: written; next: fdabench run suite.toml\n")
     suite = read_suite(Path("suite.toml"))
     assert suite.notes == ()
     assert {cell.label for cell in suite.cells} == {"Synchronous", "FedAvg", "LinearFDA"}
@@ -101,8 +101,8 @@ def test_init_writes_a_suite_that_is_good_and_never_replaces_one(here: InProcess
 @pytest.mark.slow
 def test_the_starter_suite_runs_and_concludes(here: InProcess) -> None:
     here("init", "own.toml")
-    said = here("run", "own.toml", "-q", "--seeds", "0", "-k", "iid")
-    assert said.exit_code == 0, said.stderr
+    result = here("run", "own.toml", "-q", "--seeds", "0", "-k", "iid")
+    assert result.exit_code == 0, result.stderr
     rows = json.loads(here("show", "results/my-suite", "--output-format", "json").stdout)
     assert {row["strategy"] for row in rows} == {"Synchronous", "FedAvg", "LinearFDA"}
     assert any(row["reached"] for row in rows)

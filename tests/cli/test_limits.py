@@ -73,12 +73,12 @@ def test_after_a_failure_the_rest_is_left_where_that_is_asked_and_failures_are_r
     failing: InProcess,
 ) -> None:
     arguments = ("run", "tiny.toml", "-o", "out", *QUICK, *ONE_FAILS)
-    said = failing(*arguments, "--fail-fast")
-    assert said.exit_code == 3, said.output
+    result = failing(*arguments, "--fail-fast")
+    assert result.exit_code == 3, result.output
     assert standing(Path("out")) == [("failed", 1), ("pending", 0)]
-    said = failing(*arguments)
-    assert said.exit_code == 3, "the cell that failed before has no result"
-    assert "0 done | 1 failed (--retry-failed runs them again) | 1 to run" in said.stderr
+    result = failing(*arguments)
+    assert result.exit_code == 3, "the cell that failed before has no result"
+    assert "0 done | 1 failed (--retry-failed runs them again) | 1 to run" in result.stderr
     assert standing(Path("out")) == [("failed", 1), ("done", 1)]
     assert failing(*arguments, "--retry-failed").exit_code == 3
     assert standing(Path("out")) == [("failed", 2), ("done", 1)]
@@ -94,17 +94,17 @@ def test_a_lost_cell_is_run_again_without_being_asked(here: InProcess) -> None:
 
 
 def test_no_time_means_no_cell_and_another_call_does_them(here: InProcess) -> None:
-    said = here("run", "tiny.toml", "-o", "out", "--max-time", "0.001s", *QUICK)
-    assert said.exit_code == 75, said.output
-    assert "fdabench: stopped by --max-time; to continue: fdabench" in said.stderr
+    result = here("run", "tiny.toml", "-o", "out", "--max-time", "0.001s", *QUICK)
+    assert result.exit_code == 75, result.output
+    assert "fdabench: stopped by --max-time; to continue: fdabench" in result.stderr
     assert standing(Path("out")) == [("pending", 0)] * 2
     assert here("run", "tiny.toml", "-o", "out", "--max-time", "1h", *QUICK).exit_code == 0
 
 
 @pytest.mark.slow
 def test_when_the_time_is_up_a_cell_under_way_is_kept(here: InProcess) -> None:
-    said = here("run", "tiny.toml", "-j", "1", "--device", "cpu", "--set", "budget.steps=100000", "--max-time", "25s")
-    assert said.exit_code == 75, said.output
+    result = here("run", "tiny.toml", "-j", "1", "--device", "cpu", "--set", "budget.steps=100000", "--max-time", "25s")
+    assert result.exit_code == 75, result.output
     (under_way, _) = records(Path("results/tiny"))
     assert under_way.state == "interrupted"
     assert under_way.steps > 0
@@ -113,9 +113,9 @@ def test_when_the_time_is_up_a_cell_under_way_is_kept(here: InProcess) -> None:
 
 @pytest.mark.parametrize("option", [("--max-time", "soon"), ("--checkpoint-every", "0"), ("--shard", "3/2")])
 def test_an_impossible_value_is_refused_with_exit_2(here: InProcess, option: tuple[str, str]) -> None:
-    said = here("run", "tiny.toml", *option)
-    assert said.exit_code == 2
-    assert " ".join(option) in said.stderr
+    result = here("run", "tiny.toml", *option)
+    assert result.exit_code == 2
+    assert " ".join(option) in result.stderr
     assert os.listdir(".") == ["tiny.toml"]
 
 
@@ -124,9 +124,9 @@ def test_two_runs_on_one_folder_do_each_cell_once(start: Start, finished: Any) -
     """They begin together; each ends with all cells, and the numbers are those of one run."""
     seeds = ("--seeds", "0..2")
     programs = [start("run", "tiny.toml", "--jobs", "1", *seeds) for _ in range(2)]
-    said = [program.communicate(timeout=400) for program in programs]
-    assert [program.returncode for program in programs] == [0, 0], said
-    assert said[0][0] == said[1][0]
+    output = [program.communicate(timeout=400) for program in programs]
+    assert [program.returncode for program in programs] == [0, 0], output
+    assert output[0][0] == output[1][0]
     assert standing(Path("results/tiny")) == [("done", 1)] * 6
     by_process = {record.process.pid for record in records(Path("results/tiny"))}
     assert len(by_process) == 2, "both have done something"

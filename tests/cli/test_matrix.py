@@ -153,16 +153,16 @@ def folder(finished: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def said(folder: Path, variables: dict[str, str]) -> dict[tuple[str, str, str], Said]:
+def outputs(folder: Path, variables: dict[str, str]) -> dict[tuple[str, str, str], Said]:
     """What every call of the matrix said, by case, command and form."""
     cell = ResultsFolder(folder / "done").read_lock().cell[1].id
-    found: dict[tuple[str, str, str], Said] = {}
+    actual: dict[tuple[str, str, str], Said] = {}
     for terminal in (True, False):
         calls = [call for call in MATRIX if (call.form == "terminal") == terminal]
         lines = []
         for call in calls:
             form = ["--output-format", "json"] if call.form == "json" else []
-            arguments = [cell[:8] if each == "CELL" else each for each in call.arguments]
+            arguments = [cell[:8] if item == "CELL" else item for item in call.arguments]
             command = call.command.split()[:1] if call.command.startswith("show ") else call.command.split()
             lines.append(json.dumps([*command, *arguments, *form]))
         shutil.rmtree(folder / "merged", ignore_errors=True)
@@ -170,8 +170,8 @@ def said(folder: Path, variables: dict[str, str]) -> dict[tuple[str, str, str], 
         (folder / "calls.json").write_text("\n".join(lines))
         out, err = in_a_terminal(folder, variables) if terminal else in_a_pipe(folder, variables)
         for call, one, other in zip(calls, ends(out), ends(err) if err else ends(out), strict=True):
-            found[call.case, call.command, call.form] = Said(one[1], one[0], other[0])
-    return found
+            actual[call.case, call.command, call.form] = Said(one[1], one[0], other[0])
+    return actual
 
 
 def ends(text: str) -> list[tuple[str, str]]:
@@ -186,12 +186,12 @@ def in_a_pipe(folder: Path, variables: dict[str, str]) -> tuple[str, str]:
 
 
 def in_a_terminal(folder: Path, variables: dict[str, str]) -> tuple[str, str]:
-    ours, theirs = pty.openpty()
+    ours, expected = pty.openpty()
     variables = variables | {"TERM": "xterm", "COLUMNS": "200"}
     once = CALLS.replace("{sys.stdout, sys.stderr}", "{sys.stdout}")
     command = [sys.executable, "-c", once]
-    program = subprocess.Popen(command, cwd=folder, env=variables, stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
+    program = subprocess.Popen(command, cwd=folder, env=variables, stdin=expected, stdout=expected, stderr=expected)
+    os.close(expected)
     text = read_all(ours)
     program.wait(timeout=60)
     return text, ""
@@ -211,8 +211,8 @@ def read_all(ours: int) -> str:
 
 
 @pytest.mark.parametrize("call", MATRIX, ids=lambda call: f"{call.case} {call.command} {call.form}")
-def test_every_command_ends_as_the_contract_says(said: dict[tuple[str, str, str], Said], call: Call) -> None:
-    code, out, err = said[call.case, call.command, call.form]
+def test_every_command_ends_as_the_contract_says(outputs: dict[tuple[str, str, str], Said], call: Call) -> None:
+    code, out, err = outputs[call.case, call.command, call.form]
     assert code == str(call.code), out + err
     assert "this is a bug in fdabench" not in out + err
     assert call.command == "show cell" or "Traceback" not in out + err
@@ -225,28 +225,28 @@ def test_every_command_ends_as_the_contract_says(said: dict[tuple[str, str, str]
         assert "NaN" not in out
 
 
-def test_numbers_are_numbers_and_lists_are_whole_for_programs(said: dict[tuple[str, str, str], Said]) -> None:
-    status = json.loads(said["failed", "status", "json"].out)
+def test_numbers_are_numbers_and_lists_are_whole_for_programs(outputs: dict[tuple[str, str, str], Said]) -> None:
+    status = json.loads(outputs["failed", "status", "json"].out)
     assert [(row["state"], row["cells"]) for row in status] == [("done", 1), ("failed", 1), ("all", 2)]
     assert status[-1]["which"] == ["Synchronous", "LinearFDA"]
     (failed,) = status[1]["details"]
     assert failed["error"] == "RuntimeError: no"
-    assert all(isinstance(row["bytes_least"], int) for row in json.loads(said["ok", "plan", "json"].out))
-    cell = json.loads(said["ok", "show cell", "json"].out)
+    assert all(isinstance(row["bytes_least"], int) for row in json.loads(outputs["ok", "plan", "json"].out))
+    cell = json.loads(outputs["ok", "show cell", "json"].out)
     assert [type(cell[key]) for key in ("bytes_total", "syncs", "final_accuracy")] == [int, int, float]
     assert [row["step"] for row in cell["evaluations"]] == [10, 20, 30]
-    assert cell == json.loads(said["ok", "show words", "json"].out)
-    good, bad = (json.loads(said[case, "validate", "json"].out)[0] for case in ("ok", "bad"))
+    assert cell == json.loads(outputs["ok", "show words", "json"].out)
+    good, bad = (json.loads(outputs[case, "validate", "json"].out)[0] for case in ("ok", "bad"))
     assert (good["good"], good["cells"], good["faults"]) == (True, 2, [])
     assert any("bugdet" in fault for fault in bad["faults"])
 
 
 def test_a_conclusion_is_the_same_at_the_end_of_a_run_and_from_results_alone(
-    said: dict[tuple[str, str, str], Said],
+    outputs: dict[tuple[str, str, str], Said],
 ) -> None:
-    assert said["ok", "show", "pipe"].out == said["ok", "run", "pipe"].out
-    assert said["ok", "show", "json"].out == said["ok", "run", "json"].out
-    rows = json.loads(said["ok", "show", "json"].out)
+    assert outputs["ok", "show", "pipe"].out == outputs["ok", "run", "pipe"].out
+    assert outputs["ok", "show", "json"].out == outputs["ok", "run", "json"].out
+    rows = json.loads(outputs["ok", "show", "json"].out)
     assert {row["strategy"] for row in rows} == {"Synchronous", "LinearFDA"}
 
 
@@ -255,13 +255,13 @@ def test_a_conclusion_is_the_same_at_the_end_of_a_run_and_from_results_alone(
 def test_ctrl_c_on_a_terminal_stops_with_130(finished: Any, variables: dict[str, str], tmp_path: Path) -> None:
     """As a person presses it: the terminal sends the signal to all that it is the terminal of."""
     shutil.copy(finished.folder / "tiny.toml", tmp_path)
-    ours, theirs = pty.openpty()
+    ours, expected = pty.openpty()
     run = [sys.executable, "-m", "fdabench", "run", "tiny.toml", "-j", "1", "--set", "budget.steps=99999"]
     variables = variables | {"TERM": "xterm"}
     program = subprocess.Popen(
-        ["setsid", "--ctty", *run], cwd=tmp_path, env=variables, stdin=theirs, stdout=theirs, stderr=theirs
+        ["setsid", "--ctty", *run], cwd=tmp_path, env=variables, stdin=expected, stdout=expected, stderr=expected
     )
-    os.close(theirs)
+    os.close(expected)
     while program.poll() is None and not list(tmp_path.glob("results/tiny/cells/*/cell.json")):
         time.sleep(0.05)
     os.write(ours, b"\x03")

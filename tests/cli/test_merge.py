@@ -78,8 +78,10 @@ def test_shards_become_the_results_of_one_run(copies: Any, here: InProcess) -> N
     crossed = {"step": 1, "kind": "model", "count": 1, "payload_bytes": 4, "predicted_bytes": 8, "received_bytes": 9}
     ResultsFolder(one).write_tables(cell_ids(one)[0], {"traffic": [{**crossed, "seconds": 0.1}]}, "{}")
     before = {**all_files(one), **{f"two/{name}": text for name, text in all_files(two).items()}}
-    said = here("merge", one, two, "-o", "out/joined")
-    assert (said.exit_code, said.stdout) == (0, "out/joined: 2 cells of tiny from 2 folders: 2 done\n"), said.output
+    result = here("merge", one, two, "-o", "out/joined")
+    assert (result.exit_code, result.stdout) == (0, "out/joined: 2 cells of tiny from 2 folders: 2 done\n"), (
+        result.output
+    )
     assert_same_results(Path("out/joined"), whole)
     for root, at in ((one, 0), (two, 1)):
         path = f"cells/{cell_ids(whole)[at]}/cell.json"
@@ -93,9 +95,9 @@ def test_shards_become_the_results_of_one_run(copies: Any, here: InProcess) -> N
 def test_a_merged_folder_can_be_reported_and_resumed(copies: Any, here: InProcess) -> None:
     assert here("merge", *copies("one", "two"), "-o", "joined").exit_code == 0
     assert here("report", "joined", "-o", "page").exit_code == 0
-    said = here("run", "tiny.toml", "-o", "joined", *QUICK)
-    assert said.exit_code == 0, said.output
-    assert " 2 done | 0 to run" in said.stderr
+    result = here("run", "tiny.toml", "-o", "joined", *QUICK)
+    assert result.exit_code == 0, result.output
+    assert " 2 done | 0 to run" in result.stderr
 
 
 def test_runs_of_other_seeds_are_joined_as_if_run_at_once(copies: Any, here: InProcess) -> None:
@@ -113,7 +115,7 @@ def test_runs_of_other_seeds_are_joined_as_if_run_at_once(copies: Any, here: InP
 
 @pytest.mark.parametrize("order", [("one", "other"), ("other", "one")])
 @pytest.mark.parametrize(
-    ("state", "against", "taken"),
+    ("state", "against", "used"),
     [
         ("lost", "done", "done"),
         ("interrupted", "done", "done"),
@@ -123,15 +125,15 @@ def test_runs_of_other_seeds_are_joined_as_if_run_at_once(copies: Any, here: InP
     ],
 )
 def test_the_best_record_of_a_cell_is_taken(
-    parts: Path, here: InProcess, order: tuple[str, str], state: str, against: str, taken: str
+    parts: Path, here: InProcess, order: tuple[str, str], state: str, against: str, used: str
 ) -> None:
-    for name, each in zip(order, (state, against), strict=True):
+    for name, item in zip(order, (state, against), strict=True):
         shutil.copytree(parts / "whole", name)
-        change_record(Path(name), cell_ids(Path(name))[0], state=each, attempts=7 if each == taken else 3)
+        change_record(Path(name), cell_ids(Path(name))[0], state=item, attempts=7 if item == used else 3)
     assert here("merge", "one", "other", "-o", "joined").exit_code == 0
     record = ResultsFolder(Path("joined")).read_record(cell_ids(Path("joined"))[0])
     assert record is not None
-    assert (record.state, record.attempts) == (taken, 7)
+    assert (record.state, record.attempts) == (used, 7)
 
 
 def test_a_cell_whose_process_died_before_its_first_message_is_merged(parts: Path, here: InProcess) -> None:
@@ -166,9 +168,9 @@ def test_other_numbers_of_the_same_cell_are_refused_by_name(copies: Any, here: I
     evals[1]["test_accuracy"] = 0.5
     store.write_tables(first, {"evals": evals}, "{}")
     change_record(whole, second, code={"engine": "other"})
-    said = here("merge", one, two, whole, "-o", "joined")
-    assert said.exit_code == 2
-    accuracy, code = said.stderr.splitlines()
+    result = here("merge", one, two, whole, "-o", "joined")
+    assert result.exit_code == 2
+    accuracy, code = result.stderr.splitlines()
     assert re.fullmatch(
         rf"fdabench: cell {first} \(Synchronous\): one and whole differ: "
         r"evals: test_accuracy in row 1 is [\d.]+ and 0\.5",
@@ -194,9 +196,9 @@ def test_all_damaged_or_foreign_folders_are_reported_at_once_and_nothing_is_writ
     assert record is not None
     change_record(Path("mixed"), first, config=record.config.with_changes({"seed": 1}))
     before = sorted(os.listdir("."))
-    said = here("merge", one, two, other, "strange", "mixed", "nowhere", "-o", "joined")
-    assert said.exit_code == 2
-    damaged, mixed, missing, targets, suite = said.stderr.splitlines()
+    result = here("merge", one, two, other, "strange", "mixed", "nowhere", "-o", "joined")
+    assert result.exit_code == 2
+    damaged, mixed, missing, targets, suite = result.stderr.splitlines()
     assert damaged.startswith("fdabench: two/cells/")
     assert "rounds.parquet: not a readable Parquet file" in damaged
     assert mixed.endswith("cell.json belongs to another cell than suite.lock.toml lists")
@@ -212,9 +214,11 @@ def test_another_grid_is_another_suite(copies: Any, here: InProcess) -> None:
     assert here("run", "tiny.toml", "-o", "theta", *QUICK, *added, "--shard", "1/2").exit_code == 0
     lock = Path("theta/suite.lock.toml")
     lock.write_text(lock.read_text().replace('    "strategy.1.theta=2.0",\n', ""))
-    said = here("merge", whole, "theta", "-o", "joined")
-    assert said.exit_code == 2
-    assert "theta: its grid is not that of whole, whatever the seeds: only whole has LinearFDA on digits" in said.stderr
+    result = here("merge", whole, "theta", "-o", "joined")
+    assert result.exit_code == 2
+    assert (
+        "theta: its grid is not that of whole, whatever the seeds: only whole has LinearFDA on digits" in result.stderr
+    )
 
 
 @pytest.mark.parametrize("damage", ['seeds = "x"', "seeds = 3", "gate = 3", "plugins = 3", "", "overrides = [3]"])
@@ -224,9 +228,9 @@ def test_a_lock_that_makes_no_sense_is_refused(copies: Any, here: InProcess, dam
     key = damage.split(" =")[0] or "seeds"
     whole_table = r"\[gate\].*?(?=\n\[\[)" if key == "gate" else rf"^{key} = (\[.*?\]|.*?)$"
     (two / "suite.lock.toml").write_text(damage + "\n" + re.sub(whole_table, "", text, flags=re.MULTILINE | re.DOTALL))
-    said = here("merge", one, two, "-o", "joined")
-    assert said.exit_code == 2, said.output
-    assert re.search(rf"two(/suite\.lock\.toml)?: .*{key}", said.stderr), said.stderr
+    result = here("merge", one, two, "-o", "joined")
+    assert result.exit_code == 2, result.output
+    assert re.search(rf"two(/suite\.lock\.toml)?: .*{key}", result.stderr), result.stderr
     assert not Path("joined").exists()
 
 
@@ -244,9 +248,9 @@ def test_folders_that_cannot_be_merged_are_refused_with_exit_2(
     copies: Any, here: InProcess, arguments: list[str], message: str
 ) -> None:
     copies("one", "two")
-    said = here("merge", *arguments)
-    assert said.exit_code == 2, said.output
-    assert message in said.stderr
+    result = here("merge", *arguments)
+    assert result.exit_code == 2, result.output
+    assert message in result.stderr
     assert sorted(os.listdir(".")) == ["one", "tiny.toml", "two"]
 
 
@@ -254,9 +258,9 @@ def test_a_disk_that_is_full_leaves_nothing(copies: Any, here: InProcess) -> Non
     """A real limit on the size of files, in a process of its own."""
     copies("one", "two")
     command = f"ulimit -f 4; {sys.executable} -m fdabench merge one two -o joined"
-    home = str(Path(__file__).parents[2])
+    folder = str(Path(__file__).parents[2])
     done = subprocess.run(
-        ["bash", "-c", command], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": home}
+        ["bash", "-c", command], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": folder}
     )
     assert done.returncode == 2, done.stderr
     assert "cannot be written: File too large" in done.stderr
@@ -272,8 +276,8 @@ def test_the_documented_job_array_gives_the_results_of_one_run(parts: Path, here
     program = tmp_path / "bin" / "fdabench"
     program.write_text(f'#!/bin/bash\nexec {sys.executable} -m fdabench "$@"\n')
     program.chmod(0o755)
-    home = str(Path(__file__).parents[2])
-    path = {"PATH": f"{program.parent}:{os.environ['PATH']}", "PYTHONPATH": home, "CUDA_VISIBLE_DEVICES": ""}
+    folder = str(Path(__file__).parents[2])
+    path = {"PATH": f"{program.parent}:{os.environ['PATH']}", "PYTHONPATH": folder, "CUDA_VISIBLE_DEVICES": ""}
     arguments = ["tiny.toml", "--device", "cpu", *QUICK[4:]]
     for index in (1, 2):
         slurm = {"SLURM_ARRAY_TASK_ID": str(index), "SLURM_ARRAY_TASK_COUNT": "2", "SLURM_CPUS_PER_TASK": "1"}

@@ -60,7 +60,7 @@ class Done(NamedTuple):
     """A folder with the suite and its plug-in, run there by two processes, and what the program said."""
 
     folder: Path
-    said: subprocess.CompletedProcess[str]
+    output: subprocess.CompletedProcess[str]
 
 
 @pytest.fixture(scope="session")
@@ -98,25 +98,25 @@ def change(path: str, old: str, new: str) -> None:
 
 def plan(own: InProcess) -> dict[str, tuple[str, str]]:
     """Status and why, by the first word of a cell's title."""
-    said = own("plan", "own.toml", "--output-format", "json")
-    assert said.exit_code == 0, said.output
-    return {row["what"].split()[0]: (row["status"], row["why"]) for row in json.loads(said.stdout)}
+    result = own("plan", "own.toml", "--output-format", "json")
+    assert result.exit_code == 0, result.output
+    return {row["what"].split()[0]: (row["status"], row["why"]) for row in json.loads(result.stdout)}
 
 
 def refused(own: InProcess, *arguments: str) -> str:
     """What is said of a suite that cannot be used; nothing is written."""
     before = sorted(path.as_posix() for path in Path().rglob("*"))
-    said = own(*(arguments or ("run", "own.toml", "--jobs", "1")))
-    assert said.exit_code == 2, said.output
-    assert "Traceback" not in said.output
+    result = own(*(arguments or ("run", "own.toml", "--jobs", "1")))
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.output
     assert sorted(path.as_posix() for path in Path().rglob("*")) == before
-    return str(said.stderr)
+    return str(result.stderr)
 
 
 @pytest.mark.slow
 def test_it_runs_in_spawned_processes_and_leaves_what_any_strategy_leaves(done: Done, ran: InProcess) -> None:
-    assert done.said.returncode == 0, done.said.stderr
-    assert "note: own.toml: plug-in mine.py adds strategies.doubling" in done.said.stderr
+    assert done.output.returncode == 0, done.output.stderr
+    assert "note: own.toml: plug-in mine.py adds strategies.doubling" in done.output.stderr
     runs = pd.read_parquet("results/own/runs.parquet").set_index("label")
     assert runs.loc["doubling", ["state", "strategy", "syncs"]].tolist() == ["done", "doubling", 2]
     cell = runs.loc["doubling", "cell_id"]
@@ -142,14 +142,14 @@ def test_a_cell_is_run_again_when_the_code_of_its_plugin_changed_and_not_for_a_w
     assert plan(ran) == {"Synchronous": ("done", ""), "doubling": ("done", "")}
     before = next(iter(tomllib.loads(Path("results/own/suite.lock.toml").read_text())["plugins"][0]["code"].values()))
     change("mine.py", "t + 1 <", "t <")
-    found = plan(ran)
-    assert found["Synchronous"] == ("done", "")
-    status, why = found["doubling"]
+    actual = plan(ran)
+    assert actual["Synchronous"] == ("done", "")
+    status, why = actual["doubling"]
     assert status == "stale"
     assert why.startswith(f"plug-in mine.py changed ({before} -> ")
-    said = ran("run", "own.toml", "--jobs", "1", "--device", "cpu")
-    assert " 1 done | 1 stale: plug-in mine.py changed | 0 to run" in said.stderr
-    assert "[1/1] done  doubling" in said.stderr
+    result = ran("run", "own.toml", "--jobs", "1", "--device", "cpu")
+    assert " 1 done | 1 stale: plug-in mine.py changed | 0 to run" in result.stderr
+    assert "[1/1] done  doubling" in result.stderr
     assert plan(ran)["doubling"] == ("done", "")
 
 
@@ -198,26 +198,26 @@ def test_a_strategy_that_raises_fails_its_cell_and_the_screen_names_the_users_li
             file.write(f"\n\nSTRATEGIES['{name.lower()}'] = {name}\n")
         with Path("own.toml").open("a") as file:
             file.write(f'\n[[strategy]]\nkind = "{name.lower()}"\nfirst = 2\n')
-    said = own("run", "own.toml", "--jobs", "1", "--device", "cpu", "-q")
-    assert said.exit_code == 3, said.output
+    result = own("run", "own.toml", "--jobs", "1", "--device", "cpu", "-q")
+    assert result.exit_code == 3, result.output
     runs = pd.read_parquet("results/own/runs.parquet").set_index("label")
     failed = {label for label, state in runs["state"].items() if state == "failed"}
     assert (failed, set(runs["state"])) == ({name.lower() for name in bodies}, {"failed", "done"})
-    lines = said.stderr[said.stderr.index("failed") :].splitlines()
+    lines = result.stderr[result.stderr.index("failed") :].splitlines()
     assert len(lines) == 15
-    told = {title.split()[1]: cause.strip() for title, cause in zip(lines[::3], lines[1::3], strict=True)}
+    message = {title.split()[1]: cause.strip() for title, cause in zip(lines[::3], lines[1::3], strict=True)}
     place = {name: Path("mine.py").read_text().split(body)[0].count("\n") + 1 for name, body in bodies.items()}
-    assert told["raises"] == f"mine.py:{place['Raises']}: really"
+    assert message["raises"] == f"mine.py:{place['Raises']}: really"
     above = {name: line - 1 for name, line in place.items()}
-    assert told["silent"] == (
+    assert message["silent"] == (
         f"mine.py: TypeError: Silent.step, line {above['Silent']}: must return a StepResult; it returned None"
     )
-    assert told["meddles"] == (
+    assert message["meddles"] == (
         f"mine.py: TypeError: Meddles.step, line {above['Meddles']}: "
         "changed ctx.w_KD in place; it must return new tensors"
     )
-    assert told["quits"] == f"mine.py:{place['Quits']}: RuntimeError: Quit: no more ends no cell"
-    assert told["exits"] == f"mine.py:{place['Exits']}: RuntimeError: sys.exit(3) ends no cell"
+    assert message["quits"] == f"mine.py:{place['Quits']}: RuntimeError: Quit: no more ends no cell"
+    assert message["exits"] == f"mine.py:{place['Exits']}: RuntimeError: sys.exit(3) ends no cell"
     shown = own("show", "results/own", runs.loc["raises", "cell_id"]).stdout
     assert "Traceback (most recent call last)" in shown
     assert "raise ValueError('I give up" in shown
@@ -253,19 +253,19 @@ FAULTS: dict[str, tuple[str, str, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("old", "new", "said"), FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize(("old", "new", "expected_message"), FAULTS.values(), ids=FAULTS)
 def test_a_plugin_that_cannot_be_used_is_the_users_fault_with_file_and_line(
-    own: InProcess, old: str, new: str, said: str
+    own: InProcess, old: str, new: str, expected_message: str
 ) -> None:
     change("mine.py", old, new)
     message = refused(own)
     assert message.startswith("fdabench: own.toml: ")
     assert "plugins.0: mine.py" in message
-    assert said in message
+    assert expected_message in message
 
 
 @pytest.mark.parametrize(
-    ("plugins", "said"),
+    ("plugins", "message"),
     [
         ('["nowhere.py"]', "plugins.0: 'nowhere.py': there is no such file"),
         ('["mine.py", "sub"]', "plugins.1: 'sub': expected the path of a Python file"),
@@ -281,12 +281,12 @@ def test_a_plugin_that_cannot_be_used_is_the_users_fault_with_file_and_line(
         ("[3]", "plugins.0: expected a string, found 3"),
     ],
 )
-def test_what_is_no_plugin_is_refused(own: InProcess, plugins: str, said: str) -> None:
+def test_what_is_no_plugin_is_refused(own: InProcess, plugins: str, message: str) -> None:
     Path("folder.py").mkdir()
     Path("zero.py").symlink_to("/dev/zero")
     Path("huge.py").write_text("#" * 1_000_001)
     change("own.toml", '["mine.py"]', plugins)
-    assert said in refused(own)
+    assert message in refused(own)
 
 
 SEVERAL = """
@@ -310,7 +310,7 @@ def test_all_errors_of_a_plugin_are_reported_at_once(own: InProcess) -> None:
     """What is declared wrongly, names that are taken, and fields that no suite can give."""
     with Path("mine.py").open("a") as file:
         file.write(SEVERAL.replace("@dataclass\nclass Thawed(Doubling)", "@dataclass\nclass Thawed"))
-    said = refused(own)
+    output = refused(own)
     wanted = [
         "STRATEGIES['thawed']: Thawed is a dataclass that is not frozen: write @dataclass(frozen=True)",
         "STRATEGIES['thawed']: Thawed lacks init(",
@@ -320,17 +320,18 @@ def test_all_errors_of_a_plugin_are_reported_at_once(own: InProcess) -> None:
         "'fda' is taken: of the strategies, 'fda' is built in",
         "listed: the field 'values'",
     ]
-    assert [text for text in wanted if text not in said] == []
-    assert len(said.splitlines()) == 1 + len(wanted), said
+    assert [text for text in wanted if text not in output] == []
+    assert len(output.splitlines()) == 1 + len(wanted), output
 
 
 def test_two_plugins_with_one_name_are_refused_with_both_places(own: InProcess) -> None:
     Path("sub").mkdir()
     Path("sub/other.py").write_text(MINE)
     change("own.toml", '["mine.py"]', '["mine.py", "sub/other.py"]')
-    said = refused(own)
+    output = refused(own)
     assert (
-        "plugins.1: sub/other.py:24: 'doubling' is taken: of the strategies, 'doubling' is added by mine.py:24" in said
+        "plugins.1: sub/other.py:24: 'doubling' is taken: of the strategies, 'doubling' is added by mine.py:24"
+        in output
     )
     shutil.move("sub/other.py", "sub/mine.py")
     change("own.toml", "sub/other.py", "sub/mine.py")
@@ -343,10 +344,10 @@ def test_a_file_that_is_extended_brings_its_plugins_relative_to_itself(own: InPr
         shutil.move(name, f"base/{name}")
     Path("over.py").write_text(MINE.replace('"doubling"', '"twice"'))
     Path("own.toml").write_text('extends = "base/own.toml"\nplugins = ["over.py", "base/mine.py"]\n')
-    said = own("validate", "own.toml")
-    assert said.exit_code == 0, said.output
-    assert "plug-in base/mine.py adds strategies.doubling" in said.stderr
-    assert "plug-in over.py adds strategies.twice" in said.stderr
+    result = own("validate", "own.toml")
+    assert result.exit_code == 0, result.output
+    assert "plug-in base/mine.py adds strategies.doubling" in result.stderr
+    assert "plug-in over.py adds strategies.twice" in result.stderr
     change("base/mine.py", "class Doubling:", "class Doubling")
     assert "base/own.toml:3: plugins.0: base/mine.py:10: SyntaxError" in refused(own)
 
@@ -397,10 +398,10 @@ def test_list_shows_them_with_their_file(own: InProcess) -> None:
 
 def test_errors_in_a_plugin_components_table_are_reported_like_any_other(own: InProcess) -> None:
     change("own.toml", "first = 2", "frist = 2")
-    said = refused(own)
+    output = refused(own)
     allowed = "kind, first, name, reference, optimizer"
-    assert f'unknown key: doubling takes no frist; allowed: {allowed}; did you mean "first"?' in said
-    assert "strategy.1: first is missing; doubling needs it" in said
+    assert f'unknown key: doubling takes no frist; allowed: {allowed}; did you mean "first"?' in output
+    assert "strategy.1: first is missing; doubling needs it" in output
     change("own.toml", "frist = 2", "first = 0")
     assert "strategy.1.first: 0 is out of range: it must be at least 1" in refused(own)
     change("mine.py", "    def init", "    def __post_init__(self):\n        {}['no']\n\n    def init")
@@ -483,8 +484,8 @@ def test_everything_can_be_a_users_own(own: InProcess, fdabench_in: Fdabench) ->
     change("own.toml", '{ kind = "sgd", lr = 0.1 }', '{ kind = "plain", speed = 0.1 }\npartition = "stripes"')
     change("own.toml", 'dataset = "digits"\nmodel = "mlp"', 'dataset = "mine"\nmodel = "net"')
     assert {status for status, _ in plan(own).values()} == {"to run"}
-    said = fdabench_in("run", "own.toml", "--jobs", "2")
-    assert said.returncode == 0, said.stderr
+    result = fdabench_in("run", "own.toml", "--jobs", "2")
+    assert result.returncode == 0, result.stderr
     runs = pd.read_parquet("results/own/runs.parquet").set_index("label")
     assert set(runs["state"]) == {"done"}
     names = ["dataset", "model", "partition", "monitor", "server", "optimizer", "num_parameters"]
@@ -519,12 +520,12 @@ def test_a_package_brings_a_plugin_along(own: InProcess, fdabench_in: Fdabench, 
     change("own.toml", 'plugins = ["mine.py"]', "")
     os.unlink("mine.py")
     assert '"doubling" is unknown' in refused(own)
-    said = fdabench_in("run", "own.toml", "--jobs", "2", **path)
-    assert said.returncode == 0, said.stderr
-    assert "note: own.toml: plug-in double of fdabench-double 1.2 adds strategies.doubling" in said.stderr
+    result = fdabench_in("run", "own.toml", "--jobs", "2", **path)
+    assert result.returncode == 0, result.stderr
+    assert "note: own.toml: plug-in double of fdabench-double 1.2 adds strategies.doubling" in result.stderr
     lock = tomllib.loads(Path("results/own/suite.lock.toml").read_text())
     files = {"plug-in fdabench_double/__init__.py", "plug-in fdabench_double/strategy.py"}
-    assert [set(each["code"]) for each in lock["plugins"]] == [files]
+    assert [set(item["code"]) for item in lock["plugins"]] == [files]
     (package / "fdabench_double" / "strategy.py").write_text(MINE.replace("t + 1 <", "t <"))
     planned = fdabench_in("plan", "own.toml", **path).stdout
     assert "1 done | 1 stale: plug-in fdabench_double/strategy.py changed | 0 to run" in planned

@@ -22,8 +22,8 @@ pytestmark = pytest.mark.slow
 def concluded(text: str) -> tuple[str, list[str]]:
     """The sentence without its numbers, and the strategies in their order: one evaluation more or less moves a mean."""
     sentence, _, *rows = text[text.index("90 %: ") :].splitlines()
-    told = [re.split(r" {2,}", row.strip())[0] for row in rows if re.search(r" of \d+ runs", row)]
-    return NUMBER.sub("#", sentence), told
+    message = [re.split(r" {2,}", row.strip())[0] for row in rows if re.search(r" of \d+ runs", row)]
+    return NUMBER.sub("#", sentence), message
 
 
 @pytest.mark.parametrize(
@@ -37,11 +37,11 @@ def concluded(text: str) -> tuple[str, list[str]]:
 def test_the_same_sentence_and_order_for_any_order_of_sums(
     suite: str, changes: tuple[str, ...], strategies: int, tmp_path: Path, call_in: Callable[..., CompletedProcess[str]]
 ) -> None:
-    found = []
+    actual = []
     for i, variables in enumerate(PATHS):
-        said = call_in(tmp_path, "run", str(ROOT / suite), *changes, "-o", f"out{i}", "--jobs", "2", **variables)
-        assert said.returncode == 0, said.stderr
-        found.append(concluded(said.stdout))
-    assert len(found[0][1]) == strategies
-    assert len(set(found[0][1])) == strategies
-    assert found == [found[0]] * len(PATHS)
+        result = call_in(tmp_path, "run", str(ROOT / suite), *changes, "-o", f"out{i}", "--jobs", "2", **variables)
+        assert result.returncode == 0, result.stderr
+        actual.append(concluded(result.stdout))
+    assert len(actual[0][1]) == strategies
+    assert len(set(actual[0][1])) == strategies
+    assert actual == [actual[0]] * len(PATHS)

@@ -51,7 +51,7 @@ def states(results: Path) -> list[str]:
 
 
 def test_a_run_ends_well_and_leaves_the_files_of_the_contract(finished: Any) -> None:
-    assert finished.said.returncode == 0, finished.said.stderr
+    assert finished.output.returncode == 0, finished.output.stderr
     names = {path.name for path in finished.results.iterdir()}
     assert names == {"suite.lock.toml", "cells", "runs.parquet", "targets.parquet", "run.log", ".leases"}
     folders = sorted((finished.results / "cells").iterdir())
@@ -61,17 +61,17 @@ def test_a_run_ends_well_and_leaves_the_files_of_the_contract(finished: Any) -> 
 
 
 def test_progress_goes_to_stderr_and_the_summary_to_stdout(finished: Any) -> None:
-    first, second, *lines = finished.said.stderr.splitlines()
+    first, second, *lines = finished.output.stderr.splitlines()
     assert first == "tiny: 2 cells = 2 strategies x 1 workload x 1 seed  ->  results/tiny"
     assert second == " 0 done | 2 to run"
     assert [line[:10] for line in lines] == ["[1/2] done", "[2/2] done"]
-    assert finished.said.stdout.startswith("30 %: ")
-    assert "LinearFDA" in finished.said.stdout
+    assert finished.output.stdout.startswith("30 %: ")
+    assert "LinearFDA" in finished.output.stdout
 
 
 def test_nothing_in_a_pipe_has_escape_codes(finished: Any) -> None:
-    assert "\x1b" not in finished.said.stdout + finished.said.stderr
-    assert "\r" not in finished.said.stdout + finished.said.stderr
+    assert "\x1b" not in finished.output.stdout + finished.output.stderr
+    assert "\r" not in finished.output.stdout + finished.output.stderr
 
 
 def test_pandas_alone_reads_every_table_and_its_configuration(finished: Any) -> None:
@@ -80,8 +80,8 @@ def test_pandas_alone_reads_every_table_and_its_configuration(finished: Any) -> 
         record = json.loads((folder / "cell.json").read_text(encoding="utf-8"))
         for name, schema in TABLES.items():
             assert list(pd.read_parquet(folder / f"{name}.parquet").columns) == schema.names
-            held = json.loads(pq.read_schema(folder / f"{name}.parquet").metadata[b"cell"])
-            assert held == record["config"]
+            stored = json.loads(pq.read_schema(folder / f"{name}.parquet").metadata[b"cell"])
+            assert stored == record["config"]
         assert list(pd.read_parquet(folder / "evals.parquet")["step"]) == [10, 20, 30]
     runs, hits = (pd.read_parquet(finished.results / f"{name}.parquet") for name in ("runs", "targets"))
     assert set(runs["label"]) == {"Synchronous", "LinearFDA"}
@@ -91,11 +91,11 @@ def test_pandas_alone_reads_every_table_and_its_configuration(finished: Any) -> 
 
 def test_a_second_run_runs_nothing_and_touches_no_cell(finished: Any, fdabench_in: Fdabench) -> None:
     before = finished.files()
-    said = fdabench_in("run", "tiny.toml", "-o", str(finished.results))
-    assert said.returncode == 0
-    assert said.stdout == finished.said.stdout
-    assert " 2 done | 0 to run" in said.stderr
-    assert "[1/" not in said.stderr
+    result = fdabench_in("run", "tiny.toml", "-o", str(finished.results))
+    assert result.returncode == 0
+    assert result.stdout == finished.output.stdout
+    assert " 2 done | 0 to run" in result.stderr
+    assert "[1/" not in result.stderr
     after = finished.files()
     assert {name: after[name] for name in before if "runs" not in name} == {
         name: before[name] for name in before if "runs" not in name
@@ -105,10 +105,10 @@ def test_a_second_run_runs_nothing_and_touches_no_cell(finished: Any, fdabench_i
 def test_a_chosen_cell_run_afresh_by_one_job_gives_the_same_numbers(finished: Any, here: InProcess) -> None:
     shutil.copytree(finished.results, "again")
     synchronous, fda = cell_ids(finished.results)
-    said = here("run", "tiny.toml", "--fresh", "--jobs", 1, "-k", "fda", "-o", "again", "--device", "cpu")
-    assert said.exit_code == 0, said.output
-    assert " 1 done, run again because of --fresh | 0 to run" in said.stderr
-    assert "[1/1] done" in said.stderr
+    result = here("run", "tiny.toml", "--fresh", "--jobs", 1, "-k", "fda", "-o", "again", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    assert " 1 done, run again because of --fresh | 0 to run" in result.stderr
+    assert "[1/1] done" in result.stderr
     assert_same_cells(Path("again"), finished.results, [synchronous, fda])
     attempts = {path.parent.name: json.loads(path.read_text())["attempts"] for path in Path("again").rglob("cell.json")}
     assert attempts == {synchronous: 1, fda: 2}
@@ -133,17 +133,17 @@ def test_cells_side_by_side_in_one_matrix_give_the_same_numbers(finished: Any, h
 
 def test_every_evaluation_is_printed_on_request(here: InProcess) -> None:
     quick = ("--jobs", 1, "--device", "cpu", "--set", "budget.steps=4", "--set", "eval.every_steps=2")
-    said = here("run", "tiny.toml", "-v", *quick)
-    assert said.exit_code == 0, said.output
-    told = re.findall(r"^ +(Synchronous|LinearFDA) .*  ([\d,]+)/4 steps  [\d.]+ %  ", said.stderr, re.MULTILINE)
-    assert sorted(told) == [(label, step) for label in ("LinearFDA", "Synchronous") for step in "24"]
-    assert len(re.findall(r"^\[[12]/2\] done", said.stderr, re.MULTILINE)) == 2
+    result = here("run", "tiny.toml", "-v", *quick)
+    assert result.exit_code == 0, result.output
+    message = re.findall(r"^ +(Synchronous|LinearFDA) .*  ([\d,]+)/4 steps  [\d.]+ %  ", result.stderr, re.MULTILINE)
+    assert sorted(message) == [(label, step) for label in ("LinearFDA", "Synchronous") for step in "24"]
+    assert len(re.findall(r"^\[[12]/2\] done", result.stderr, re.MULTILINE)) == 2
 
 
 def test_quiet_and_verbose_are_not_both(here: InProcess) -> None:
-    said = here("run", "tiny.toml", "-q", "-v")
-    assert said.exit_code == 2
-    assert said.stderr == "fdabench: --quiet and --verbose are both given; give one of them\n"
+    result = here("run", "tiny.toml", "-q", "-v")
+    assert result.exit_code == 2
+    assert result.stderr == "fdabench: --quiet and --verbose are both given; give one of them\n"
     assert not Path("results").exists()
 
 
@@ -151,15 +151,15 @@ def test_a_cell_that_fails_makes_exit_3_and_the_others_are_saved(failing: InProc
     """Also seeds and overrides, which are recorded."""
     fails = 'strategy.1={kind = "fails"}'
     changes = ["--seeds", "3..3", "--set", fails, "--set", "budget.steps=4", "--set", "eval.every_steps=2"]
-    said = failing("run", "tiny.toml", "--jobs", 1, "-o", "out", "--device", "cpu", "-q", *changes)
-    assert said.exit_code == 3, said.output
+    result = failing("run", "tiny.toml", "--jobs", 1, "-o", "out", "--device", "cpu", "-q", *changes)
+    assert result.exit_code == 3, result.output
     lock = ResultsFolder(Path("out")).read_lock()
     assert lock.overrides == [fails, "budget.steps=4", "eval.every_steps=2", "seeds=[3]"]
     runs = pd.read_parquet("out/runs.parquet").set_index("label")
     assert runs.loc["Synchronous", ["state", "seed", "steps"]].tolist() == ["done", 3, 4]
     assert runs.loc["fails", "state"] == "failed"
     failed = runs.loc["fails", "cell_id"]
-    assert f"traceback: fdabench show out {failed}\n" in said.stderr, "failures are told even when quiet"
+    assert f"traceback: fdabench show out {failed}\n" in result.stderr, "failures are told even when quiet"
     shown = failing("show", "out", failed)
     assert shown.exit_code == 0
     assert "Traceback (most recent call last)" in shown.stdout
@@ -212,18 +212,18 @@ def test_a_cell_that_fails_makes_exit_3_and_the_others_are_saved(failing: InProc
 def test_an_impossible_request_is_refused_with_exit_2_and_nothing_is_written(
     here: InProcess, arguments: list[str], message: str
 ) -> None:
-    said = here(*arguments)
-    assert said.exit_code == 2, said.output
-    assert message in said.stderr
-    assert "Traceback" not in said.output
+    result = here(*arguments)
+    assert result.exit_code == 2, result.output
+    assert message in result.stderr
+    assert "Traceback" not in result.output
     assert os.listdir(".") == ["tiny.toml"]
 
 
 def test_the_program_refuses_a_bad_suite_with_exit_2(fdabench_in: Fdabench, tmp_path: Path) -> None:
-    said = fdabench_in("run", "tiny.toml", "-o", "out", "--set", "strategy.1.thetta=1", "--set", "budget.steps=-1")
-    assert said.returncode == 2
-    assert said.stdout == ""
-    assert said.stderr == (
+    result = fdabench_in("run", "tiny.toml", "-o", "out", "--set", "strategy.1.thetta=1", "--set", "budget.steps=-1")
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr == (
         "fdabench: tiny.toml: 2 faults\n"
         "--set budget.steps: -1 is out of range: it must be at least 1\n"
         "--set strategy.1.thetta: unknown key: fda takes no thetta; allowed: kind, theta, monitor, every, server, "
@@ -240,26 +240,26 @@ def test_missing_data_is_reported_before_anything_is_written(here: InProcess, mo
         raise OSError("no network here")
 
     monkeypatch.setattr(import_torchvision("datasets").MNIST, "download", no_network)
-    said = here("run", "tiny.toml", "--set", "workload.0.dataset=mnist", "--data-dir", "elsewhere", "-o", "out")
-    assert said.exit_code == 2, said.output
-    assert "MNIST: not found under elsewhere" in said.stderr
+    result = here("run", "tiny.toml", "--set", "workload.0.dataset=mnist", "--data-dir", "elsewhere", "-o", "out")
+    assert result.exit_code == 2, result.output
+    assert "MNIST: not found under elsewhere" in result.stderr
     for way in ("where there is a network", "elsewhere/MNIST/raw", "--data-dir DIR, or FDABENCH_DATA=DIR"):
-        assert way in said.stderr
+        assert way in result.stderr
     assert not Path("out").exists()
 
 
 def test_an_impossible_partition_is_reported_before_anything_is_written(here: InProcess) -> None:
     partition = 'workload.0.partition={kind = "dirichlet", alpha = 1.0, min_samples = 1000}'
-    said = here("run", "tiny.toml", "--set", partition, "-o", "out", "--device", "cpu")
-    assert said.exit_code == 2, said.output
-    assert "2 workers need at least 2000 samples" in said.stderr
+    result = here("run", "tiny.toml", "--set", partition, "-o", "out", "--device", "cpu")
+    assert result.exit_code == 2, result.output
+    assert "2 workers need at least 2000 samples" in result.stderr
     assert not Path("out").exists()
 
 
 def test_a_folder_of_another_suite_is_refused(here: InProcess, finished: Any) -> None:
-    said = here("run", "tiny.toml", "--set", "name=other", "-o", finished.results, "--device", "cpu")
-    assert said.exit_code == 2
-    assert "holds results of the suite 'tiny', not 'other'" in said.stderr
+    result = here("run", "tiny.toml", "--set", "name=other", "-o", finished.results, "--device", "cpu")
+    assert result.exit_code == 2
+    assert "holds results of the suite 'tiny', not 'other'" in result.stderr
 
 
 SLOW_SUITE = ("--set", "budget.steps=800", "--set", "eval.every_steps=400")
@@ -268,12 +268,12 @@ SLOW_SUITE = ("--set", "budget.steps=800", "--set", "eval.every_steps=400")
 def said_so_far(program: subprocess.Popen[str], until: str) -> str:
     """What it says on stderr up to a line with these words."""
     assert program.stderr is not None
-    heard = ""
+    received = ""
     for line in program.stderr:
-        heard += line
+        received += line
         if until in line:
-            return heard
-    raise AssertionError(f"ended without {until!r}:\n{heard}")
+            return received
+    raise AssertionError(f"ended without {until!r}:\n{received}")
 
 
 @pytest.mark.parametrize(
@@ -304,13 +304,13 @@ def test_a_stopped_run_keeps_finished_cells_and_resumes(
     assert " needed " in out.splitlines()[0]
     results = Path("results/tiny")
     assert sorted(states(results)) == ["done", "interrupted"]
-    kept = {path: path.read_bytes() for path in results.glob("cells/*/evals.parquet")}
-    assert len(kept) == 1
-    said = here(*shlex.split(again)[1:], "--device", "cpu")
-    assert said.exit_code == 0, said.output
-    assert " 1 done | 1 to run" in said.stderr
+    stored = {path: path.read_bytes() for path in results.glob("cells/*/evals.parquet")}
+    assert len(stored) == 1
+    result = here(*shlex.split(again)[1:], "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    assert " 1 done | 1 to run" in result.stderr
     assert states(results) == ["done", "done"]
-    assert all(path.read_bytes() == content for path, content in kept.items())
+    assert all(path.read_bytes() == content for path, content in stored.items())
     fda = cell_ids(results)[1]
     record = ResultsFolder(results).read_record(fda)
     assert record is not None
@@ -323,8 +323,8 @@ def under_way(results: Path) -> dict[str, Any]:
     """The record of a cell that a process works on, as soon as there is one."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        found = [json.loads(path.read_bytes()) for path in results.glob("cells/*/cell.json")]
-        if under_way := [record for record in found if record["state"] == "interrupted"]:
+        actual = [json.loads(path.read_bytes()) for path in results.glob("cells/*/cell.json")]
+        if under_way := [record for record in actual if record["state"] == "interrupted"]:
             time.sleep(0.3)
             return dict(under_way[0])
         time.sleep(0.02)
@@ -393,8 +393,8 @@ def test_a_run_that_is_stopped_while_it_starts_reports_that(
 
 @pytest.mark.slow
 def test_the_ci_suite_runs_from_end_to_end(here: InProcess) -> None:
-    said = here("run", SUITES / "ci.toml", "-o", "out", "--device", "cpu")
-    assert said.exit_code == 0, said.output
+    result = here("run", SUITES / "ci.toml", "-o", "out", "--device", "cpu")
+    assert result.exit_code == 0, result.output
     assert set(states(Path("out"))) <= {"done", "target_reached"}
     assert here("report", "out", "-o", "report").exit_code == 0
     summary = json.loads(Path("report/summary.json").read_text())

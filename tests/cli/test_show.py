@@ -40,25 +40,25 @@ def under_way(finished: Any, **process: Any) -> tuple[ResultsFolder, str]:
     record = store.read_record(cell_id)
     assert record is not None
     at = {"host": platform.node(), "pid": os.getpid()} | process
-    kept = {key: value for key, value in record.to_dict().items() if key not in ("ended", "wall_s", "steps")}
+    stored = {key: value for key, value in record.to_dict().items() if key not in ("ended", "wall_s", "steps")}
     now = {"state": "interrupted", "process": at, "started": "2026-01-01T00:00:00+00:00"}
-    store.write_record(CellRecord.from_table({**kept, **now}))
+    store.write_record(CellRecord.from_table({**stored, **now}))
     return store, cell_id
 
 
 def test_the_line_that_ends_a_cell_has_the_totals_of_the_report(finished: Any) -> None:
     for _, run in load(finished.results).runs.iterrows():
-        (line,) = [line for line in finished.said.stderr.splitlines() if f"done  {run['label']} |" in line]
+        (line,) = [line for line in finished.output.stderr.splitlines() if f"done  {run['label']} |" in line]
         assert f"  {format_bytes(run['bytes_total'])}  {format_count(run['syncs'])} syncs  " in line
     # 30 syncs and the start; the last evaluation is before the last sync and has one sync less
-    assert "  25.5 MB  30 syncs  " in finished.said.stderr
+    assert "  25.5 MB  30 syncs  " in finished.output.stderr
 
 
 def test_show_of_results_prints_what_the_run_printed(here: InProcess, finished: Any) -> None:
     shutil.copytree(finished.results, "alone")
-    said = here("show", "alone")
-    assert (said.exit_code, said.stdout) == (0, finished.said.stdout)
-    (hint,) = re.findall(r"^to show one cell: fdabench (show alone .*)$", said.stderr, re.MULTILINE)
+    result = here("show", "alone")
+    assert (result.exit_code, result.stdout) == (0, finished.output.stdout)
+    (hint,) = re.findall(r"^to show one cell: fdabench (show alone .*)$", result.stderr, re.MULTILINE)
     pasted = here(*shlex.split(hint))
     assert pasted.exit_code == 0
     assert pasted.stdout.startswith("Synchronous | digits mlp | dirichlet(1) | K=2 b=32 s0\n")
@@ -67,8 +67,8 @@ def test_show_of_results_prints_what_the_run_printed(here: InProcess, finished: 
 def test_show_of_several_results_prints_each(here: InProcess, finished: Any) -> None:
     for name in ("one", "two"):
         copied(finished, name)
-    said = here("show", "one", "two")
-    assert said.stdout == f"{finished.said.stdout}\n{finished.said.stdout}"
+    result = here("show", "one", "two")
+    assert result.stdout == f"{finished.output.stdout}\n{finished.output.stdout}"
     rows = json.loads(here("show", "one", "two", "--output-format", "json").stdout)
     assert [row["suite"] for row in rows] == ["tiny", "tiny", "tiny #2", "tiny #2"]
     refused = here("show", "one", "two", "LinearFDA")
@@ -81,9 +81,9 @@ def test_show_of_several_results_prints_each(here: InProcess, finished: Any) -> 
     [["LinearFDA"], ["linearfda", "DIRICHLET(1)", "s0"], ["linear and not synchronous"], ["fda", "dirichlet"]],
 )
 def test_a_cell_is_found_by_words_of_its_title(here: InProcess, finished: Any, words: list[str]) -> None:
-    said = here("show", finished.results, *words)
-    assert said.exit_code == 0, said.stderr
-    assert said.stdout.startswith("LinearFDA | ")
+    result = here("show", finished.results, *words)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("LinearFDA | ")
 
 
 def test_a_page_has_accuracies_targets_and_evaluations(here: InProcess, finished: Any) -> None:
@@ -108,24 +108,24 @@ def test_a_page_has_accuracies_targets_and_evaluations(here: InProcess, finished
 
 def test_a_page_follows_the_convention_of_the_suite(here: InProcess) -> None:
     here("run", "tiny.toml", "-q", "-o", "out", "-k", "synchronous", "--set", "accounting.convention=upload")
-    found = json.loads(here("show", "out", "synchronous", "--output-format", "json").stdout)
-    assert found["bytes_total"] == found["bytes_by_convention"]["upload"] == 30 * 2 * 51_466 * 4
+    actual = json.loads(here("show", "out", "synchronous", "--output-format", "json").stdout)
+    assert actual["bytes_total"] == actual["bytes_by_convention"]["upload"] == 30 * 2 * 51_466 * 4
     # an evaluation is before the sync of its step, and no upload is due for the start
-    assert [row["bytes_total"] for row in found["evaluations"]] == [n * 2 * 51_466 * 4 for n in (9, 19, 29)]
+    assert [row["bytes_total"] for row in actual["evaluations"]] == [n * 2 * 51_466 * 4 for n in (9, 19, 29)]
 
 
 def test_the_evaluations_of_a_cell_are_a_table_for_programs(here: InProcess, finished: Any) -> None:
-    said = here("show", finished.results, "LinearFDA", "--output-format", "csv")
-    header, *rows = said.stdout.splitlines()
+    result = here("show", finished.results, "LinearFDA", "--output-format", "csv")
+    header, *rows = result.stdout.splitlines()
     assert header.split(",")[:3] == ["step", "epoch", "round"]
     assert [row.split(",")[0] for row in rows] == ["10", "20", "30"]
 
 
 def test_long_runs_are_thinned_to_their_first_last_and_evenly_between() -> None:
     rows = [(str(i),) for i in range(100)]
-    kept = [int(row[0]) for row in thinned(rows, 20)]
-    assert (len(kept), kept[0], kept[-1]) == (20, 0, 99)
-    assert {b - a for a, b in itertools.pairwise(kept)} <= {5, 6}
+    stored = [int(row[0]) for row in thinned(rows, 20)]
+    assert (len(stored), stored[0], stored[-1]) == (20, 0, 99)
+    assert {b - a for a, b in itertools.pairwise(stored)} <= {5, 6}
     assert thinned(rows[:20], 20) == rows[:20]
 
 
@@ -153,9 +153,9 @@ def test_status_shows_the_rate_and_the_remaining_time_of_a_running_cell(here: In
 def test_a_note_that_is_damaged_is_none(here: InProcess, finished: Any, note: str) -> None:
     store, cell_id = under_way(finished)
     (store.root / ".leases" / f"{cell_id}.progress.json").write_text(note)
-    said = here("status", store.root)
-    assert said.exit_code == 0
-    assert f"s0   on {platform.node()}, process {os.getpid()}" in said.stdout
+    result = here("status", store.root)
+    assert result.exit_code == 0
+    assert f"s0   on {platform.node()}, process {os.getpid()}" in result.stdout
 
 
 def test_a_cell_on_another_host_runs_while_its_lease_is_touched(here: InProcess, finished: Any) -> None:

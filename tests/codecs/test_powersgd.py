@@ -26,11 +26,11 @@ SHAPES = ((12, 8), (5,), (10, 3, 3, 2), (7, 9))
 
 
 def layout_of(*shapes: tuple[int, ...]) -> Layout:
-    found, start = [], 0
+    actual, start = [], 0
     for index, shape in enumerate(shapes):
-        found.append(TensorSlice(f"layer{index}.weight", start, start + prod(shape), shape))
+        actual.append(TensorSlice(f"layer{index}.weight", start, start + prod(shape), shape))
         start += prod(shape)
-    return tuple(found)
+    return tuple(actual)
 
 
 def average(codec: PowerSGD, m_KD: Tensor, where: Layout, state: tuple[Tensor, ...] | None = None) -> LinearMean:
@@ -66,9 +66,9 @@ def test_messages_of_the_rank_arrive_whole() -> None:
     generator = torch.Generator().manual_seed(2)
     a, b_K = torch.randn(12, 2, generator=generator), torch.randn(3, 2, 8, generator=generator)
     m_KD = (a @ b_K).flatten(1)
-    found = average(PowerSGD(2), m_KD, layout_of((12, 8)))
-    assert torch.allclose(found.mean_D, m_KD.mean(0), rtol=0, atol=2e-6)
-    assert torch.equal(found.sent_KD, found.mean_D.expand_as(m_KD))
+    actual = average(PowerSGD(2), m_KD, layout_of((12, 8)))
+    assert torch.allclose(actual.mean_D, m_KD.mean(0), rtol=0, atol=2e-6)
+    assert torch.equal(actual.sent_KD, actual.mean_D.expand_as(m_KD))
 
 
 def test_the_warm_start_finds_the_best_matrix_of_its_rank() -> None:
@@ -78,19 +78,19 @@ def test_the_warm_start_finds_the_best_matrix_of_its_rank() -> None:
     best = (u[:, :2] * s[:2]) @ vh[:2]
     state, errors = None, []
     for _ in range(200):
-        found = average(PowerSGD(2), m.flatten()[None], layout_of((12, 8)), state)
-        state = found.state
-        errors.append((found.mean_D.view(12, 8) - best).norm().item())
+        actual = average(PowerSGD(2), m.flatten()[None], layout_of((12, 8)), state)
+        state = actual.state
+        errors.append((actual.mean_D.view(12, 8) - best).norm().item())
     assert errors[-1] < 1e-4 < errors[0]
 
 
 def test_vectors_and_small_matrices_are_sent_as_they_are() -> None:
     where = layout_of((12, 8), (5,), (3, 2))
     m_KD = torch.randn(2, where[-1].stop, generator=torch.Generator().manual_seed(4))
-    found = average(PowerSGD(2), m_KD, where)
-    assert torch.equal(found.mean_D[96:], m_KD.mean(0)[96:])
-    assert torch.equal(found.sent_KD[:, 96:], m_KD[:, 96:])
-    assert not torch.allclose(found.mean_D[:96], m_KD.mean(0)[:96])
+    actual = average(PowerSGD(2), m_KD, where)
+    assert torch.equal(actual.mean_D[96:], m_KD.mean(0)[96:])
+    assert torch.equal(actual.sent_KD[:, 96:], m_KD[:, 96:])
+    assert not torch.allclose(actual.mean_D[:96], m_KD.mean(0)[:96])
 
 
 @pytest.mark.parametrize("plain", [FedAvg(Fraction(5, 2), Nesterov()), FDA(0.06, Linear())], ids=repr)

@@ -19,7 +19,7 @@ def refusal(folder: Path, keys: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("keys", "said"),
+    ("keys", "expected_message"),
     [
         ('codec = "sign"', "Sign is biased and does not converge alone; add feedback = 1.0"),
         ("feedback = 1.0", "there is no codec whose losses it could make up for; remove it or add a codec"),
@@ -42,10 +42,10 @@ def refusal(folder: Path, keys: str) -> str:
         ('codec = "int9"', 'did you mean "int8"'),
     ],
 )
-def test_a_combination_without_sense_is_refused(keys: str, said: str, tmp_path: Path) -> None:
+def test_a_combination_without_sense_is_refused(keys: str, expected_message: str, tmp_path: Path) -> None:
     message = refusal(tmp_path, keys)
     assert "suite.toml:" in message
-    assert said in message
+    assert expected_message in message
 
 
 def test_a_grid_crosses_codecs_with_feedback(tmp_path: Path) -> None:

@@ -19,16 +19,16 @@ facts = st.lists(st.tuples(gaps, st.sampled_from(KINDS), st.sampled_from((1, 3))
 
 def at_steps(gapped: list[Fact]) -> list[Fact]:
     """The first number of each fact says how many steps after the one before it."""
-    step, found = 0, []
+    step, actual = 0, []
     for gap, kind, size in gapped:
         step += gap
-        found.append((step, kind, size))
-    return found
+        actual.append((step, kind, size))
+    return actual
 
 
-def recorded(found: list[Fact], dtype: torch.dtype = torch.float32) -> list[LedgerEntry]:
+def recorded(actual: list[Fact], dtype: torch.dtype = torch.float32) -> list[LedgerEntry]:
     ledger = Ledger()
-    for step, kind, size in found:
+    for step, kind, size in actual:
         ledger.step = step
         ledger.record(kind, torch.zeros(size, dtype=dtype))
     return ledger.entries
@@ -36,19 +36,19 @@ def recorded(found: list[Fact], dtype: torch.dtype = torch.float32) -> list[Ledg
 
 def expanded(entries: list[LedgerEntry]) -> list[Fact]:
     """What the columns' documentation says that they mean: evenly spaced from the first step to the last."""
-    found = []
+    actual = []
     for entry in entries:
         stride = (entry.last_step - entry.first_step) // max(1, entry.count - 1)
         steps = [entry.first_step + i * stride for i in range(entry.count)]
         assert steps[-1] == entry.last_step
-        found += [(step, entry.kind, entry.elements) for step in steps]
-    return found
+        actual += [(step, entry.kind, entry.elements) for step in steps]
+    return actual
 
 
 @given(facts)
 def test_entries_expand_to_exactly_what_was_recorded(gapped: list[Fact]) -> None:
-    found = at_steps(gapped)
-    assert Counter(expanded(recorded(found))) == Counter(found)
+    actual = at_steps(gapped)
+    assert Counter(expanded(recorded(actual))) == Counter(actual)
 
 
 @given(st.sets(st.integers(1, 200), min_size=1))
@@ -58,16 +58,16 @@ def test_any_set_of_steps_can_be_read_back(steps: set[int]) -> None:
 
 
 def test_an_even_pace_is_one_entry_despite_other_entries_between() -> None:
-    found = [fact for t in range(1, 101) for fact in ([(t, "state", 2)] + [(t, "model", 5)] * (t % 10 == 0))]
-    assert recorded(found) == [
+    actual = [fact for t in range(1, 101) for fact in ([(t, "state", 2)] + [(t, "model", 5)] * (t % 10 == 0))]
+    assert recorded(actual) == [
         LedgerEntry("state", 1, 100, 100, 2, "float32", 8, "all_reduce", 8, 0),
         LedgerEntry("model", 10, 100, 10, 5, "float32", 20, "all_reduce", 20, 0),
     ]
 
 
 def test_a_change_of_pace_starts_a_new_entry() -> None:
-    found = recorded([(step, "model", 1) for step in (2, 4, 6, 7, 8, 20)])
-    assert [(entry.first_step, entry.last_step, entry.count) for entry in found] == [(2, 6, 3), (7, 8, 2), (20, 20, 1)]
+    actual = recorded([(step, "model", 1) for step in (2, 4, 6, 7, 8, 20)])
+    assert [(entry.first_step, entry.last_step, entry.count) for entry in actual] == [(2, 6, 3), (7, 8, 2), (20, 20, 1)]
 
 
 def test_two_collectives_in_a_step_are_two() -> None:
@@ -94,12 +94,12 @@ def test_bytes_at_a_step_are_those_of_a_plain_list(
     convention: str, gapped: list[Fact], workers: int, step: int
 ) -> None:
     """States of the step itself are in, its sync and what follows it are not."""
-    found = at_steps(gapped)
-    ledger, cost = pd.DataFrame(recorded(found)), CONVENTIONS[convention]
+    actual = at_steps(gapped)
+    ledger, cost = pd.DataFrame(recorded(actual)), CONVENTIONS[convention]
 
     def price(kinds: tuple[str, ...], limit: float) -> int:
         return sum(
-            cost[kind](Message(4 * size, 4 * size), workers) for t, kind, size in found if kind in kinds and t <= limit
+            cost[kind](Message(4 * size, 4 * size), workers) for t, kind, size in actual if kind in kinds and t <= limit
         )
 
     spent = bytes_at(ledger, EvalPoint(step), workers, convention)

@@ -37,17 +37,17 @@ def test_a_mean_does_not_depend_on_addresses(size: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("path", PATHS, ids=str)
 def test_sums_and_means_are_equal_on_every_instruction_path(path: dict[str, str]) -> None:
-    names = {name for each in PATHS for name in each}
-    given = {key: value for key, value in os.environ.items() if key not in names} | {"OMP_NUM_THREADS": "1"} | path
+    names = {name for item in PATHS for name in item}
+    arguments = {key: value for key, value in os.environ.items() if key not in names} | {"OMP_NUM_THREADS": "1"} | path
     command = [sys.executable, row_placement.__file__]
-    done = subprocess.run(command, capture_output=True, text=True, env=given, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, env=arguments, check=False)
     assert done.stdout.strip() == "[]", done.stderr
 
 
 def test_no_sum_over_a_row_is_left_to_a_blas(monkeypatch: pytest.MonkeyPatch) -> None:
     """A BLAS may begin at the first aligned number: MKL does on some processors, where no test here would see it."""
 
-    def refuse(*given: object) -> None:
+    def refuse(*arguments: object) -> None:
         raise AssertionError("a BLAS sums in an order of its own")
 
     for name in ("dot", "vdot", "matmul", "__matmul__", "mv", "mm"):

@@ -47,30 +47,30 @@ class Descent:
         self.strategy, self.rule = strategy, strategy.rule
         self.w_KD = torch.zeros(2, 1, dtype=torch.float64)
         self.r = strategy.init(self.w_KD[0].clone())
-        self.kept = {name: torch.zeros_like(self.w_KD) for name in self.rule.worker_state}
+        self.stored = {name: torch.zeros_like(self.w_KD) for name in self.rule.worker_state}
         self.channel = Channel(InProcessCollective(equal_shares(2, torch.float64)), Ledger())
 
     def step(self, t: int, lr: float = LR) -> None:
         def context(g_KD: Tensor) -> StepContext:
-            return StepContext(t, self.w_KD, g_KD, torch.zeros(2), STEPS, lambda t: lr, self.kept, ())
+            return StepContext(t, self.w_KD, g_KD, torch.zeros(2), STEPS, lambda t: lr, self.stored, ())
 
         self.channel.ledger.step = t + 1
         g_KD = A_K1 * (self.w_KD - B_K1)
         if self.rule.correction is not None:
             corrected = self.rule.correction.correct(context(g_KD), self.r, self.channel)
-            g_KD, self.kept = corrected.g_KD, {**self.kept, **(corrected.worker_state or {})}
+            g_KD, self.stored = corrected.g_KD, {**self.stored, **(corrected.worker_state or {})}
         self.w_KD = self.w_KD - lr * g_KD
         outcome = self.strategy.step(context(g_KD), self.r, self.channel)
         if outcome.synced:
             self.w_KD = outcome.w_KD.clone()
-        self.r, self.kept = outcome.round, {**self.kept, **(outcome.worker_state or {})}
+        self.r, self.stored = outcome.round, {**self.stored, **(outcome.worker_state or {})}
 
 
 def descend(strategy: Strategy, steps: int = STEPS) -> Descent:
-    found = Descent(strategy)
+    actual = Descent(strategy)
     for t in range(steps):
-        found.step(t)
-    return found
+        actual.step(t)
+    return actual
 
 
 FIXED_POINTS: list[tuple[Any, float]] = [
@@ -106,27 +106,27 @@ def test_where_each_method_ends(strategy: Strategy, fixed_point: float) -> None:
 @pytest.mark.parametrize("of", ["drift", "gradient"])
 def test_the_control_variates_of_scaffold_are_the_gradients_at_the_optimum(of: str) -> None:
     """a_k (w* - b_k) = 40/11 and -40/11, whose mean is 0."""
-    found = descend(FedAvg(PERIOD, correction=Scaffold(of)))  # type: ignore[arg-type]
-    assert found.kept[CONTROL].flatten().tolist() == pytest.approx([40 / 11, -40 / 11], abs=1e-6)
-    assert found.r.correction.item() == pytest.approx(0.0, abs=1e-9)
+    actual = descend(FedAvg(PERIOD, correction=Scaffold(of)))  # type: ignore[arg-type]
+    assert actual.stored[CONTROL].flatten().tolist() == pytest.approx([40 / 11, -40 / 11], abs=1e-6)
+    assert actual.r.correction.item() == pytest.approx(0.0, abs=1e-9)
 
 
 def test_the_global_control_variate_is_the_mean_of_the_workers() -> None:
     """At every step, as all workers take part in every round."""
-    found = Descent(FedAvg(PERIOD, correction=Scaffold("gradient")))
+    actual = Descent(FedAvg(PERIOD, correction=Scaffold("gradient")))
     for t in range(40):
-        found.step(t)
-        assert found.r.correction.item() == pytest.approx(found.kept[CONTROL].mean().item(), abs=1e-12)
+        actual.step(t)
+        assert actual.r.correction.item() == pytest.approx(actual.stored[CONTROL].mean().item(), abs=1e-12)
         if (t + 1) % 5 == 0:
-            assert not found.kept[GRADIENT_SUM].any()
+            assert not actual.stored[GRADIENT_SUM].any()
 
 
 def test_both_options_of_scaffold_agree_under_plain_sgd_and_a_changing_learning_rate() -> None:
     """Of one step a round they are the same formula; of more, the drift weighs gradients by their learning rates."""
     by_drift, by_gradient = (Descent(FedAvg(Fraction(1), correction=Scaffold(of))) for of in ("drift", "gradient"))
     for t in range(60):
-        for each in (by_drift, by_gradient):
-            each.step(t, LR / (1 + t))
+        for item in (by_drift, by_gradient):
+            item.step(t, LR / (1 + t))
         assert by_drift.w_KD.tolist() == [pytest.approx(row, abs=1e-9) for row in by_gradient.w_KD.tolist()]
 
 
@@ -140,29 +140,29 @@ def test_what_scaffold_sends_is_twice_the_model() -> None:
 
 def test_the_proximal_gradient_is_mu_times_the_drift() -> None:
     """Not a vector of constant length, as an unsquared norm in the loss would give."""
-    found = Descent(FedAvg(PERIOD, correction=Prox(0.5)))
+    actual = Descent(FedAvg(PERIOD, correction=Prox(0.5)))
     context = StepContext(3, torch.tensor([[3.0], [-4.0]]), torch.ones(2, 1), torch.zeros(2), 9, lambda t: LR, {}, ())
-    g_KD = Prox(0.5).correct(context, found.r, found.channel).g_KD
+    g_KD = Prox(0.5).correct(context, actual.r, actual.channel).g_KD
     assert g_KD.tolist() == [[2.5], [-1.0]]
 
 
 def test_a_pull_of_lr_mu_one_returns_to_the_anchor_at_each_step() -> None:
     """w <- w - lr (g + mu (w - anchor)) = anchor - lr g."""
-    found = Descent(FedAvg(Fraction(100), correction=Prox(1 / LR)))
+    actual = Descent(FedAvg(Fraction(100), correction=Prox(1 / LR)))
     for t in range(6):
-        g_K1 = A_K1 * (found.w_KD - B_K1)
-        found.step(t)
-        assert torch.allclose(found.w_KD, found.r.anchor_D - LR * g_K1, rtol=0, atol=1e-12)
+        g_K1 = A_K1 * (actual.w_KD - B_K1)
+        actual.step(t)
+        assert torch.allclose(actual.w_KD, actual.r.anchor_D - LR * g_K1, rtol=0, atol=1e-12)
 
 
 def test_a_pull_that_diverges_is_refused() -> None:
     """The distance from the anchor is multiplied by 1 - lr mu in each step."""
     assert Prox(20.0).incompatibility(SGD(lr=0.1)) == ""
     assert Prox(21.0).incompatibility(Adam(lr=0.1)) == ""
-    said = Prox(21.0).incompatibility(SGD(lr=0.1))
-    assert said.startswith("correction prox with mu = 21 diverges with SGD of lr = 0.1")
-    assert said.endswith("take mu <= 20")
-    found = Descent(FedAvg(Fraction(100), correction=Prox(2.2 / LR)))
+    output = Prox(21.0).incompatibility(SGD(lr=0.1))
+    assert output.startswith("correction prox with mu = 21 diverges with SGD of lr = 0.1")
+    assert output.endswith("take mu <= 20")
+    actual = Descent(FedAvg(Fraction(100), correction=Prox(2.2 / LR)))
     for t in range(40):
-        found.step(t)
-    assert found.w_KD.abs().max() > 100
+        actual.step(t)
+    assert actual.w_KD.abs().max() > 100

@@ -67,11 +67,11 @@ FIRST_FILES = {
 def test_the_error_for_missing_data_names_the_files_the_folder_and_the_remedy(
     name: str, failure: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[bool] = []
+    arguments: list[bool] = []
 
     def absent(root: str, train: bool, download: bool) -> None:
         assert root == str(tmp_path)
-        asked.append(download)
+        arguments.append(download)
         raise failure if download else RuntimeError("Dataset not found. You can use download=True to download it")
 
     class_name, first_file = FIRST_FILES[name]
@@ -84,7 +84,7 @@ def test_the_error_for_missing_data_names_the_files_the_folder_and_the_remedy(
     assert len(text.splitlines()) == 4
     for way in ("downloaded on first use", str(tmp_path / first_file), "--data-dir DIR, or FDABENCH_DATA=DIR"):
         assert way in text
-    assert asked == [False, True]
+    assert arguments == [False, True]
 
 
 def test_torchvisions_pixels_become_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

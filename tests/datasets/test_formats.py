@@ -99,7 +99,7 @@ def assert_same_everywhere(folder: Path, images: Images) -> None:
     """The tensors, their hash, and every number of a cell are equal through all routes and as built-in MNIST."""
     write_torchvision(folder, images)
     built_in = DATASETS["mnist"].load(folder)
-    seen = {}
+    visited = {}
     for name, write in ROUTES.items():
         place = folder / name
         place.mkdir()
@@ -111,12 +111,12 @@ def assert_same_everywhere(folder: Path, images: Images) -> None:
         loaded = suite_with(place, table)
         (cell,) = loaded.cells
         assert loaded.registry.data_hashes["mine"] == data_hash(data)
-        seen[name] = (cell.id, train(cell.config, data, loaded.registry))
-    assert len({cell_id for cell_id, _ in seen.values()}) == 1
+        visited[name] = (cell.id, train(cell.config, data, loaded.registry))
+    assert len({cell_id for cell_id, _ in visited.values()}) == 1
     # seeds depend on the name of a data set, and epochs on its size
     spec = replace(DATASETS["mnist"], train_samples=len(images.train_y))
     direct = train(cell.config, built_in, replace(BUILT_IN, datasets={"mine": spec}))
-    assert all(numbers(result) == numbers(direct) for _, result in seen.values())
+    assert all(numbers(result) == numbers(direct) for _, result in visited.values())
 
 
 def test_every_route_gives_the_same_cell(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_the_hash_covers_the_values_of_tensors_and_not_their_memory_layout() -> 
         replace(data, train_x=data.train_x.reshape(6, 2, 2, 8)),
         replace(data, train_x=data.train_x.reshape(12, 1, 4, 4)),
     ]
-    assert len({data_hash(each) for each in (data, *others)}) == 1 + len(others)
+    assert len({data_hash(item) for item in (data, *others)}) == 1 + len(others)
 
 
 def test_the_hash_of_files_is_of_their_names_and_bytes(tmp_path: Path) -> None:

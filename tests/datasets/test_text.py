@@ -22,26 +22,30 @@ NOWHERE = Path("nowhere")
 def windows_of(data: DatasetTensors, part: str, owner: str) -> list[bytes]:
     """The samples of an owner, each with the byte after its last input."""
     x, y, owners = (getattr(data, f"{part}_{name}") for name in ("x", "y", "owners"))
-    mine = owners == data.owner_names.index(owner)
-    return [bytes([*inputs, targets[-1]]) for inputs, targets in zip(x[mine].tolist(), y[mine].tolist(), strict=True)]
+    actual = owners == data.owner_names.index(owner)
+    return [
+        bytes([*inputs, targets[-1]]) for inputs, targets in zip(x[actual].tolist(), y[actual].tolist(), strict=True)
+    ]
 
 
 texts = st.dictionaries(st.sampled_from("abcde"), st.binary(max_size=90), min_size=1)
 
 
 @given(texts, st.integers(1, 12), st.floats(0.05, 0.9))
-def test_windows_are_the_text_of_their_owner_in_order(found: dict[str, bytes], context: int, test_share: float) -> None:
-    cuts = {owner: len(text) - int(len(text) * test_share) for owner, text in found.items()}
-    longest = max(cuts.values()), max(len(text) - cuts[owner] for owner, text in found.items())
+def test_windows_are_the_text_of_their_owner_in_order(
+    actual: dict[str, bytes], context: int, test_share: float
+) -> None:
+    cuts = {owner: len(text) - int(len(text) * test_share) for owner, text in actual.items()}
+    longest = max(cuts.values()), max(len(text) - cuts[owner] for owner, text in actual.items())
     if min(longest) <= context:
         with pytest.raises(WorkloadError, match=rf"context \+ 1 = {context + 1} bytes"):
-            make_windows(found, context, test_share)
+            make_windows(actual, context, test_share)
         return
-    data = make_windows(found, context, test_share)
+    data = make_windows(actual, context, test_share)
     assert torch.equal(data.train_x[:, 1:], data.train_y[:, :-1])
     assert torch.equal(data.test_x[:, 1:], data.test_y[:, :-1])
-    assert set(data.owner_names) <= set(found)
-    for owner, text in found.items():
+    assert set(data.owner_names) <= set(actual)
+    for owner, text in actual.items():
         for part, piece in (("train", text[: cuts[owner]]), ("test", text[cuts[owner] :])):
             windows = windows_of(data, part, owner) if owner in data.owner_names else []
             assert len(windows) == max(0, (len(piece) - 1) // context)
@@ -54,8 +58,8 @@ SPEECHES = b"a play\n[ANN]\nGood day.\nHow\n[BOB]\nWell.\r\n[ANN]\nFine.\n"
 
 def test_a_line_that_matches_begins_the_text_of_an_owner() -> None:
     """What is before the first such line is nobody's; a name in another file is another owner."""
-    found = owner_texts({"one.txt": SPEECHES, "two.txt": b"[ANN]\nNo."}, r"^\[(.+)\]$")
-    assert found == {
+    actual = owner_texts({"one.txt": SPEECHES, "two.txt": b"[ANN]\nNo."}, r"^\[(.+)\]$")
+    assert actual == {
         "one.txt: ANN": b"Good day.\nHow\nFine.\n",
         "one.txt: BOB": b"Well.\r\n",
         "two.txt: ANN": b"No.",

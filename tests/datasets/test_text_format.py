@@ -32,9 +32,9 @@ def suite(tmp_path: Path) -> Path:
 def test_the_plays_from_disk_are_the_data_set_shakespeare() -> None:
     built_in = DATASETS["shakespeare"]
     source, data = Text(str(FOLDER), SPEECH), built_in.load(Path("nowhere"))
-    found = source.read()
-    assert all(torch.equal(getattr(found, part), getattr(data, part)) for part in ("train_x", "train_y", "test_x"))
-    assert found.owner_names == data.owner_names
+    actual = source.read()
+    assert all(torch.equal(getattr(actual, part), getattr(data, part)) for part in ("train_x", "train_y", "test_x"))
+    assert actual.owner_names == data.owner_names
     spec = open_data(source, "plays").spec
     keys = ("train_samples", "shape", "classes", "task")
     assert [getattr(spec, key) for key in keys] == [getattr(built_in, key) for key in keys]
@@ -108,8 +108,8 @@ def test_the_tables_of_the_document_are_valid(tmp_path: Path) -> None:
         keys = tomllib.loads(f"dataset = {table}")["dataset"]
         folder = tmp_path / Path(keys["path"]).name.replace("*.txt", "plays")
         shutil.copytree(FOLDER, folder / "author", dirs_exist_ok=True)
-        found = Text(**{key: value for key, value in keys.items() if key != "kind"} | {"path": str(folder)}).read()
-        assert len(found.owner_names) == (1 if keys["owners"] == "folder" else 72)
+        actual = Text(**{key: value for key, value in keys.items() if key != "kind"} | {"path": str(folder)}).read()
+        assert len(actual.owner_names) == (1 if keys["owners"] == "folder" else 72)
 
 
 def test_owners_of_a_suite_are_owners_of_the_cell(suite: Path) -> None:

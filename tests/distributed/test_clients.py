@@ -38,8 +38,8 @@ def run(folder: Path, out: str, *more: str) -> ResultsFolder:
 def test_clients_that_move_between_two_processes_have_the_bits_of_one_process(
     client_state: str, availability: str, more: str, strategies: tuple[str, ...], tmp_path: Path
 ) -> None:
-    said = f'clients = 8, client_state = "{client_state}", availability = {{ {availability}, period = 4 }}'
-    workload = f"participation = {{ {said} }}\n{more}"
+    output = f'clients = 8, client_state = "{client_state}", availability = {{ {availability}, period = 4 }}'
+    workload = f"participation = {{ {output} }}\n{more}"
     day = pd.DataFrame({"client": [0, 1, 2, 2, 3], "start": [0, 1, 0, 3, 2], "stop": [3, 4, 2, 4, 4]})
     day.to_parquet(tmp_path / "day.parquet")
     text = digits_suite(strategies, steps=18, every_steps=6, workers=3, optimizer=ADAM, workload=workload)
@@ -50,6 +50,6 @@ def test_clients_that_move_between_two_processes_have_the_bits_of_one_process(
     assert len(cells) == len(strategies)
     for cell in cells:
         for name in TABLES:
-            expected, found = (store.read_cell_table(cell.id, name).to_pandas() for store in (alone, spread))
+            expected, actual = (store.read_cell_table(cell.id, name).to_pandas() for store in (alone, spread))
             clocks = [column for column in CLOCK_COLUMNS if column in expected]
-            pd.testing.assert_frame_equal(found.drop(columns=clocks), expected.drop(columns=clocks), check_exact=True)
+            pd.testing.assert_frame_equal(actual.drop(columns=clocks), expected.drop(columns=clocks), check_exact=True)

@@ -47,8 +47,8 @@ def four_processes() -> list[dict]:
 
 def assert_same(single: TrainingRun, ranks: list[TrainingRun], layout: tuple[int, ...]) -> None:
     for rank, ran in enumerate(ranks):
-        mine = local_workers(rank, layout)
-        assert torch.equal(ran.w_KD, single.w_KD[mine.start : mine.stop])
+        actual = local_workers(rank, layout)
+        assert torch.equal(ran.w_KD, single.w_KD[actual.start : actual.stop])
         assert ran.estimates == single.estimates
         assert ran.syncs == single.syncs
         assert ran.entries == single.entries

@@ -174,8 +174,8 @@ def records(folder: Path) -> dict[str, CellRecord]:
 
 
 def tables(folder: Path, record: CellRecord) -> dict[str, pd.DataFrame]:
-    found = {name: ResultsFolder(folder).read_cell_table(record.id, name).to_pandas() for name in TABLES}
-    return {name: table.drop(columns=[*CLOCK_COLUMNS], errors="ignore") for name, table in found.items()}
+    actual = {name: ResultsFolder(folder).read_cell_table(record.id, name).to_pandas() for name in TABLES}
+    return {name: table.drop(columns=[*CLOCK_COLUMNS], errors="ignore") for name, table in actual.items()}
 
 
 def assert_same_results(one: Path, other: Path) -> None:
@@ -184,9 +184,9 @@ def assert_same_results(one: Path, other: Path) -> None:
     assert ones
     for label, record in ones.items():
         assert record.state == others[label].state == "done", label
-        mine, theirs = tables(one, record), tables(other, others[label])
+        actual, expected = tables(one, record), tables(other, others[label])
         for name in TABLES:
-            pd.testing.assert_frame_equal(mine[name], theirs[name], check_exact=True, obj=f"{label}: {name}")
+            pd.testing.assert_frame_equal(actual[name], expected[name], check_exact=True, obj=f"{label}: {name}")
 
 
 def suite(tmp_path: Path, text: str, workers: int) -> Path:
@@ -229,7 +229,7 @@ def test_every_strategy_leaves_the_tables_of_the_simulation(
     spread = call("fdabench", "run", "suite.toml", "-o", "spread", "--engine", "distributed", "--processes", processes)
     assert spread.returncode == 0, spread.stderr
     assert_same_results(alone / "everyone", tmp_path / "spread")
-    shapes = {(each.engine, each.processes, each.mean) for each in records(tmp_path / "spread").values()}
+    shapes = {(item.engine, item.processes, item.mean) for item in records(tmp_path / "spread").values()}
     assert shapes == {("distributed", processes, "ordered")}
 
 
@@ -241,7 +241,7 @@ def test_torchrun_leaves_them_as_well(call: Call, alone: Path, tmp_path: Path) -
         done = call(*torchrun, "-o", "spread", "--engine", "distributed")
         assert done.returncode == 0, done.stderr
     assert_same_results(alone / "everyone", tmp_path / "spread")
-    assert {each.attempts for each in records(tmp_path / "spread").values()} == {1}
+    assert {item.attempts for item in records(tmp_path / "spread").values()} == {1}
 
 
 @pytest.mark.slow
@@ -249,14 +249,14 @@ def test_torchrun_runs_several_suites_and_stops_them_in_order(call: Call, start:
     (tmp_path / "short.toml").write_text(LONG.format(workload=WORKLOAD.format(workers=3)).replace("800", "50"))
     (tmp_path / "short.toml").write_text((tmp_path / "short.toml").read_text().replace('"long"', '"short"'))
     suite(tmp_path, LONG.replace("800", "200000"), 3)
-    asked = ("run", "short.toml", "suite.toml", "-o", "spread", "--engine", "distributed")
+    arguments = ("run", "short.toml", "suite.toml", "-o", "spread", "--engine", "distributed")
     torchrun = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "fdabench")
-    program = start(*torchrun, *asked, module=None)
+    program = start(*torchrun, *arguments, module=None)
     wait_until(lambda: any((tmp_path / "spread" / "long").glob("cells/*/cell.json")))
     sleep(3)
     os.kill(program.pid, signal.SIGTERM)
-    said = program.communicate(timeout=60)[0]
-    assert "terminated; to continue: " in said, said
+    output = program.communicate(timeout=60)[0]
+    assert "terminated; to continue: " in output, output
     (short,), (long,) = (records(tmp_path / "spread" / name).values() for name in ("short", "long"))
     assert (short.state, long.state) == ("done", "interrupted")
     assert has_checkpoint(tmp_path / "spread" / "long")
@@ -267,20 +267,20 @@ def test_the_backends_sums_have_the_same_syncs_and_nearly_the_same_numbers(
     call: Call, alone: Path, tmp_path: Path
 ) -> None:
     suite(tmp_path, EVERY_STRATEGY, 5)
-    asked = ("--engine", "distributed", "--processes", "2", "--reduction", "allreduce", "--network-interface", "lo")
-    assert call("fdabench", "run", "suite.toml", "-o", "spread", *asked).returncode == 0
+    arguments = ("--engine", "distributed", "--processes", "2", "--reduction", "allreduce", "--network-interface", "lo")
+    assert call("fdabench", "run", "suite.toml", "-o", "spread", *arguments).returncode == 0
     ones, others = records(alone / "everyone"), records(tmp_path / "spread")
     for label, record in ones.items():
-        mine, theirs = tables(alone / "everyone", record), tables(tmp_path / "spread", others[label])
-        pd.testing.assert_frame_equal(mine["ledger"], theirs["ledger"])
-        assert mine["rounds"]["step"].tolist() == theirs["rounds"]["step"].tolist()
+        actual, expected = tables(alone / "everyone", record), tables(tmp_path / "spread", others[label])
+        pd.testing.assert_frame_equal(actual["ledger"], expected["ledger"])
+        assert actual["rounds"]["step"].tolist() == expected["rounds"]["step"].tolist()
         # a sum of five terms is rounded otherwise by 2^-24 of its size; 24 steps of Adam at 1e-3 make little of that
-        assert (mine["evals"]["test_loss"] - theirs["evals"]["test_loss"]).abs().max() < 1e-4
+        assert (actual["evals"]["test_loss"] - expected["evals"]["test_loss"]).abs().max() < 1e-4
     assert call("fdabench", "report", "spread", "-o", "told").returncode == 0
-    told = pd.read_csv(tmp_path / "told" / "tables" / "traffic.csv")
-    assert len(told) == 12  # models of eight strategies, states of four
+    message = pd.read_csv(tmp_path / "told" / "tables" / "traffic.csv")
+    assert len(message) == 12  # models of eight strategies, states of four
     # other programs use the loopback as well; where nothing else does, test_distributed_wire compares to 1 %
-    received = told[told["kind"] == "model"]["received_bytes"]
+    received = message[message["kind"] == "model"]["received_bytes"]
     assert ((received >= 0) | received.isna()).all()
 
 
@@ -290,16 +290,16 @@ def test_a_killed_process_ends_the_others_and_the_cell_is_resumed(
     call: Call, start: Start, alone: Path, tmp_path: Path, victim: str
 ) -> None:
     suite(tmp_path, LONG, 3)
-    asked = ("run", "suite.toml", "-o", "spread", "--engine", "distributed", "--processes", "3", "--jobs", "1")
-    program = start(*asked, "--checkpoint-every", "0.3s")
+    arguments = ("run", "suite.toml", "-o", "spread", "--engine", "distributed", "--processes", "3", "--jobs", "1")
+    program = start(*arguments, "--checkpoint-every", "0.3s")
     wait_until(lambda: has_checkpoint(tmp_path / "spread"))
     os.kill(cell_processes(program)[0 if victim == "the leader" else 1], signal.SIGKILL)
-    said = program.communicate(timeout=60)[0]
-    assert program.returncode == 3, said
+    output = program.communicate(timeout=60)[0]
+    assert program.returncode == 3, output
     (lost,) = records(tmp_path / "spread").values()
     assert lost.state == "lost"
     assert ("rank 1 of 3" if victim == "a follower" else "signal 9") in lost.error
-    goes_on = call("fdabench", *asked)
+    goes_on = call("fdabench", *arguments)
     assert goes_on.returncode == 0, goes_on.stdout + goes_on.stderr
     (done,) = records(tmp_path / "spread").values()
     assert done.resumed_at_step > 0
@@ -310,13 +310,13 @@ def test_a_killed_process_ends_the_others_and_the_cell_is_resumed(
 @pytest.mark.parametrize("victim", ["a follower", "the leader"])
 def test_a_stopped_process_is_named_and_no_process_waits_forever(start: Start, tmp_path: Path, victim: str) -> None:
     suite(tmp_path, LONG, 3)
-    asked = ("run", "suite.toml", "-o", "spread", "--engine", "distributed", "--processes", "3", "--timeout", "4s")
-    program = start(*asked, "--checkpoint-every", "0.3s")
+    arguments = ("run", "suite.toml", "-o", "spread", "--engine", "distributed", "--processes", "3", "--timeout", "4s")
+    program = start(*arguments, "--checkpoint-every", "0.3s")
     wait_until(lambda: has_checkpoint(tmp_path / "spread"))
     os.kill(cell_processes(program)[0 if victim == "the leader" else 2], signal.SIGSTOP)
     stopped = monotonic()
-    said = program.communicate(timeout=120)[0]
-    assert program.returncode == 3, said
+    output = program.communicate(timeout=120)[0]
+    assert program.returncode == 3, output
     assert monotonic() - stopped < 60
     (lost,) = records(tmp_path / "spread").values()
     assert (lost.state, "rank 2 of 3" in lost.error or victim == "the leader") == ("lost", True)
@@ -332,8 +332,8 @@ def test_ctrl_c_leaves_a_checkpoint_from_which_one_process_resumes(
     wait_until(lambda: len(cell_processes(program)) == 2 and any((tmp_path / "spread").glob("cells/*/cell.json")))
     sleep(1)
     os.killpg(program.pid, signal.SIGINT)
-    said = program.communicate(timeout=60)[0]
-    assert program.returncode == 130, said
+    output = program.communicate(timeout=60)[0]
+    assert program.returncode == 130, output
     assert has_checkpoint(tmp_path / "spread")
     assert call("fdabench", "run", "suite.toml", "-o", "spread").returncode == 0
     (done,) = records(tmp_path / "spread").values()
@@ -352,13 +352,13 @@ def test_a_strategy_that_branches_on_its_local_workers_is_named(call: Call, tmp_
     # the first worker's weights are not the second one's
     first_rank = "ctx.t == FIRST and torch.distributed.get_rank() == 0"
     plugged(tmp_path, first_rank, "return synchronize(ctx, r, SyncRule(Average()), channel)")
-    asked = ("run", "suite.toml", "-o", "spread", "--engine", "distributed", "--processes", "2")
-    done = call("fdabench", *asked, FDABENCH_CHECK="1")
+    arguments = ("run", "suite.toml", "-o", "spread", "--engine", "distributed", "--processes", "2")
+    done = call("fdabench", *arguments, FDABENCH_CHECK="1")
     assert done.returncode == 3
-    found = {record.config.strategy.kind: record for record in records(tmp_path / "spread").values()}
-    assert found["synchronous"].state == "done"
-    assert found["mine"].state == "failed"
-    assert "'mine' takes different branches in the ranks: rank 0: step 4: averages" in found["mine"].error
+    actual = {record.config.strategy.kind: record for record in records(tmp_path / "spread").values()}
+    assert actual["synchronous"].state == "done"
+    assert actual["mine"].state == "failed"
+    assert "'mine' takes different branches in the ranks: rank 0: step 4: averages" in actual["mine"].error
 
 
 @pytest.mark.slow
@@ -376,9 +376,9 @@ def test_an_exception_of_a_strategy_ends_its_cell_only_and_names_the_cause(
     plugged(tmp_path, f"ctx.t == FIRST and {condition}", f"raise ValueError({error!r})")
     done = call("fdabench", "run", "suite.toml", "-o", "spread", "--engine", "distributed", "--processes", "2")
     assert done.returncode == 3
-    found = {record.config.strategy.kind: record for record in records(tmp_path / "spread").values()}
-    assert (found["synchronous"].state, found["mine"].state) == ("done", "failed")
-    assert all(text in found["mine"].error for text in reported)
+    actual = {record.config.strategy.kind: record for record in records(tmp_path / "spread").values()}
+    assert (actual["synchronous"].state, actual["mine"].state) == ("done", "failed")
+    assert all(text in actual["mine"].error for text in reported)
 
 
 @pytest.mark.parametrize(
@@ -402,9 +402,9 @@ def test_an_impossible_request_is_refused_before_anything_is_written(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     suite(tmp_path, LONG, 3)
-    said = CliRunner().invoke(app, ["run", "suite.toml", *arguments])
-    assert said.exit_code == 2
-    assert message in said.output
+    result = CliRunner().invoke(app, ["run", "suite.toml", *arguments])
+    assert result.exit_code == 2
+    assert message in result.output
     assert not (tmp_path / "results").exists()
 
 
@@ -412,9 +412,9 @@ def test_an_incomplete_process_group_is_refused(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RANK", "0")
     suite(tmp_path, LONG, 3)
-    said = CliRunner().invoke(app, ["run", "suite.toml", "--engine", "distributed"])
-    assert said.exit_code == 2
-    assert "RANK is set and WORLD_SIZE, MASTER_ADDR, MASTER_PORT is not" in said.output
+    result = CliRunner().invoke(app, ["run", "suite.toml", "--engine", "distributed"])
+    assert result.exit_code == 2
+    assert "RANK is set and WORLD_SIZE, MASTER_ADDR, MASTER_PORT is not" in result.output
 
 
 @pytest.mark.parametrize(("workers", "processes"), [(5, 2), (4, 4), (7, 3), (2, 1)])
@@ -422,8 +422,8 @@ def test_workers_are_shared_out_evenly_and_in_order(workers: int, processes: int
     shares = split_evenly(workers, processes)
     assert sum(shares) == workers
     assert max(shares) - min(shares) <= 1
-    held = [TorchProcessGroup(rank, processes).local_workers(workers) for rank in range(processes)]
-    assert [worker for part in held for worker in part] == list(range(workers))
+    stored = [TorchProcessGroup(rank, processes).local_workers(workers) for rank in range(processes)]
+    assert [worker for part in stored for worker in part] == list(range(workers))
 
 
 def test_each_process_holds_its_own_workers_samples_only(tmp_path: Path) -> None:
@@ -433,6 +433,6 @@ def test_each_process_holds_its_own_workers_samples_only(tmp_path: Path) -> None
     first, second = (build_cell(cell, data, process_group=TorchProcessGroup(rank, 2)) for rank in range(2))
     assert len(first.examples.y) == len(whole.shards[0]) + len(whole.shards[1])
     assert len(second.examples.y) == len(whole.shards[2])
-    drawn = whole.group.samplers[2].next_batch()
-    assert torch.equal(whole.examples.x[drawn], second.examples.x[second.group.samplers[0].next_batch()])
+    samples = whole.group.samplers[2].next_batch()
+    assert torch.equal(whole.examples.x[samples], second.examples.x[second.group.samplers[0].next_batch()])
     assert json.dumps(second.channel.ledger.entries) == "[]"

@@ -82,9 +82,9 @@ def wait_until(true: Callable[[], object], seconds: float = 60.0) -> None:
 def run_on(made: Hosts, folder: Path, workers: int, mean: str) -> ResultsFolder:
     (folder / "wide.py").write_text(WIDE)
     (folder / "wired.toml").write_text(SUITE.format(workers=workers))
-    asked = ("--engine", "distributed", "--reduction", mean, "--network-interface", INTERFACE, "-q")
-    done = made.run(["fdabench", "run", "wired.toml", "-o", "results", *asked], folder, 240)
-    assert [each.returncode for each in done] == [0, 0], "\n".join(each.stderr for each in done)
+    arguments = ("--engine", "distributed", "--reduction", mean, "--network-interface", INTERFACE, "-q")
+    done = made.run(["fdabench", "run", "wired.toml", "-o", "results", *arguments], folder, 240)
+    assert [item.returncode for item in done] == [0, 0], "\n".join(item.stderr for item in done)
     return ResultsFolder(folder / "results")
 
 
@@ -95,16 +95,16 @@ def test_the_counters_agree_with_the_ledger(two_hosts: Hosts, tmp_path: Path, wo
     for cell in store.read_lock().cell:
         table, ledger = store.read_traffic(cell.id), store.read_cell_table(cell.id, "ledger").to_pandas()
         assert table is not None
-        seen = table.to_pandas().query("kind != 'evaluation'")
+        visited = table.to_pandas().query("kind != 'evaluation'")
         counted = ledger[ledger["kind"] != "initial"].groupby("kind")["count"].sum()
-        pd.testing.assert_series_equal(seen.groupby("kind")["count"].sum(), counted)
-        large = seen[seen["payload_bytes"] > 1e6]
+        pd.testing.assert_series_equal(visited.groupby("kind")["count"].sum(), counted)
+        large = visited[visited["payload_bytes"] > 1e6]
         assert len(large)
         assert large["received_bytes"].sum() == pytest.approx(large["predicted_bytes"].sum(), rel=0.01), cell.label
         if mean == "allreduce":
             # one worker in each process: what is predicted is the ledger, read as `ring` does
             ring = total_bytes(ledger[ledger["kind"] == "model"], workers, "ring").total
-            assert seen[seen["kind"] == "model"]["predicted_bytes"].sum() == ring
+            assert visited[visited["kind"] == "model"]["predicted_bytes"].sum() == ring
 
 
 PACKED = """
@@ -138,9 +138,9 @@ feedback = 1.0
 def test_the_counters_agree_with_the_size_of_packed_messages(two_hosts: Hosts, tmp_path: Path) -> None:
     (tmp_path / "wide.py").write_text(WIDE.replace("4000", "20000"))
     (tmp_path / "packed.toml").write_text(PACKED)
-    asked = ("--engine", "distributed", "--network-interface", INTERFACE, "-q")
-    done = two_hosts.run(["fdabench", "run", "packed.toml", "-o", "results", *asked], tmp_path, 240)
-    assert [each.returncode for each in done] == [0, 0], "\n".join(each.stderr for each in done)
+    arguments = ("--engine", "distributed", "--network-interface", INTERFACE, "-q")
+    done = two_hosts.run(["fdabench", "run", "packed.toml", "-o", "results", *arguments], tmp_path, 240)
+    assert [item.returncode for item in done] == [0, 0], "\n".join(item.stderr for item in done)
     store = ResultsFolder(tmp_path / "results")
     for cell in store.read_lock().cell:
         traffic, ledger = store.read_traffic(cell.id), store.read_cell_table(cell.id, "ledger").to_pandas()
@@ -215,17 +215,17 @@ LONG = digits_suite(
 @pytest.mark.slow
 def test_a_host_that_is_cut_off_is_named_and_no_process_waits_forever(tmp_path: Path) -> None:
     (tmp_path / "cut.toml").write_text(LONG)
-    asked = ("fdabench", "run", "cut.toml", "-o", "results", "--engine", "distributed", "--timeout", "5s")
+    arguments = ("fdabench", "run", "cut.toml", "-o", "results", "--engine", "distributed", "--timeout", "5s")
     try:
         with hosts(3) as made, ThreadPoolExecutor(1) as apart:
-            done = apart.submit(made.run, [*asked, "--checkpoint-every", "1s", "-q"], tmp_path, 120)
+            done = apart.submit(made.run, [*arguments, "--checkpoint-every", "1s", "-q"], tmp_path, 120)
             wait_until(lambda: any((tmp_path / "results").glob("cells/*/checkpoint.pt")))
             made.unplug(2)
-            cut, begun = done.result(), monotonic()
+            cut, start = done.result(), monotonic()
     except PermissionError as error:
         pytest.skip(f"no network namespaces here: {error}")
-    assert [each.returncode for each in cut] == [3, 3, 3], "\n".join(each.stderr for each in cut)
-    assert monotonic() - begun < 60
+    assert [item.returncode for item in cut] == [3, 3, 3], "\n".join(item.stderr for item in cut)
+    assert monotonic() - start < 60
     store = ResultsFolder(tmp_path / "results")
     record = store.read_record(store.read_lock().cell[0].id)
     assert record is not None

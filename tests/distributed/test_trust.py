@@ -55,10 +55,10 @@ def speak() -> dict[str, Any]:
 
 def test_messages_between_processes_arrive_unchanged() -> None:
     first, second = launch(speak, 2)
-    for heard in (first, second):
-        assert heard["told"] == (True, EvalMetrics(0.5, float("inf")), 0)
-        assert heard["nothing"] is None
-        assert heard["shown"] == ["rank 0 ", "rank 1 x"]
+    for received in (first, second):
+        assert received["told"] == (True, EvalMetrics(0.5, float("inf")), 0)
+        assert received["nothing"] is None
+        assert received["shown"] == ["rank 0 ", "rank 1 x"]
     assert second["gathered"] == []
     for rank, crew in enumerate(first["gathered"]):
         assert isinstance(crew, WorkerGroupState)
@@ -87,7 +87,7 @@ def hear_a_pickle() -> str:
 
 
 def test_a_pickle_is_refused() -> None:
-    assert all("a message of another rank cannot be decoded" in heard for heard in launch(hear_a_pickle, 2))
+    assert all("a message of another rank cannot be decoded" in received for received in launch(hear_a_pickle, 2))
 
 
 class Listener(NamedTuple):
@@ -102,21 +102,21 @@ IN_LOOPBACK = "0100007F"
 
 
 def listeners() -> list[Listener]:
-    found = []
+    actual = []
     for table in ("tcp", "tcp6"):
         for line in Path("/proc/net", table).read_text().splitlines()[1:]:
             fields = line.split()
             address, _, port = fields[1].rpartition(":")
             if fields[3] == "0A":
-                found.append(Listener(address, int(port, 16), fields[9]))
-    return found
+                actual.append(Listener(address, int(port, 16), fields[9]))
+    return actual
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="listeners are read from /proc")
 def test_a_store_listens_on_the_interface_of_its_address_only() -> None:
     store, meeting = open_local_store(2, 10.0)
     assert meeting.host == LOOPBACK
-    assert {each.address for each in listeners() if each.port == meeting.port} == {IN_LOOPBACK}
+    assert {item.address for item in listeners() if item.port == meeting.port} == {IN_LOOPBACK}
     meeting.store().set("said", "heard")
     assert store.get("said") == b"heard"
 
@@ -129,8 +129,8 @@ def test_an_address_of_another_machine_is_reported() -> None:
 
 
 def test_a_port_in_use_is_reported() -> None:
-    with socket.create_server((LOOPBACK, 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server((LOOPBACK, 0)) as used:
+        port = used.getsockname()[1]
         with pytest.raises(
             ProcessLostError, match=f"no store can be served at {LOOPBACK}:{port}: Address already in use"
         ):
@@ -139,7 +139,7 @@ def test_a_port_in_use_is_reported() -> None:
 
 def inodes_of(root: int) -> set[str]:
     """Of the sockets that this process and all below it hold."""
-    pids, found = [root], set()
+    pids, actual = [root], set()
     while pids:
         pid = pids.pop()
         try:
@@ -147,10 +147,10 @@ def inodes_of(root: int) -> set[str]:
                 pids += map(int, (task / "children").read_text().split())
             for handle in Path(f"/proc/{pid}/fd").iterdir():
                 if (target := handle.readlink().name).startswith("socket:["):
-                    found.add(target.removeprefix("socket:[").removesuffix("]"))
+                    actual.add(target.removeprefix("socket:[").removesuffix("]"))
         except OSError:
             continue
-    return found
+    return actual
 
 
 @pytest.mark.slow
@@ -176,8 +176,8 @@ def test_processes_of_one_machine_listen_to_that_machine_only(tmp_path: Path) ->
         deadline, addresses = time.monotonic() + 60, []
         while len(addresses) < 3 and program.poll() is None and time.monotonic() < deadline:
             time.sleep(0.2)
-            mine = inodes_of(program.pid)
-            addresses = [each.address for each in listeners() if each.inode in mine]
+            actual = inodes_of(program.pid)
+            addresses = [item.address for item in listeners() if item.inode in actual]
         assert len(addresses) >= 3, "a store, and gloo in two processes"
         assert set(addresses) == {IN_LOOPBACK}
     finally:

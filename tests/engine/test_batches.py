@@ -25,9 +25,9 @@ def test_wrap_fills_the_last_batch_from_the_next_epoch() -> None:
     """Ten samples in fours: five batches are two epochs."""
     batches = draws("wrap", 5)
     assert [len(batch) for batch in batches] == [4] * 5
-    drawn = flat(batches)
-    assert sorted(drawn[:10]) == sorted(drawn[10:]) == SHARD.tolist()
-    assert drawn[:10] != drawn[10:]
+    samples = flat(batches)
+    assert sorted(samples[:10]) == sorted(samples[10:]) == SHARD.tolist()
+    assert samples[:10] != samples[10:]
 
 
 def test_keep_makes_a_small_batch() -> None:
@@ -48,11 +48,11 @@ def test_drop_leaves_the_rest_of_each_epoch_out() -> None:
 def test_each_pass_has_every_sample_once(samples: int, size: int, last_batch: LastBatch) -> None:
     shard = np.arange(samples)
     sampler = ShuffleSampler(shard, size, last_batch, numpy_generator(1))
-    drawn: list[int] = []
-    while len(drawn) < 4 * samples:
-        drawn += sampler.next_batch().tolist()
+    drawing: list[int] = []
+    while len(drawing) < 4 * samples:
+        drawing += sampler.next_batch().tolist()
     for epoch in range(4):
-        assert sorted(drawn[epoch * samples : (epoch + 1) * samples]) == shard.tolist()
+        assert sorted(drawing[epoch * samples : (epoch + 1) * samples]) == shard.tolist()
 
 
 def test_a_shard_smaller_than_a_batch() -> None:

@@ -55,14 +55,14 @@ MODELS = {"smooth": smooth, "pooled": pooled, "normalized": normalized, "uncaptu
 every_model = pytest.mark.parametrize("build", MODELS.values(), ids=MODELS)
 
 
-def workers(engine: str, build: Callable[[], nn.Module], held: range = range(WORKERS), crews: int = 1) -> Workers:
+def workers(engine: str, build: Callable[[], nn.Module], stored: range = range(WORKERS), crews: int = 1) -> Workers:
     generator = torch.Generator().manual_seed(1)
     x, y = torch.randn(240, 2, 8, 8, generator=generator), torch.arange(240) % CLASSES
     with torch.random.fork_rng():
         torch.manual_seed(3)
         net = build().cuda()
     training = TrainingConfig(net, Adam(lr=0.01), LabeledData(x.cuda(), y.cuda()), ENGINES[engine])
-    crew = [WorkerGroup(net, [sampler(k, WORKERS) for k in held], [100 + k for k in held]) for _ in range(crews)]
+    crew = [WorkerGroup(net, [sampler(k, WORKERS) for k in stored], [100 + k for k in stored]) for _ in range(crews)]
     return Workers(training, crew)
 
 
@@ -90,19 +90,19 @@ def test_both_engines_take_the_same_steps_to_rounding(build: Callable[[], nn.Mod
 @every_model
 def test_a_graph_changes_no_bit(build: Callable[[], nn.Module], monkeypatch: pytest.MonkeyPatch) -> None:
     graphed = workers("vectorized", build)
-    seen = steps(graphed)
-    (captured,) = (each._graph is not None for each in graphed._gradients._graphs.values())  # type: ignore[attr-defined]
+    visited = steps(graphed)
+    (captured,) = (item._graph is not None for item in graphed._gradients._graphs.values())  # type: ignore[attr-defined]
     assert captured == (build is not uncapturable)
     monkeypatch.setattr(vectorized, "GraphedFunction", lambda function, device: on(function, device))
     eager = workers("vectorized", build)
-    for (loss_K, accuracy_K), (same_K, right_K) in zip(seen, steps(eager), strict=True):
+    for (loss_K, accuracy_K), (same_K, right_K) in zip(visited, steps(eager), strict=True):
         assert torch.equal(loss_K, same_K)
         assert torch.equal(accuracy_K, right_K)
     assert equal(graphed, eager)
 
 
 def on(function: Callable[..., BatchMetrics], device: torch.device) -> Callable[..., BatchMetrics]:
-    return lambda *inputs: function(*(each.to(device) for each in inputs))
+    return lambda *inputs: function(*(item.to(device) for item in inputs))
 
 
 @every_model
@@ -143,6 +143,6 @@ def test_what_remains_of_a_matrix_goes_on_with_a_graph_of_its_own() -> None:
 
 def test_sketches_of_a_gpu_are_those_of_a_cpu_to_rounding() -> None:
     u_KD = torch.randn(3, 70_001, generator=torch.Generator().manual_seed(5))
-    found = count_sketches(u_KD.cuda(), 5, 250, 7)
-    assert torch.allclose(found.cpu(), count_sketches(u_KD, 5, 250, 7), rtol=1e-4, atol=1e-3)
-    assert torch.equal(found, count_sketches(u_KD.cuda(), 5, 250, 7))
+    actual = count_sketches(u_KD.cuda(), 5, 250, 7)
+    assert torch.allclose(actual.cpu(), count_sketches(u_KD, 5, 250, 7), rtol=1e-4, atol=1e-3)
+    assert torch.equal(actual, count_sketches(u_KD.cuda(), 5, 250, 7))

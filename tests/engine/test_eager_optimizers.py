@@ -21,16 +21,16 @@ CASES = [
 @pytest.mark.parametrize(("torch_class", "settings"), CASES)
 def test_ten_steps_equal_those_of_torch_to_the_last_bit(torch_class, settings):
     first, second = (torch.nn.Parameter(torch.linspace(-1, 1, 97)) for _ in range(2))
-    theirs = torch_class([first], fused=True, **settings)
+    expected = torch_class([first], fused=True, **settings)
     ours = eager(torch_class)([second], fused=True, **settings)
     generator = torch.Generator().manual_seed(0)
     for _ in range(10):
         first.grad = torch.randn(97, generator=generator)
         second.grad = first.grad.clone()
-        theirs.step()
+        expected.step()
         ours.step()
     assert torch.equal(first, second)
-    states = [list(optimizer.state_dict()["state"].get(0, {}).values()) for optimizer in (theirs, ours)]
+    states = [list(optimizer.state_dict()["state"].get(0, {}).values()) for optimizer in (expected, ours)]
     pairs = zip(*states, strict=True)
     assert all(torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b for a, b in pairs)
 

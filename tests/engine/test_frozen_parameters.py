@@ -47,7 +47,7 @@ def test_both_engines_train_the_same_part_alike(settings: FineTuning) -> None:
     one, other = (workers(engine, settings) for engine in ENGINES)
     size = sum(w.numel() for w in gpt(settings).parameters() if w.requires_grad)
     assert one.weights().shape == (WORKERS, size)
-    assert [each.stop for each in one.layout][-1] == size
+    assert [item.stop for item in one.layout][-1] == size
     for _ in range(4):
         assert torch.allclose(one.step().loss_K, other.step().loss_K, rtol=1e-4)
         assert torch.allclose(one.weights(), other.weights(), rtol=1e-3, atol=1e-5)
@@ -57,19 +57,19 @@ def test_both_engines_train_the_same_part_alike(settings: FineTuning) -> None:
 @every_setting
 @pytest.mark.parametrize("engine", ENGINES)
 def test_steps_and_evaluations_leave_the_frozen_parameters_as_they_are(engine: str, settings: FineTuning) -> None:
-    found = workers(engine, settings)
-    model = found._training.model
+    actual = workers(engine, settings)
+    model = actual._training.model
     frozen = {name: (w.data_ptr(), w.clone()) for name, w in model.named_parameters() if not w.requires_grad}
     for _ in range(2):
-        found.step()
-    evaluate(model, found.weights()[1], found.statistics()[1], EXAMPLES)
+        actual.step()
+    evaluate(model, actual.weights()[1], actual.statistics()[1], EXAMPLES)
     for name, w in model.named_parameters():
         if not w.requires_grad:
             address, before = frozen[name]
             assert w.data_ptr() == address
             assert torch.equal(w, before), name
     trained_elements = sum(w.numel() for w in parameters(model))
-    assert found.rows.w_KD.numel() == WORKERS * trained_elements
+    assert actual.rows.w_KD.numel() == WORKERS * trained_elements
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -77,6 +77,6 @@ def test_the_gradient_of_a_part_is_that_part_of_the_whole_gradient(engine: str) 
     whole, part = workers(engine, None), workers(engine, PART)
     whole.backward()
     part.backward()
-    names = {each.name for each in part.layout}
-    picked = torch.cat([whole.gradients()[:, each.start : each.stop] for each in whole.layout if each.name in names], 1)
+    names = {item.name for item in part.layout}
+    picked = torch.cat([whole.gradients()[:, item.start : item.stop] for item in whole.layout if item.name in names], 1)
     assert torch.allclose(picked, part.gradients(), rtol=1e-4, atol=1e-6)

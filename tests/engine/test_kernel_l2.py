@@ -40,8 +40,8 @@ def net() -> nn.Sequential:
 def workers(engine: str, **options: Any) -> Workers:
     model = net()
     training = TrainingConfig(model, SGD(lr=0.05, momentum=0.9), EXAMPLES, ENGINES[engine], **options)
-    held = range(WORKERS)
-    return Workers(training, [WorkerGroup(model, [sampler(k, WORKERS) for k in held], list(held))])
+    stored = range(WORKERS)
+    return Workers(training, [WorkerGroup(model, [sampler(k, WORKERS) for k in stored], list(stored))])
 
 
 def penalty(model: nn.Module) -> Tensor:
@@ -51,12 +51,12 @@ def penalty(model: nn.Module) -> Tensor:
 
 @every_engine
 def test_steps_are_those_of_the_penalty_written_into_the_loss(engine: str) -> None:
-    crew, model, mine = workers(engine, kernel_l2=L2), net(), sampler(1, WORKERS)
+    crew, model, actual = workers(engine, kernel_l2=L2), net(), sampler(1, WORKERS)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
     for _ in range(4):
-        losses, drawn = crew.step(), torch.from_numpy(mine.next_batch())
+        losses, samples = crew.step(), torch.from_numpy(actual.next_batch())
         optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(model(EXAMPLES.x[drawn]), EXAMPLES.y[drawn])
+        loss = nn.functional.cross_entropy(model(EXAMPLES.x[samples]), EXAMPLES.y[samples])
         (loss + penalty(model)).backward()
         optimizer.step()
         assert losses.loss_K[1].item() == pytest.approx(loss.item(), rel=1e-4), "reported without the penalty"

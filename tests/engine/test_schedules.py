@@ -28,12 +28,12 @@ def factors(schedule: LRSchedule, steps: int = T) -> list[float]:
 
 def of_torch(build: Callable[[torch.optim.Optimizer], lr_scheduler.LRScheduler]) -> list[float]:
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    scheduler, found = build(optimizer), []
+    scheduler, actual = build(optimizer), []
     for _ in range(T):
-        found.append(float(optimizer.param_groups[0]["lr"]))
+        actual.append(float(optimizer.param_groups[0]["lr"]))
         optimizer.step()
         scheduler.step()
-    return found
+    return actual
 
 
 @pytest.mark.parametrize(
@@ -102,12 +102,12 @@ def test_scheduled_and_clipped_steps_are_those_of_a_plain_loop(name: str) -> Non
     local = OPTIMIZERS[name](lr=0.1, schedule=schedule, clip=clip)  # type: ignore[call-arg]
     workers = make_workers(range(3), 3, local, torch.float64, T)
     rows = [nn.Parameter(w_D.clone()) for w_D in workers.weights()]
-    theirs = [OPTIMIZERS[name](lr=0.1).build([row]) for row in rows]  # type: ignore[call-arg]
-    schedulers = [lr_scheduler.LambdaLR(each, lambda t: schedule.factor(t, T)) for each in theirs]
+    expected = [OPTIMIZERS[name](lr=0.1).build([row]) for row in rows]  # type: ignore[call-arg]
+    schedulers = [lr_scheduler.LambdaLR(item, lambda t: schedule.factor(t, T)) for item in expected]
     norms = []
     for _ in range(T):
         workers.backward()
-        for row, g_D, optimizer, scheduler in zip(rows, workers.gradients(), theirs, schedulers, strict=True):
+        for row, g_D, optimizer, scheduler in zip(rows, workers.gradients(), expected, schedulers, strict=True):
             row.grad = g_D.clone()
             norms.append(float(nn.utils.clip_grad_norm_([row], clip)))
             optimizer.step()
@@ -118,6 +118,6 @@ def test_scheduled_and_clipped_steps_are_those_of_a_plain_loop(name: str) -> Non
 
 
 def test_half_a_cosine_has_a_mean_of_one_half() -> None:
-    found = factors(CosineLR(), 10_000)
-    assert sum(found) / len(found) == pytest.approx(0.5, abs=1e-4)
-    assert min(found) == pytest.approx((pi / 2 / 10_000) ** 2, rel=1e-2)
+    actual = factors(CosineLR(), 10_000)
+    assert sum(actual) / len(actual) == pytest.approx(0.5, abs=1e-4)
+    assert min(actual) == pytest.approx((pi / 2 / 10_000) ** 2, rel=1e-2)

@@ -50,15 +50,15 @@ def test_both_engines_train_a_transformer_alike() -> None:
 
 @every_engine
 def test_the_gradient_is_that_of_the_mean_over_all_tokens(engine: str) -> None:
-    found = workers(engine)
-    found.backward()
+    actual = workers(engine)
+    actual.backward()
     model = gpt()
-    drawn = ShuffleSampler(np.arange(1, SAMPLES, WORKERS), BATCH, "wrap", numpy_generator(1)).next_batch()
-    windows = WINDOWS[torch.from_numpy(drawn)]
+    samples = ShuffleSampler(np.arange(1, SAMPLES, WORKERS), BATCH, "wrap", numpy_generator(1)).next_batch()
+    windows = WINDOWS[torch.from_numpy(samples)]
     log_p = model(windows[:, :-1]).log_softmax(-1)
     loss = -torch.stack([log_p[n, t, windows[n, t + 1]] for n in range(BATCH) for t in range(CONTEXT)]).mean()
     expected_D = flatten(torch.autograd.grad(loss, parameters(model)))
-    assert torch.allclose(found.gradients()[1], expected_D, rtol=1e-3, atol=1e-6)
+    assert torch.allclose(actual.gradients()[1], expected_D, rtol=1e-3, atol=1e-6)
 
 
 @every_engine
@@ -66,8 +66,8 @@ def test_a_vocabulary_is_learned(engine: str) -> None:
     """The next token is the token plus one: one layer of lookups, which a few steps find."""
     first = torch.arange(SAMPLES)[:, None] + torch.arange(CONTEXT + 1)
     windows = first % VOCABULARY
-    found = workers(engine, LabeledData(windows[:, :-1], windows[:, 1:]))
-    losses = [found.step().loss_K.mean() for _ in range(60)]
+    actual = workers(engine, LabeledData(windows[:, :-1], windows[:, 1:]))
+    losses = [actual.step().loss_K.mean() for _ in range(60)]
     assert losses[0] > 2.9
     assert losses[-1] < 0.5
 
@@ -83,10 +83,10 @@ def test_an_evaluation_counts_every_token_once() -> None:
     """The last batch of 10 samples counts as many tokens as it has."""
     model = gpt()
     w_D = flatten(parameters(model)) * 3
-    found = evaluate(model, w_D, torch.empty(0), EXAMPLES)
+    actual = evaluate(model, w_D, torch.empty(0), EXAMPLES)
     log_p = log_p_of(gpt(), w_D, EXAMPLES)
-    assert found.loss == pytest.approx(-float(log_p.gather(-1, EXAMPLES.y[..., None]).mean()), rel=1e-5)
-    assert found.accuracy == pytest.approx(float((log_p.argmax(-1) == EXAMPLES.y).double().mean()), abs=1e-12)
+    assert actual.loss == pytest.approx(-float(log_p.gather(-1, EXAMPLES.y[..., None]).mean()), rel=1e-5)
+    assert actual.accuracy == pytest.approx(float((log_p.argmax(-1) == EXAMPLES.y).double().mean()), abs=1e-12)
 
 
 def test_loss_and_accuracy_of_classes_are_those_of_sequences_of_one_token() -> None:

@@ -60,10 +60,10 @@ def built(build: Callable[[], nn.Module]) -> nn.Module:
         return build()
 
 
-def workers(engine: str, build: Callable[[], nn.Module], held: range = range(WORKERS), **options: Any) -> Workers:
+def workers(engine: str, build: Callable[[], nn.Module], stored: range = range(WORKERS), **options: Any) -> Workers:
     net = built(build)
     training = TrainingConfig(net, SGD(lr=0.05, momentum=0.9), EXAMPLES, ENGINES[engine], **options)
-    return Workers(training, [WorkerGroup(net, [sampler(k, WORKERS) for k in held], [100 + k for k in held])])
+    return Workers(training, [WorkerGroup(net, [sampler(k, WORKERS) for k in stored], [100 + k for k in stored])])
 
 
 @every_model
@@ -91,8 +91,8 @@ def test_batches_of_unequal_size_are_separate(engine: str) -> None:
     together = Workers(training, [WorkerGroup(net, [sampler(0, WORKERS), Few(), sampler(2, WORKERS)], [1, 2, 3])])
     alone = Workers(training, [WorkerGroup(built(normalized), [Few()], [2])])
     for _ in range(3):
-        losses, mine = together.step(), alone.step()
-        assert losses.loss_K[1] == pytest.approx(mine.loss_K[0].item(), rel=1e-5)
+        losses, actual = together.step(), alone.step()
+        assert losses.loss_K[1] == pytest.approx(actual.loss_K[0].item(), rel=1e-5)
     assert torch.allclose(together.weights()[1], alone.weights()[0], rtol=1e-5, atol=1e-6)
     assert torch.allclose(together.statistics()[1], alone.statistics()[0], rtol=1e-5, atol=1e-6)
 
@@ -110,13 +110,13 @@ def test_a_sequential_workers_steps_do_not_depend_on_the_other_workers(build: Ca
 
 @every_engine
 def test_running_statistics_are_those_of_one_module_for_each_worker(engine: str) -> None:
-    crew, net, mine = workers(engine, normalized), built(normalized), sampler(1, WORKERS)
+    crew, net, actual = workers(engine, normalized), built(normalized), sampler(1, WORKERS)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
     for _ in range(5):
         crew.step()
-        drawn = torch.from_numpy(mine.next_batch())
+        samples = torch.from_numpy(actual.next_batch())
         optimizer.zero_grad()
-        nn.functional.cross_entropy(net(EXAMPLES.x[drawn]), EXAMPLES.y[drawn]).backward()
+        nn.functional.cross_entropy(net(EXAMPLES.x[samples]), EXAMPLES.y[samples]).backward()
         optimizer.step()
     expected = torch.cat([net[1].running_mean, net[1].running_var])  # type: ignore[list-item]
     assert torch.allclose(crew.statistics()[1], expected, rtol=1e-4, atol=1e-5)
@@ -126,10 +126,10 @@ def test_running_statistics_are_those_of_one_module_for_each_worker(engine: str)
 def test_the_evaluated_model_has_the_statistics_that_it_is_given() -> None:
     net, generator = built(normalized), torch.Generator().manual_seed(4)
     w_D, b_B = flatten(parameters(net)), torch.rand(10, generator=generator)
-    found = evaluate(net, w_D, b_B, EXAMPLES)
+    actual = evaluate(net, w_D, b_B, EXAMPLES)
     net[1].running_mean, net[1].running_var = b_B[:5], b_B[5:]  # type: ignore[assignment]
     loss = nn.functional.cross_entropy(net.eval()(EXAMPLES.x), EXAMPLES.y)
-    assert found.loss == pytest.approx(loss.item(), rel=1e-5)
+    assert actual.loss == pytest.approx(loss.item(), rel=1e-5)
 
 
 @every_model
@@ -194,8 +194,8 @@ def test_the_mixing_is_the_published_one_and_one_to_one() -> None:
 
 def test_every_worker_step_and_layer_has_a_key_of_its_own() -> None:
     seed_K = seed_tensor([5, 6, 7 + (1 << 40)], torch.device("cpu"))
-    found = torch.cat([dropout_keys(seed_K, step, 4).flatten() for step in range(100)])
-    assert len(found.unique()) == 3 * 100 * 4
+    actual = torch.cat([dropout_keys(seed_K, step, 4).flatten() for step in range(100)])
+    assert len(actual.unique()) == 3 * 100 * 4
     assert dropout_keys(seed_K, 3, 4)[1, 2] == derive_key(derive_key(torch.tensor(6), 3), torch.tensor(2))
     assert len(dropout_layers(built(dropping))) == 2
 
@@ -215,16 +215,16 @@ def test_precision_is_of_the_products_alone(engine: str, precision: str, build: 
 
 def test_float32_products_are_never_rounded_unless_asked() -> None:
     flags = torch.backends.cudnn.conv.fp32_precision, torch.backends.cuda.matmul.fp32_precision  # type: ignore[attr-defined]
-    seen = []
+    visited = []
 
     class Spy(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
-            seen.append(torch.backends.cuda.matmul.fp32_precision)
+            visited.append(torch.backends.cuda.matmul.fp32_precision)
             return x
 
     for precision in ("fp32", "tf32"):
         workers("sequential", lambda: nn.Sequential(convolutional(), Spy()), range(1), precision=precision).step()
-    assert seen == ["ieee", "tf32"]
+    assert visited == ["ieee", "tf32"]
     assert flags == (torch.backends.cudnn.conv.fp32_precision, torch.backends.cuda.matmul.fp32_precision)  # type: ignore[attr-defined]
 
 
@@ -246,8 +246,8 @@ def test_cells_in_one_matrix_equal_cells_alone_also_when_others_end(engine: str)
         if step == 3:
             assert torch.allclose(together.weights(1), alone[1].weights(), rtol=1e-4, atol=1e-5)
             together.retain_groups([0, 2])
-        for each in (together, *alone):
-            each.step()
+        for item in (together, *alone):
+            item.step()
     for n, at in ((0, 0), (2, 1)):
         if engine == "sequential":
             assert torch.equal(together.weights(at), alone[n].weights())

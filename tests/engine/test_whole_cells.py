@@ -243,14 +243,14 @@ def test_all_strategies_of_a_seed_share_the_initial_model_and_the_batches() -> N
 def test_later_batches_are_the_same_too() -> None:
     config = cell(SYNCHRONOUS)
     shards = partition_data(config, DATASETS["digits"].load(NOWHERE))
-    drawn = [
+    samples = [
         [
             [sampler.next_batch().tolist() for sampler in make_samplers(cell(table, optimizer=local), shards)]
             for _ in range(3)
         ]
         for table, local in ((SYNCHRONOUS, ADAM), (fda("linear", 3.0), SGD))
     ]
-    assert drawn[0] == drawn[1]
+    assert samples[0] == samples[1]
 
 
 def test_seeds_depend_on_the_axes_they_may_and_on_no_others() -> None:
@@ -280,8 +280,8 @@ def test_seeds_depend_on_the_axes_they_may_and_on_no_others() -> None:
 def test_workers_draw_apart() -> None:
     """With equal shards, so that only their generators can differ."""
     shards = [DATASETS["digits"].load(NOWHERE).train_y.numpy().argsort()] * 3
-    drawn = [sampler.next_batch().tolist() for sampler in make_samplers(cell(SYNCHRONOUS, workers=3), shards)]
-    assert drawn[0] != drawn[1] != drawn[2] != drawn[0]
+    samples = [sampler.next_batch().tolist() for sampler in make_samplers(cell(SYNCHRONOUS, workers=3), shards)]
+    assert samples[0] != samples[1] != samples[2] != samples[0]
 
 
 @pytest.mark.parametrize("table", [fda("sketch", 0.5), fedavg(7)], ids=lambda table: table["kind"])

@@ -46,10 +46,10 @@ def test_gradients_are_those_of_separate_models(engine: GradientFnFactory) -> No
     w_KD = torch.randn(3, PARAMETERS, generator=torch.Generator().manual_seed(4))
     g_KD = torch.full_like(w_KD, 9.0)
     gradients = engine(model(), WorkerMatrix(w_KD, g_KD, torch.empty(3, 0)), LabeledData(x, y), "fp32")
-    drawn = [np.arange(k * 20, k * 20 + 8 + k) for k in range(3)]
+    samples = [np.arange(k * 20, k * 20 + 8 + k) for k in range(3)]
     for _ in range(2):
-        losses = gradients(drawn, torch.empty(3, 0, dtype=torch.int64))
-        for k, (images, labels) in enumerate((x[indices], y[indices]) for indices in drawn):
+        losses = gradients(samples, torch.empty(3, 0, dtype=torch.int64))
+        for k, (images, labels) in enumerate((x[indices], y[indices]) for indices in samples):
             alone = model()
             bind_parameters(alone, w_KD[k].clone(), NO_STATISTICS)
             logits = alone(images)
@@ -78,18 +78,18 @@ def test_a_workers_steps_do_not_depend_on_the_others() -> None:
 
 def test_a_step_event_has_the_models_before_the_sync() -> None:
     """Three synchronous steps: seen, the workers differ; handed on, they do not."""
-    seen: list[StepEvent] = []
+    visited: list[StepEvent] = []
     apart: list[bool] = []
 
     def see(moment: StepEvent) -> None:
-        seen.append(moment)
+        visited.append(moment)
         apart.append(not torch.equal(moment.context.w_KD[0], moment.context.w_KD[1]))
 
     ran = train(Synchronous(), steps=3, on_step=see)
     assert apart == [True] * 3
-    assert [moment.step for moment in seen] == [1, 2, 3]
-    assert [moment.round.index for moment in seen] == [0, 1, 2]
-    assert [moment.outcome.round.index for moment in seen] == [1, 2, 3]
+    assert [moment.step for moment in visited] == [1, 2, 3]
+    assert [moment.round.index for moment in visited] == [0, 1, 2]
+    assert [moment.outcome.round.index for moment in visited] == [1, 2, 3]
     assert torch.equal(ran.w_KD[0], ran.w_KD[1])
 
 
@@ -129,11 +129,11 @@ def test_the_score_is_of_the_whole_test_set_and_draws_nothing() -> None:
     generator = torch.Generator().manual_seed(6)
     x, y = torch.randn(2 * BATCH + 17, 1, 4, 4, generator=generator), torch.arange(2 * BATCH + 17) % 3
     net, w_D = model(), torch.randn(PARAMETERS, generator=generator)
-    found = evaluate(net, w_D, NO_STATISTICS, LabeledData(x, y))
+    actual = evaluate(net, w_D, NO_STATISTICS, LabeledData(x, y))
     bind_parameters(net, w_D, NO_STATISTICS)
     logits = net(x).detach()
-    assert found.accuracy == pytest.approx((logits.argmax(1) == y).double().mean().item(), abs=1e-12)
-    assert found.loss == pytest.approx(nn.functional.cross_entropy(logits, y).item(), rel=1e-5)
+    assert actual.accuracy == pytest.approx((logits.argmax(1) == y).double().mean().item(), abs=1e-12)
+    assert actual.loss == pytest.approx(nn.functional.cross_entropy(logits, y).item(), rel=1e-5)
 
 
 def test_evaluating_changes_no_training() -> None:

@@ -107,8 +107,8 @@ def test_checkpoints_are_discarded_but_for_those_in_use(tmp_path: Path) -> None:
     for cell_id in ("a", "b"):
         store.cell_dir(cell_id).mkdir(parents=True)
         store.checkpoint_path(cell_id).write_bytes(b"")
-    mine = Lease(store, "a")
-    assert mine.acquire()
+    actual = Lease(store, "a")
+    assert actual.acquire()
     discard_checkpoints(["a", "b", "c"], store)
     assert [store.checkpoint_path(cell_id).exists() for cell_id in ("a", "b")] == [True, False]
 

@@ -25,16 +25,16 @@ def with_mine(loads: list[Path]) -> Registry:
         loads.append(root)
         return DIGITS.load(root)
 
-    mine = replace(DIGITS, load=load)
+    actual = replace(DIGITS, load=load)
     origin = FilePlugin("plugins[0]", Path("mine.py"), b'DATASETS = {"mine": 1}')
-    plugin = Plugin(origin, {"datasets": {"mine": mine}}, {})
-    return replace(BUILT_IN, datasets={**BUILT_IN.datasets, "mine": mine}, plugins=(plugin,))
+    plugin = Plugin(origin, {"datasets": {"mine": actual}}, {})
+    return replace(BUILT_IN, datasets={**BUILT_IN.datasets, "mine": actual}, plugins=(plugin,))
 
 
 def test_data_of_a_plugin_are_loaded_and_hashed_once_and_built_in_data_not_at_all() -> None:
     loads: list[Path] = []
-    found = hash_plugin_data(["mine", "digits", "mnist", "mine"], NOWHERE, with_mine(loads))
-    assert (loads, set(found.data), set(found.registry.data_hashes)) == ([NOWHERE], {"mine"}, {"mine"})
+    actual = hash_plugin_data(["mine", "digits", "mnist", "mine"], NOWHERE, with_mine(loads))
+    assert (loads, set(actual.data), set(actual.registry.data_hashes)) == ([NOWHERE], {"mine"}, {"mine"})
     assert hash_plugin_data(["digits", "mnist"], NOWHERE, BUILT_IN).registry.data_hashes == {}
 
 

@@ -49,13 +49,13 @@ class Cluster(NamedTuple):
 
 def marked(mark: str, words: str = "") -> list[int]:
     """The processes that were started with this mark, and with these words in their command line."""
-    found = []
+    actual = []
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            mine = f"{MARK}={mark}".encode() in (path / "environ").read_bytes().split(b"\0")
-            if mine and words.encode() in (path / "cmdline").read_bytes():
-                found.append(int(path.name))
-    return found
+            own = f"{MARK}={mark}".encode() in (path / "environ").read_bytes().split(b"\0")
+            if own and words.encode() in (path / "cmdline").read_bytes():
+                actual.append(int(path.name))
+    return actual
 
 
 def free_port() -> int:
@@ -65,10 +65,10 @@ def free_port() -> int:
 
 
 def variables(**more: str) -> dict[str, str]:
-    home = str(Path(fdabench.__file__).parents[1])
-    quiet = {"RAY_USAGE_STATS_ENABLED": "0", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": home}
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
-    return kept | quiet | more
+    folder = str(Path(fdabench.__file__).parents[1])
+    quiet = {"RAY_USAGE_STATS_ENABLED": "0", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": folder}
+    stored = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
+    return stored | quiet | more
 
 
 def start_node(mark: str, *arguments: str) -> None:
@@ -124,8 +124,8 @@ def begin(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def records(results: Path) -> list[CellRecord]:
-    found = [ResultsFolder(results).read_record(path.parent.name) for path in results.glob("cells/*/cell.json")]
-    return [record for record in found if record is not None]
+    actual = [ResultsFolder(results).read_record(path.parent.name) for path in results.glob("cells/*/cell.json")]
+    return [record for record in actual if record is not None]
 
 
 def wait_until_under_way(results: Path, count: int) -> None:
@@ -144,12 +144,12 @@ def assert_same_results(left: Path, right: Path) -> None:
                 pd.read_parquet(root / file).drop(columns=[*CLOCK_COLUMNS], errors="ignore") for root in (left, right)
             ]
             pd.testing.assert_frame_equal(*frames, check_exact=True, obj=file)
-        mine, its = (ResultsFolder(root).read_record(cell.id) for root in (left, right))
-        assert mine is not None
-        assert its is not None
-        assert mine.to_dict().keys() == its.to_dict().keys()
-        assert {key: value for key, value in mine.to_dict().items() if key not in CLOCKS} == {
-            key: value for key, value in its.to_dict().items() if key not in CLOCKS
+        actual, own = (ResultsFolder(root).read_record(cell.id) for root in (left, right))
+        assert actual is not None
+        assert own is not None
+        assert actual.to_dict().keys() == own.to_dict().keys()
+        assert {key: value for key, value in actual.to_dict().items() if key not in CLOCKS} == {
+            key: value for key, value in own.to_dict().items() if key not in CLOCKS
         }
 
 
@@ -182,9 +182,9 @@ def test_a_node_that_dies_costs_time_and_nothing_else(cluster: Cluster, tmp_path
 def test_a_stopped_run_resumes_without_ray_and_impossible_options_are_refused(cluster: Cluster, tmp_path: Path) -> None:
     (tmp_path / "far.toml").write_text(SUITE)
     on_ray = ("--executor", "ray", "--ray-address", cluster.address)
-    said = call(tmp_path, *on_ray, "--threads", "4", "-o", "never")
-    assert said.returncode == 2, said.stderr
-    assert "no node has enough resources for 6 cells: Synchronous" in said.stderr
+    result = call(tmp_path, *on_ray, "--threads", "4", "-o", "never")
+    assert result.returncode == 2, result.stderr
+    assert "no node has enough resources for 6 cells: Synchronous" in result.stderr
     assert not (tmp_path / "never").exists()
     longer = ("--set", "budget.steps=3000", "--set", "eval.every_steps=1000", "-k", "s0", "-o", "out")
     program = begin(tmp_path, *on_ray, *longer)
@@ -198,12 +198,12 @@ def test_a_stopped_run_resumes_without_ray_and_impossible_options_are_refused(cl
     assert program.returncode == 130, err
     assert "stopping: running cells stop at their next step" in err
     assert err.splitlines()[-1].startswith("fdabench: interrupted; to continue: fdabench run far.toml")
-    kept = {record.id: record for record in records(tmp_path / "out")}
-    assert [record.state for record in kept.values()] == ["interrupted"] * 2
-    assert all(ResultsFolder(tmp_path / "out").checkpoint_path(str(cell_id)).exists() for cell_id in kept)
+    stored = {record.id: record for record in records(tmp_path / "out")}
+    assert [record.state for record in stored.values()] == ["interrupted"] * 2
+    assert all(ResultsFolder(tmp_path / "out").checkpoint_path(str(cell_id)).exists() for cell_id in stored)
     assert call(tmp_path, *longer, "--jobs", "1").returncode == 0
     for record in records(tmp_path / "out"):
-        before = kept[record.id]
+        before = stored[record.id]
         assert (record.state, record.attempts) == ("done", 2)
         assert record.resumed_at_step == before.steps != 0
 
@@ -218,18 +218,18 @@ def test_a_stopped_run_resumes_without_ray_and_impossible_options_are_refused(cl
 )
 def test_impossible_options_are_refused(tmp_path: Path, options: tuple[str, ...], message: str) -> None:
     (tmp_path / "far.toml").write_text(SUITE)
-    said = call(tmp_path, *options)
-    assert (said.returncode, said.stdout) == (2, "")
-    assert message in said.stderr
+    result = call(tmp_path, *options)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert message in result.stderr
     assert os.listdir(tmp_path) == ["far.toml"]
 
 
 @pytest.mark.skipif(find_spec("ray") is not None, reason="Ray is installed")
 def test_without_ray_the_error_says_how_to_install_it(tmp_path: Path) -> None:
     (tmp_path / "far.toml").write_text(SUITE)
-    said = call(tmp_path, "--executor", "ray")
-    assert (said.returncode, said.stdout) == (2, "")
-    assert said.stderr.endswith("Ray is not installed here: pip install 'fdabench[ray]'\n")
+    result = call(tmp_path, "--executor", "ray")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.endswith("Ray is not installed here: pip install 'fdabench[ray]'\n")
     assert os.listdir(tmp_path) == ["far.toml"]
 
 
@@ -237,10 +237,10 @@ def test_without_ray_the_error_says_how_to_install_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere.invalid:6379", "6379", "a:b"])
 def test_without_a_cluster_the_error_comes_at_once(tmp_path: Path, address: str) -> None:
     (tmp_path / "far.toml").write_text(SUITE)
-    said = call(tmp_path, "--executor", "ray", "--ray-address", address)
-    assert (said.returncode, said.stdout) == (2, ""), said.stderr
-    assert f"--executor ray: no cluster at {address}: " in said.stderr
-    assert "Traceback" not in said.stderr
+    result = call(tmp_path, "--executor", "ray", "--ray-address", address)
+    assert (result.returncode, result.stdout) == (2, ""), result.stderr
+    assert f"--executor ray: no cluster at {address}: " in result.stderr
+    assert "Traceback" not in result.stderr
     assert os.listdir(tmp_path) == ["far.toml"]
 
 
@@ -250,6 +250,6 @@ def test_something_else_that_listens_is_no_cluster(tmp_path: Path) -> None:
     (tmp_path / "far.toml").write_text(SUITE)
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
-        said = call(tmp_path, "--executor", "ray", "--ray-address", address)
-    assert (said.returncode, said.stdout) == (2, ""), said.stderr
-    assert f"no cluster at {address}: something listens there that is not the head of a Ray cluster" in said.stderr
+        result = call(tmp_path, "--executor", "ray", "--ray-address", address)
+    assert (result.returncode, result.stdout) == (2, ""), result.stderr
+    assert f"no cluster at {address}: something listens there that is not the head of a Ray cluster" in result.stderr

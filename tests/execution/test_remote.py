@@ -32,10 +32,10 @@ ERRAND = RemoteConfig(ON, PackedPlugins())
 
 
 def away(cell: Cell, *, record: Any = None, checkpoint: bytes | None = None, stop: Callable[[], bool] = bool) -> Any:
-    heard: list[NodeEvent] = []
+    received: list[NodeEvent] = []
     parcel = RemoteCell(cell, code_hashes(cell.config), record, checkpoint)
-    (left,) = run_remote_cells(ERRAND, [parcel], asdict(DATA["digits"]), heard.append, stop)
-    return left, heard
+    (left,) = run_remote_cells(ERRAND, [parcel], asdict(DATA["digits"]), received.append, stop)
+    return left, received
 
 
 def place(root: Path) -> RunContext:
@@ -44,26 +44,26 @@ def place(root: Path) -> RunContext:
 
 def assert_same_tables(left: ResultsFolder, right: ResultsFolder, cell_id: str) -> None:
     for name in TABLES:
-        mine, its = (store.read_cell_table(cell_id, name).to_pandas() for store in (left, right))
-        assert mine.drop(columns="wall_s", errors="ignore").equals(its.drop(columns="wall_s", errors="ignore")), name
+        actual, own = (store.read_cell_table(cell_id, name).to_pandas() for store in (left, right))
+        assert actual.drop(columns="wall_s", errors="ignore").equals(own.drop(columns="wall_s", errors="ignore")), name
 
 
 def test_a_remote_cell_returns_the_files_that_a_local_cell_writes(ran: Any, tmp_path: Path) -> None:
     for label in ("Synchronous", "FedAdam"):
         cell, there = ran.cells[label], place(tmp_path)
         record_started(cell, there)
-        left, heard = away(cell)
+        left, received = away(cell)
         record_result(left, there.store)
         assert_same_tables(there.store, ran.store, cell.id)
-        assert heard[0] == CellStarted(cell)
-        assert all(isinstance(message, CellProgress) for message in heard[1:])
-        mine, its = there.store.read_record(cell.id), ran.store.read_record(cell.id)
-        assert mine is not None
-        assert its is not None
+        assert received[0] == CellStarted(cell)
+        assert all(isinstance(message, CellProgress) for message in received[1:])
+        actual, own = there.store.read_record(cell.id), ran.store.read_record(cell.id)
+        assert actual is not None
+        assert own is not None
         clocks = ("started", "ended", "wall_s", "process")
-        assert mine.to_dict().keys() == its.to_dict().keys()
-        assert {key: value for key, value in mine.to_dict().items() if key not in clocks} == {
-            key: value for key, value in its.to_dict().items() if key not in clocks
+        assert actual.to_dict().keys() == own.to_dict().keys()
+        assert {key: value for key, value in actual.to_dict().items() if key not in clocks} == {
+            key: value for key, value in own.to_dict().items() if key not in clocks
         }
         names = {path.name for path in there.store.cell_dir(cell.id).iterdir()}
         assert names == {"cell.json", *(f"{name}.parquet" for name in TABLES)}

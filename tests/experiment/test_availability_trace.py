@@ -40,7 +40,7 @@ def suite_of(folder: Path, *, participation: str, workers: int = 2, steps: int =
     return read_suite(folder / "suite.toml")
 
 
-def said(clients: int = 4, trace: str = "day.parquet", period: int = 6) -> str:
+def output(clients: int = 4, trace: str = "day.parquet", period: int = 6) -> str:
     return f'{{ clients = {clients}, availability = {{ trace = "{trace}", period = {period} }} }}'
 
 
@@ -76,7 +76,7 @@ def test_the_hand_made_trace_says_who_trains_in_each_round() -> None:
 
 def test_a_cell_trains_the_clients_of_its_trace(tmp_path: Path) -> None:
     HAND_MADE.to_parquet(tmp_path / "day.parquet")
-    suite = suite_of(tmp_path, participation=said())
+    suite = suite_of(tmp_path, participation=output())
     (cell,) = suite.cells
     resolved = ResolvedCell(cell.config, suite.registry)
     clients = build_cell(resolved, load_dataset(cell.config)).clients
@@ -96,14 +96,14 @@ def test_the_id_of_a_cell_depends_on_the_intervals_and_not_on_the_folder_or_the_
     }.items():
         (tmp_path / name).mkdir()
         table.to_parquet(tmp_path / name / "day.parquet", compression=None)
-        (cell,) = suite_of(tmp_path / name, participation=said()).cells
+        (cell,) = suite_of(tmp_path / name, participation=output()).cells
         ids[name] = cell.id
     assert ids["first"] == ids["shuffled"] != ids["changed"]
 
 
 def test_a_cell_resumes_to_the_same_bits(tmp_path: Path) -> None:
     HAND_MADE.to_parquet(tmp_path / "day.parquet")
-    suite = suite_of(tmp_path, participation=said())
+    suite = suite_of(tmp_path, participation=output())
     (cell,) = suite.cells
     (stopped, last), whole, resumed = stop_and_resume(cell, tmp_path, (7,), replace(CPU, registry=suite.registry))
     assert (stopped.state, last.state, last.resumed_at_step) == ("interrupted", "done", 7)
@@ -114,7 +114,7 @@ def test_a_cell_resumes_to_the_same_bits(tmp_path: Path) -> None:
 def test_every_trace_of_a_list_makes_a_cell(tmp_path: Path) -> None:
     HAND_MADE.to_parquet(tmp_path / "day.parquet")
     HAND_MADE.assign(stop=6.0).drop(index=1).to_parquet(tmp_path / "night.parquet")
-    two = said().replace('"day.parquet"', '["day.parquet", "night.parquet"]')
+    two = output().replace('"day.parquet"', '["day.parquet", "night.parquet"]')
     first, second = suite_of(tmp_path, participation=two).cells
     assert first.id != second.id
 
@@ -139,7 +139,7 @@ def test_every_trace_of_a_list_makes_a_cell(tmp_path: Path) -> None:
 def test_faults_of_a_file_are_all_named(table: pd.DataFrame, messages: list[str], tmp_path: Path) -> None:
     table.to_parquet(tmp_path / "day.parquet")
     with pytest.raises(SuiteError) as refused:
-        suite_of(tmp_path, participation=said())
+        suite_of(tmp_path, participation=output())
     text = str(refused.value)
     assert "workload.0.participation.availability.trace: " in text
     assert all(message in text for message in messages), text
@@ -148,15 +148,15 @@ def test_faults_of_a_file_are_all_named(table: pd.DataFrame, messages: list[str]
 @pytest.mark.parametrize(
     ("participation", "message"),
     [
-        (said(trace="nigth.parquet"), "nigth.parquet: cannot be read: No such file or directory"),
-        (said(trace="suite.toml"), "no Parquet file that can be read"),
-        (said(trace="."), "cannot be read"),
-        (said(period=5), "availability.period: 5 rounds, but the trace ends in round 6; use at least that"),
-        (said(clients=3), "availability.trace: on average 1.08 of 3 clients are available, and workers = 2"),
-        (said().replace(", period = 6", ""), "period"),
-        (said().replace("period", "share = 0.5, period"), "share or trace says when clients are available; both"),
+        (output(trace="nigth.parquet"), "nigth.parquet: cannot be read: No such file or directory"),
+        (output(trace="suite.toml"), "no Parquet file that can be read"),
+        (output(trace="."), "cannot be read"),
+        (output(period=5), "availability.period: 5 rounds, but the trace ends in round 6; use at least that"),
+        (output(clients=3), "availability.trace: on average 1.08 of 3 clients are available, and workers = 2"),
+        (output().replace(", period = 6", ""), "period"),
+        (output().replace("period", "share = 0.5, period"), "share or trace says when clients are available; both"),
         ("{ clients = 4, availability = { period = 6 } }", "neither is given"),
-        (said().replace('"day.parquet"', "3"), "trace"),
+        (output().replace('"day.parquet"', "3"), "trace"),
     ],
 )
 def test_what_makes_no_sense_is_refused(participation: str, message: str, tmp_path: Path) -> None:

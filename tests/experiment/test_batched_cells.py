@@ -45,9 +45,9 @@ def side_by_side(cells: list[Cell], engine: str) -> list[Any]:
 @pytest.fixture
 def mixed(cells: Cells) -> list[Cell]:
     """Every strategy, two seeds, and one cell that ends early."""
-    found = cells("seeds=[0, 1]")
-    short = found[0].config.with_changes({"budget": {"steps": 5}})
-    return [replace(found[0], config=short), *found[1:]]
+    actual = cells("seeds=[0, 1]")
+    short = actual[0].config.with_changes({"budget": {"steps": 5}})
+    return [replace(actual[0], config=short), *actual[1:]]
 
 
 def test_cells_side_by_side_are_cells_one_by_one(mixed: list[Cell]) -> None:
@@ -96,12 +96,12 @@ def test_cells_that_do_not_fit_together_are_run_one_by_one(
 
 
 def test_only_cells_with_one_model_and_optimizer_share_a_matrix(cells: Cells) -> None:
-    alike, other, bigger = cells(), cells("workload.optimizer.lr=0.1"), cells("workload.batch_size=8")
-    groups = batch_cells([*alike, *other, *bigger], 4)
+    equal, other, bigger = cells(), cells("workload.optimizer.lr=0.1"), cells("workload.batch_size=8")
+    groups = batch_cells([*equal, *other, *bigger], 4)
     assert sorted(len(group) for group in groups) == [1] * 3 + [4] * 6
     shared = [{(c.config.batch_size, c.config.optimizer.parameters["lr"]) for c in group} for group in groups]
-    assert all(len(each) == 1 for each in shared)
-    assert sorted(cell.id for group in groups for cell in group) == sorted(c.id for c in [*alike, *other, *bigger])
+    assert all(len(item) == 1 for item in shared)
+    assert sorted(cell.id for group in groups for cell in group) == sorted(c.id for c in [*equal, *other, *bigger])
 
 
 def test_the_longest_cell_is_first(cells: Cells) -> None:
@@ -123,8 +123,8 @@ def test_shared_data_is_the_data(tmp_path: Path) -> None:
         assert folder.exists()
     assert not folder.exists()
     for name, value in vars(loaded["digits"]).items():
-        found = getattr(shared, name)
-        assert torch.equal(found, value) if isinstance(value, torch.Tensor) else found == value
+        actual = getattr(shared, name)
+        assert torch.equal(actual, value) if isinstance(value, torch.Tensor) else actual == value
     assert shared.train_x.stride() == loaded["digits"].train_x.stride()
 
 

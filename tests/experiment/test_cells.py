@@ -83,8 +83,8 @@ def test_tables_of_a_cell_agree_with_each_other(ran: Any) -> None:
         assert list(evals["round"]) == list(evals["syncs"] + 1)
         parts = evals["paper_bytes_model"] + evals["paper_bytes_state"] + evals["paper_bytes_optimizer"]
         assert (parts == evals["paper_bytes_total"]).all()
-        asked = rounds[rounds["theta"].notna()]
-        assert (asked["estimate"] > asked["theta"]).all()
+        arguments = rounds[rounds["theta"].notna()]
+        assert (arguments["estimate"] > arguments["theta"]).all()
 
 
 def test_a_cell_run_again_gives_the_same_tables_but_for_the_clock(ran: Any, tmp_path: Path) -> None:
@@ -171,14 +171,14 @@ def test_a_strategy_that_refuses_its_cell_is_recorded_as_failed(
 
 def test_a_cell_that_is_stopped_says_interrupted_from_the_start(cells: Cells, tmp_path: Path) -> None:
     cell, store = cells()[0], ResultsFolder(tmp_path)
-    seen: list[Any] = []
+    visited: list[Any] = []
 
     def stop() -> bool:
-        seen.append(store.read_record(cell.id))
-        return len(seen) == 3
+        visited.append(store.read_record(cell.id))
+        return len(visited) == 3
 
     assert run_cell(cell, store, CellCallbacks(should_stop=stop)).state == "interrupted"
-    assert [record.state for record in seen] == ["interrupted"] * 3
+    assert [record.state for record in visited] == ["interrupted"] * 3
     assert {path.name for path in store.cell_dir(cell.id).iterdir()} == {"cell.json", "checkpoint.pt"}
     assert cell_statuses([cell], store)[0][1:3] == ("to run", "interrupted")
 
@@ -199,16 +199,16 @@ def test_a_cell_ends_when_the_last_target_is_reached(cells: Cells, tmp_path: Pat
 
 
 def test_progress_is_reported_at_every_evaluation(cells: Cells, tmp_path: Path) -> None:
-    told: list[Any] = []
-    run_cell(cells()[0], ResultsFolder(tmp_path), CellCallbacks(lambda cell_id, progress: told.append(progress)))
-    assert [(each.step, each.budget, each.syncs) for each in told] == [(8, 24, 7), (16, 24, 15), (24, 24, 23)]
-    assert all(isnan(each.variance_over_theta) for each in told)
+    message: list[Any] = []
+    run_cell(cells()[0], ResultsFolder(tmp_path), CellCallbacks(lambda cell_id, progress: message.append(progress)))
+    assert [(item.step, item.budget, item.syncs) for item in message] == [(8, 24, 7), (16, 24, 15), (24, 24, 23)]
+    assert all(isnan(item.variance_over_theta) for item in message)
 
 
 def test_finished_cells_are_done_and_cells_that_never_started_are_to_run(ran: Any, cells: Cells) -> None:
-    found = cell_statuses([*ran.cells.values(), *cells("seeds=[7]")], ran.store)
-    assert [(each.status, each.reason) for each in found] == [("done", "")] * 9 + [("to run", "")] * 9
-    assert summarize(found) == "9 done | 9 to run"
+    actual = cell_statuses([*ran.cells.values(), *cells("seeds=[7]")], ran.store)
+    assert [(item.status, item.reason) for item in actual] == [("done", "")] * 9 + [("to run", "")] * 9
+    assert summarize(actual) == "9 done | 9 to run"
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_the_record_decides_the_status_of_a_cell(
     cell, store = ran.cells["FedAvg"], ResultsFolder(tmp_path)
     shutil.copytree(ran.store.cell_dir(cell.id), store.cell_dir(cell.id))
     store.write_record(ran.records["FedAvg"].with_changes(change))
-    assert [each[:3] for each in cell_statuses([cell], store)] == [(cell, status, why)]
+    assert [item[:3] for item in cell_statuses([cell], store)] == [(cell, status, why)]
 
 
 @pytest.mark.parametrize(
@@ -241,10 +241,10 @@ def test_a_stale_cell_names_the_file_that_changed(ran: Any, tmp_path: Path, file
     cell, store = ran.cells["FedAvg"], ResultsFolder(tmp_path)
     code = {**ran.records["FedAvg"].code, file: then}
     store.write_record(ran.records["FedAvg"].with_changes({"code": {k: v for k, v in code.items() if v}}))
-    (found,) = cell_statuses([cell], store)
-    assert found.status == "stale"
-    assert found.reason.startswith(f"{file} changed ({then or 'absent'} -> ")
-    assert summarize([found]) == f"0 done | 1 stale: {file} changed | 0 to run"
+    (actual,) = cell_statuses([cell], store)
+    assert actual.status == "stale"
+    assert actual.reason.startswith(f"{file} changed ({then or 'absent'} -> ")
+    assert summarize([actual]) == f"0 done | 1 stale: {file} changed | 0 to run"
 
 
 def test_a_stale_cell_names_every_file_that_changed_and_torch(ran: Any, tmp_path: Path) -> None:
@@ -253,14 +253,15 @@ def test_a_stale_cell_names_every_file_that_changed_and_torch(ran: Any, tmp_path
     code = dict.fromkeys(sorted(record.code)[:3], "0" * 16)
     environment = record.environment | {"torch": "1.0"}
     store.write_record(record.with_changes({"code": record.code | code, "environment": environment}))
-    (found,) = cell_statuses([cell], store)
+    (actual,) = cell_statuses([cell], store)
     versions = [("torch", "1.0", torch.__version__)]
     expected = [*((file, "0" * 16, record.code[file]) for file in code), *versions]
-    assert sorted(found.changed) == sorted(expected)
-    assert found.reason.count(" changed (") == 3
-    assert found.reason.endswith(" and 1 more")
+    assert sorted(actual.changed) == sorted(expected)
+    assert actual.reason.count(" changed (") == 3
+    assert actual.reason.endswith(" and 1 more")
     assert (
-        summarize([found]) == f"0 done | 1 stale: {', '.join(f'{file} changed' for file in code)} and 1 more | 0 to run"
+        summarize([actual])
+        == f"0 done | 1 stale: {', '.join(f'{file} changed' for file in code)} and 1 more | 0 to run"
     )
 
 
@@ -329,11 +330,11 @@ def test_closing_the_run_stops_its_cells(cells: Cells, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_closing_a_stopping_run_waits_for_no_process(cells: Cells, tmp_path: Path) -> None:
     """A second Ctrl-C may come while the run is told about, not while it waits; the cell's process is halted."""
-    cell, store, asked = longer(cells()[0]), ResultsFolder(tmp_path), False
-    events = run_cells([cell], place(store, 1), LocalBackend(), lambda: asked)
+    cell, store, arguments = longer(cells()[0]), ResultsFolder(tmp_path), False
+    events = run_cells([cell], place(store, 1), LocalBackend(), lambda: arguments)
     while not isinstance(next(events), CellProgress):
         pass
     os.kill(pid_at(store, cell), signal.SIGSTOP)
-    asked = True
+    arguments = True
     events.close()
     assert multiprocessing.active_children() == []

@@ -105,8 +105,8 @@ def mended(content: bytes) -> bytes:
 def changed(stopped: Stopped, change: Callable[[CheckpointState], CheckpointState]) -> bytes:
     """The checkpoint with another state in it, written as fdabench would write it."""
     codec = codec_for(stopped.cell.config, BUILT_IN, torch.device("cpu"))
-    found = codec.decode(stopped.checkpoint[:-DIGEST])
-    content = codec.encode({**found, "snapshot": change(found["snapshot"])})
+    actual = codec.decode(stopped.checkpoint[:-DIGEST])
+    content = codec.encode({**actual, "snapshot": change(actual["snapshot"])})
     return content + hashlib.sha256(content).digest()
 
 
@@ -136,9 +136,9 @@ def without_note(name: str) -> Callable[[CheckpointState], CheckpointState]:
 
 def rows(change: Callable[[Any], object]) -> Callable[[CheckpointState], CheckpointState]:
     def altered(state: CheckpointState) -> CheckpointState:
-        found = json.loads(state.recorder["rows"])
-        change(found)
-        return note("rows", json.dumps(found))(state)
+        actual = json.loads(state.recorder["rows"])
+        change(actual)
+        return note("rows", json.dumps(actual))(state)
 
     return altered
 
@@ -232,37 +232,37 @@ STATES: dict[str, Callable[[CheckpointState], Any]] = {
     "a note more": note("more", 1),
     "notes missing": lambda state: state._replace(recorder=None),
     **{f"rows {value!r:.20}": note("rows", value) for value in (None, 7, "", "[]", "{}", "{", "[" * 10**5)},
-    "rows of another cell": rows(lambda found: [row.update(cell_id="../../x") for row in found["evals"]]),
-    "rows of no cell": rows(lambda found: [row.pop("cell_id") for row in found["evals"]]),
-    "rows with a column more": rows(lambda found: found["evals"][0].update(more=1)),
-    "an accuracy of text": rows(lambda found: found["evals"][0].update(test_accuracy="high")),
-    "an accuracy of None": rows(lambda found: found["evals"][0].update(test_accuracy=None)),
-    "a step beyond": rows(lambda found: found["evals"][-1].update(step=STOP + 1)),
-    "a step twice": rows(lambda found: found["evals"].append(found["evals"][-1])),
-    "steps below zero": rows(lambda found: found["rounds"][0].update(step=-1)),
-    "a round of None": rows(lambda found: found["rounds"].append(None)),
-    "no trace": rows(lambda found: found.pop("trace")),
+    "rows of another cell": rows(lambda actual: [row.update(cell_id="../../x") for row in actual["evals"]]),
+    "rows of no cell": rows(lambda actual: [row.pop("cell_id") for row in actual["evals"]]),
+    "rows with a column more": rows(lambda actual: actual["evals"][0].update(more=1)),
+    "an accuracy of text": rows(lambda actual: actual["evals"][0].update(test_accuracy="high")),
+    "an accuracy of None": rows(lambda actual: actual["evals"][0].update(test_accuracy=None)),
+    "a step beyond": rows(lambda actual: actual["evals"][-1].update(step=STOP + 1)),
+    "a step twice": rows(lambda actual: actual["evals"].append(actual["evals"][-1])),
+    "steps below zero": rows(lambda actual: actual["rounds"][0].update(step=-1)),
+    "a round of None": rows(lambda actual: actual["rounds"].append(None)),
+    "no trace": rows(lambda actual: actual.pop("trace")),
 }
 """Each makes another state of the one of a cell, and each is none of that cell."""
 
 
-def opened(path: Path, stopped: Stopped, told: list[str]) -> CheckpointFile:
+def opened(path: Path, stopped: Stopped, message: list[str]) -> CheckpointFile:
     """As `run_cells_batched` opens it."""
     cell, codec = stopped.cell, codec_for(stopped.cell.config, BUILT_IN, torch.device("cpu"))
     about = json.loads(codec.decode(stopped.checkpoint[:-DIGEST])["about"])
     return CheckpointFile(
-        path, about, codec, lambda state: check(state, sizes_of(cell.id, ResolvedCell(cell.config))), told.append
+        path, about, codec, lambda state: check(state, sizes_of(cell.id, ResolvedCell(cell.config))), message.append
     )
 
 
 @pytest.mark.parametrize("name", STATES)
 def test_a_state_that_is_none_of_the_cell_is_refused(stopped: Stopped, tmp_path: Path, name: str) -> None:
     """By a rule for the part that is not as it should be, even where its SHA-256 fits."""
-    told: list[str] = []
+    message: list[str] = []
     path = tmp_path / "checkpoint.pt"
     path.write_bytes(changed(stopped, STATES[name]))
-    assert opened(path, stopped, told).read() is None
-    (remark,) = told
+    assert opened(path, stopped, message).read() is None
+    (remark,) = message
     assert ", expected " in remark or "rows is not JSON" in remark or "is no state of a generator" in remark
 
 
@@ -291,19 +291,19 @@ def test_one_bit_anywhere_is_found(stopped: Stopped, tmp_path: Path) -> None:
         flipped = bytearray(stopped.checkpoint)
         flipped[place] ^= 1 << rng.randrange(8)
         path.write_bytes(flipped)
-        told: list[str] = []
-        checkpoint = opened(path, stopped, told)
+        message: list[str] = []
+        checkpoint = opened(path, stopped, message)
         assert checkpoint.read() is None, place
-        assert len(told) == 1, place
+        assert len(message) == 1, place
     assert_told(gone_on(stopped, tmp_path / "run", lambda path: path.write_bytes(flipped)), "is damaged")
 
 
 def test_a_file_without_that_bit_is_read(stopped: Stopped, tmp_path: Path) -> None:
-    told: list[str] = []
+    message: list[str] = []
     path = tmp_path / "checkpoint.pt"
     path.write_bytes(stopped.checkpoint)
-    assert opened(path, stopped, told).read() is not None
-    assert told == []
+    assert opened(path, stopped, message).read() is not None
+    assert message == []
 
 
 FILES: dict[str, Callable[[bytes], bytes]] = {

@@ -56,15 +56,15 @@ def go(cells: list[Cell], store: ResultsFolder, on: ExecutionContext, steps: int
 
 
 def tables(store: ResultsFolder, cell: Cell) -> dict[str, pd.DataFrame]:
-    found = {name: store.read_cell_table(cell.id, name).to_pandas() for name in TABLES}
-    return {name: frame.drop(columns=[c for c in CLOCK_COLUMNS if c in frame]) for name, frame in found.items()}
+    actual = {name: store.read_cell_table(cell.id, name).to_pandas() for name in TABLES}
+    return {name: frame.drop(columns=[c for c in CLOCK_COLUMNS if c in frame]) for name, frame in actual.items()}
 
 
 def assert_same(one: ResultsFolder, other: ResultsFolder, cells: list[Cell]) -> None:
     for cell in cells:
-        expected, found = tables(one, cell), tables(other, cell)
+        expected, actual = tables(one, cell), tables(other, cell)
         for name in TABLES:
-            pd.testing.assert_frame_equal(found[name], expected[name], check_exact=True, obj=f"{cell.title} {name}")
+            pd.testing.assert_frame_equal(actual[name], expected[name], check_exact=True, obj=f"{cell.title} {name}")
 
 
 def assert_resumes(cells: list[Cell], root: Path, engine: str, stops: list[int]) -> None:
@@ -85,17 +85,17 @@ def assert_resumes(cells: list[Cell], root: Path, engine: str, stops: list[int])
 
 def all_kinds(cells: Cells) -> list[Cell]:
     """The tiny suite's, one that averages gradients, clips and has a schedule, and those of STATEFUL."""
-    found, warmup = cells(), {"kind": "constant", "warmup": 0.5, "warmup_steps": 0}
-    local = found[0].config.optimizer.to_table() | {"schedule": warmup, "clip": 0.5}
-    ddp = found[0].config.with_changes({"strategy": {"kind": "ddp"}, "optimizer": local})
-    configs = {"DDP": ddp} | {key: found[0].config.with_changes({"strategy": STATEFUL[key]}) for key in STATEFUL}
-    return [*found, *(replace(found[0], config=config, label=label) for label, config in configs.items())]
+    actual, warmup = cells(), {"kind": "constant", "warmup": 0.5, "warmup_steps": 0}
+    local = actual[0].config.optimizer.to_table() | {"schedule": warmup, "clip": 0.5}
+    ddp = actual[0].config.with_changes({"strategy": {"kind": "ddp"}, "optimizer": local})
+    configs = {"DDP": ddp} | {key: actual[0].config.with_changes({"strategy": STATEFUL[key]}) for key in STATEFUL}
+    return [*actual, *(replace(actual[0], config=config, label=label) for label, config in configs.items())]
 
 
 def test_every_strategy_and_monitor_is_here(cells: Cells) -> None:
-    found = [cell.config.strategy for cell in all_kinds(cells)]
-    assert {STRATEGIES[strategy.kind].step for strategy in found} == {cls.step for cls in STRATEGIES.values()}
-    assert {monitor.kind for strategy in found if (monitor := strategy.component("monitor"))} == set(MONITORS)
+    actual = [cell.config.strategy for cell in all_kinds(cells)]
+    assert {STRATEGIES[strategy.kind].step for strategy in actual} == {cls.step for cls in STRATEGIES.values()}
+    assert {monitor.kind for strategy in actual if (monitor := strategy.component("monitor"))} == set(MONITORS)
     assert {cell.label.split(" ")[0] for cell in all_kinds(cells)} == {*KINDS, *STATEFUL}
 
 
@@ -153,24 +153,24 @@ def test_optimizers_samplers_statistics_and_masks_are_resumed(
     cells: Cells, tmp_path: Path, variant: str, engine: str
 ) -> None:
     """LinearFDA stays local for a while; its first stop is within a round, its second at a sync of FedAvg's."""
-    found = {cell.label.split(" ")[0]: cell for cell in cells(*VARIANTS[variant], "strategy.1.local_steps=5")}
-    assert_resumes([found["LinearFDA"]], tmp_path / "fda", engine, [3, 4])
-    assert_resumes([found["FedAvg"]], tmp_path / "fedavg", engine, [5, 5])
+    actual = {cell.label.split(" ")[0]: cell for cell in cells(*VARIANTS[variant], "strategy.1.local_steps=5")}
+    assert_resumes([actual["LinearFDA"]], tmp_path / "fda", engine, [3, 4])
+    assert_resumes([actual["FedAvg"]], tmp_path / "fedavg", engine, [5, 5])
 
 
 @pytest.mark.parametrize("engine", ["sequential", "vectorized"])
 def test_cells_of_one_matrix_are_resumed_together_and_alone(cells: Cells, tmp_path: Path, engine: str) -> None:
     """Also beside one that has not begun and one that is done."""
-    found = cells()
+    actual = cells()
     whole, broken, on = ResultsFolder(tmp_path / "whole"), ResultsFolder(tmp_path / "broken"), machine(engine)
-    for group in (found[:4], [found[4]], [found[5]]):
+    for group in (actual[:4], [actual[4]], [actual[5]]):
         go(group, whole, on)
-    assert_resumes(found[:4], tmp_path / "group", engine, [5])
-    assert_same(whole, ResultsFolder(tmp_path / "group" / "broken"), found[:4])
-    go([found[4]], broken, on, 9)
-    records = go([found[5], found[4]], broken, on)
+    assert_resumes(actual[:4], tmp_path / "group", engine, [5])
+    assert_same(whole, ResultsFolder(tmp_path / "group" / "broken"), actual[:4])
+    go([actual[4]], broken, on, 9)
+    records = go([actual[5], actual[4]], broken, on)
     assert [(record.resumed_at_step, record.together) for record in records] == [(0, 1), (9, 1)]
-    assert_same(whole, broken, found[4:6])
+    assert_same(whole, broken, actual[4:6])
 
 
 def test_checkpoints_are_made_by_the_clock_and_cost_no_bit(
@@ -180,12 +180,12 @@ def test_checkpoints_are_made_by_the_clock_and_cost_no_bit(
     monkeypatch.setattr("fdabench.experiment.checkpoint.file.MAX_TIME_SHARE", float("inf"))
     cell, whole, killed = cells()[4], ResultsFolder(tmp_path / "whole"), ResultsFolder(tmp_path / "killed")
     go([cell], whole, machine())
-    asked = 0
+    calls = 0
 
     def dies() -> bool:
-        nonlocal asked
-        asked += 1
-        if asked == 11:
+        nonlocal calls
+        calls += 1
+        if calls == 11:
             raise KeyboardInterrupt
         return False
 
@@ -293,13 +293,13 @@ def test_a_checkpoint_holds_no_code(stopped: tuple[Cell, ResultsFolder]) -> None
     header = json.loads(content[begins : begins + int.from_bytes(content[len(FORMAT_VERSION) : begins], "little")])
     (about,) = (value for name, value in header["tree"]["dict"] if name == "about")
     assert json.loads(about)["cell"] == cell.id
-    numbers = sum(math.prod(each["shape"]) * getattr(torch, each["dtype"]).itemsize for each in header["tensors"])
+    numbers = sum(math.prod(item["shape"]) * getattr(torch, item["dtype"]).itemsize for item in header["tensors"])
     assert len(content) == begins + len(json.dumps(header)) + numbers + 32
     assert content[-32:] == hashlib.sha256(content[:-32]).digest()
 
 
 class Pair(NamedTuple):
-    seen: int
+    observed: int
     mean_D: Tensor
 
 
@@ -329,12 +329,14 @@ class Remembering:
         return Memory(None, [], {}, Fraction(1, 3), np.zeros((2, 3), np.float16))
 
     def update(self, w_D: Tensor, u_D: Tensor, state: Memory, info: RoundInfo) -> tuple[Tensor, Memory]:
-        pair = Pair(1, u_D) if state.pair is None else Pair(state.pair.seen + 1, 0.9 * state.pair.mean_D + 0.1 * u_D)
+        pair = (
+            Pair(1, u_D) if state.pair is None else Pair(state.pair.observed + 1, 0.9 * state.pair.mean_D + 0.1 * u_D)
+        )
         norm = float(u_D.norm()) + sum(state.norms) * 1e-3 + float(state.table.sum())
         memory = Memory(
             pair,
             [*state.history, norm],
-            {**state.counts, (pair.seen, "norm"): np.float32(norm)},
+            {**state.counts, (pair.observed, "norm"): np.float32(norm)},
             state.period + Fraction(1, 7),
             state.table + np.float16(0.1),
         )
@@ -366,7 +368,7 @@ class Mine(FedAvg):
         return done._replace(round=OwnRound(**parts, longest=1 + r.longest % 4))
 
 
-def theirs(cells: Cells, strategy: type, monkeypatch: pytest.MonkeyPatch) -> Cell:
+def expected_result(cells: Cells, strategy: type, monkeypatch: pytest.MonkeyPatch) -> Cell:
     monkeypatch.setitem(STRATEGIES, "fedavg", strategy)  # type: ignore[arg-type]
     monkeypatch.setattr("fdabench.experiment.run_cell.code_hashes", lambda config, registry: {})
     return next(cell for cell in cells() if cell.config.strategy.kind == "fedavg")
@@ -375,7 +377,7 @@ def theirs(cells: Cells, strategy: type, monkeypatch: pytest.MonkeyPatch) -> Cel
 def test_a_strategy_with_its_own_round_and_state_is_resumed(
     cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert_resumes([theirs(cells, Mine, monkeypatch)], tmp_path, "sequential", [1] * (STEPS - 1))
+    assert_resumes([expected_result(cells, Mine, monkeypatch)], tmp_path, "sequential", [1] * (STEPS - 1))
 
 
 @dataclass(frozen=True)
@@ -390,12 +392,14 @@ def test_a_state_that_cannot_be_stored_leaves_the_cell_without_checkpoints(
     cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It runs; it says so; stopped, it restarts."""
-    cell, store, told = theirs(cells, Unstorable, monkeypatch), ResultsFolder(tmp_path), []
-    watcher = CellCallbacks(should_stop=stops_after(9), on_warning=lambda cell_id, text: told.append((cell_id, text)))
+    cell, store, message = expected_result(cells, Unstorable, monkeypatch), ResultsFolder(tmp_path), []
+    watcher = CellCallbacks(
+        should_stop=stops_after(9), on_warning=lambda cell_id, text: message.append((cell_id, text))
+    )
     (record,) = run_cells_batched([cell], store, machine(every_s=0.0), watcher)
     assert (record.state, record.steps) == ("interrupted", 9)
-    assert record.remarks == [text for _, text in told]
-    ((cell_id, text),) = told
+    assert record.remarks == [text for _, text in message]
+    ((cell_id, text),) = message
     assert cell_id == cell.id
     assert text == "no checkpoints: its state has a builtins.function in it; if it is stopped, it restarts"
     assert [path.name for path in store.cell_dir(cell.id).iterdir()] == ["cell.json"]
@@ -468,7 +472,7 @@ def test_what_has_no_form_on_disk_is_refused(value: Any) -> None:
 def test_no_class_is_made_but_those_of_the_cells_own_files(change: Any) -> None:
     own = records_for([Mine])
     packed = to_plain(Pair(1, torch.zeros(2)), own)
-    assert from_plain(packed, own).seen == 1
+    assert from_plain(packed, own).observed == 1
     for records, tree in ((own, {**packed.tree, **change}), (NOTHING_OWN, packed.tree)):
         with pytest.raises(NotSerializableError):
             from_plain(packed._replace(tree=tree), records)
@@ -483,12 +487,12 @@ def test_tensors_are_read_as_they_were_laid_out() -> None:
     """Sums over a matrix that lies column by column are rounded in another order than row by row."""
     matrix = torch.arange(6.0).reshape(2, 3).T
     image = torch.zeros(2, 3, 4, 5).to(memory_format=torch.channels_last)
-    found = coded([matrix, image, matrix[:1], torch.zeros(3, 0), torch.tensor(1.5), torch.zeros(5).expand(4, 5)])
-    assert torch.equal(found[0], matrix)
-    assert found[0].stride() == matrix.stride()
-    assert found[1].is_contiguous(memory_format=torch.channels_last)
-    assert torch.equal(found[2], matrix[:1])
-    assert [tuple(each.shape) for each in found[3:]] == [(3, 0), (), (4, 5)]
+    actual = coded([matrix, image, matrix[:1], torch.zeros(3, 0), torch.tensor(1.5), torch.zeros(5).expand(4, 5)])
+    assert torch.equal(actual[0], matrix)
+    assert actual[0].stride() == matrix.stride()
+    assert actual[1].is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(actual[2], matrix[:1])
+    assert [tuple(item.shape) for item in actual[3:]] == [(3, 0), (), (4, 5)]
 
 
 @pytest.mark.parametrize("dtype", [torch.bool, torch.int8, torch.bfloat16, torch.float64, torch.complex64], ids=str)

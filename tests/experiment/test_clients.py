@@ -44,10 +44,10 @@ def cells_of(
 
 
 def tables_of(cell: Cell) -> dict[str, list[dict[str, object]]]:
-    found = train_cell(cell.config).tables
+    actual = train_cell(cell.config).tables
     return {
         name: [{key: value for key, value in row.items() if key not in CLOCK_COLUMNS} for row in rows]
-        for name, rows in found.items()
+        for name, rows in actual.items()
     }
 
 
@@ -58,17 +58,17 @@ def test_with_all_clients_in_each_round_the_result_is_that_of_workers(
 ) -> None:
     optimizer = SGD if "scaffold" in strategy else workload
     (plain,) = cells_of(tmp_path, strategy, optimizer=optimizer)
-    (drawn,) = cells_of(tmp_path, strategy, optimizer=optimizer, participation="{ clients = 4 }")
-    assert plain.id != drawn.id
-    assert tables_of(drawn) == tables_of(plain)
+    (samples,) = cells_of(tmp_path, strategy, optimizer=optimizer, participation="{ clients = 4 }")
+    assert plain.id != samples.id
+    assert tables_of(samples) == tables_of(plain)
 
 
 @pytest.mark.parametrize("client_state", ["kept", "fresh"])
 @pytest.mark.parametrize("strategy", [FEDAVG, linear_fda(0.3), SCAFFOLD, TOPK])
 def test_a_cell_resumes_at_every_step_to_the_same_bits(strategy: str, client_state: str, tmp_path: Path) -> None:
     optimizer = SGD if "scaffold" in strategy else ADAM
-    said = f'{{ clients = 9, client_state = "{client_state}" }}'
-    (cell,) = cells_of(tmp_path, strategy, optimizer=optimizer, participation=said)
+    output = f'{{ clients = 9, client_state = "{client_state}" }}'
+    (cell,) = cells_of(tmp_path, strategy, optimizer=optimizer, participation=output)
     (*stopped, last), whole, resumed = stop_and_resume(cell, tmp_path, (1, 4, 7, 5))
     assert [(record.state, record.remarks) for record in stopped] == [("interrupted", [])] * 4
     assert (last.state, last.resumed_at_step) == ("done", 17)
@@ -87,7 +87,7 @@ def test_clients_that_have_and_have_not_trained_may_have_momentum(tmp_path: Path
 def test_draws_depend_on_seed_and_round_only_and_reach_everyone_alike() -> None:
     draw = ClientDraw(clients=50, per_round=5, seed=1)
     rounds = [draw.participants(index) for index in range(2000)]
-    assert all(len(set(each.tolist())) == 5 and sorted(each) == list(each) for each in rounds)
+    assert all(len(set(item.tolist())) == 5 and sorted(item) == list(item) for item in rounds)
     assert np.array_equal(rounds[7], ClientDraw(50, 5, 1).participants(7))
     assert not np.array_equal(rounds[7], ClientDraw(50, 5, 2).participants(7))
     counts = np.bincount(np.concatenate(rounds), minlength=50)
@@ -105,15 +105,15 @@ def test_clients_with_more_samples_are_drawn_more_often() -> None:
 def test_only_available_clients_are_drawn_and_each_is_available_for_its_share() -> None:
     law = AvailabilityLaw.draw(0.25, 8, clients=400, seed=3)
     draw = ClientDraw(400, 10, 0, np.arange(1.0, 401.0), law)
-    seen = np.array([law.rounds_until(index) == 0 for index in range(24)])
+    visited = np.array([law.rounds_until(index) == 0 for index in range(24)])
     # the start of a period lies within a round, so that a share of 2 of 8 rounds is exactly 2 rounds
-    assert (seen.sum(axis=0) == 6).all()
-    assert np.array_equal(seen[:8], seen[8:16])
+    assert (visited.sum(axis=0) == 6).all()
+    assert np.array_equal(visited[:8], visited[8:16])
     for index in range(24):
-        drawn = draw.participants(index)
-        assert len(set(drawn.tolist())) == 10
-        assert seen[index][drawn].all()
-        assert draw.available(index) == seen[index].sum()
+        samples = draw.participants(index)
+        assert len(set(samples.tolist())) == 10
+        assert visited[index][samples].all()
+        assert draw.available(index) == visited[index].sum()
     assert np.array_equal(AvailabilityLaw.draw(0.25, 8, 400, 3).phase_N, law.phase_N)
     assert not np.array_equal(AvailabilityLaw.draw(0.25, 8, 400, 4).phase_N, law.phase_N)
 
@@ -152,8 +152,8 @@ def test_the_control_variate_of_scaffold_is_the_mean_over_all_clients(of: Litera
     for index in range(8):
         present = draw.participants(index)
         w_KD, sum_KD = torch.randn(2, 3, 4, generator=rng, dtype=torch.float64)
-        kept = {CONTROL: c_ND[present], GRADIENT_SUM: sum_KD}
-        ctx = StepContext(4, w_KD, w_KD, torch.zeros(3), 10, lambda t: 0.1, kept, ())
+        stored = {CONTROL: c_ND[present], GRADIENT_SUM: sum_KD}
+        ctx = StepContext(4, w_KD, w_KD, torch.zeros(3), 10, lambda t: 0.1, stored, ())
         update = correction.end_round(ctx, r, channel)
         c_ND[present] = update.worker_state[CONTROL]
         r = replace(r, correction=update.state)
@@ -168,8 +168,8 @@ def test_the_server_of_feddyn_sums_drifts_over_all_clients() -> None:
 
 def test_bytes_are_those_of_the_participants(tmp_path: Path) -> None:
     """Participants upload, those of the next round download: as many messages as with fixed workers."""
-    (plain,), (drawn,) = cells_of(tmp_path, FEDAVG), cells_of(tmp_path, FEDAVG, participation="{ clients = 30 }")
-    ledgers = [pd.DataFrame(train_cell(cell.config).tables["ledger"]) for cell in (plain, drawn)]
+    (plain,), (samples,) = cells_of(tmp_path, FEDAVG), cells_of(tmp_path, FEDAVG, participation="{ clients = 30 }")
+    ledgers = [pd.DataFrame(train_cell(cell.config).tables["ledger"]) for cell in (plain, samples)]
     for convention in ("paper", "star", "upload"):
         assert total_bytes(ledgers[0], 4, convention) == total_bytes(ledgers[1], 4, convention)
 
@@ -181,8 +181,8 @@ class FakeRows:
         self.rows = rows
 
     def take_rows(self, group: int) -> list[WorkerRow]:
-        taken, self.rows = self.rows, []
-        return [row._replace(optimizer_state={"rounds": row.optimizer_state.get("rounds", 0) + 1}) for row in taken]
+        used, self.rows = self.rows, []
+        return [row._replace(optimizer_state={"rounds": row.optimizer_state.get("rounds", 0) + 1}) for row in used]
 
     def put_rows(self, group: int, rows: list[WorkerRow]) -> None:
         self.rows = rows
@@ -197,19 +197,21 @@ def test_what_stays_with_clients_that_wait(keep: bool) -> None:
 
     clients = Clients(ClientDraw(12, 3, seed=0), sampler, lambda client: client, keep, None)
     rows = FakeRows([clients.first_row(int(client), 0) for client in clients.draw.participants(0)])
-    kept = {"own": torch.zeros(3, 1)}
+    stored = {"own": torch.zeros(3, 1)}
     trained: Counter[int] = Counter()
     for index in range(1, 30):
         present = clients.draw.participants(index - 1).tolist()
         # every method state so far belongs to the client that it was made for, or is zero
-        assert all(value in (0, client + 1) for value, client in zip(kept["own"][:, 0].tolist(), present, strict=True))
+        assert all(
+            value in (0, client + 1) for value, client in zip(stored["own"][:, 0].tolist(), present, strict=True)
+        )
         assert [row.noise for row in rows.rows] == present
         assert [row.optimizer_state.get("rounds", 0) for row in rows.rows] == [
             trained[client] if keep else 0 for client in present
         ]
         trained.update(present)
-        kept = {"own": torch.tensor([[client + 1.0] for client in present])}
-        kept = clients.next_round(rows, 0, index, kept)
+        stored = {"own": torch.tensor([[client + 1.0] for client in present])}
+        stored = clients.next_round(rows, 0, index, stored)
     waiting = set(trained) - set(clients.draw.participants(29).tolist())
     assert set(clients.absent) == waiting
     assert all((state.optimizer_state is not None) == keep for state in clients.absent.values())

@@ -99,8 +99,8 @@ def test_code_changes_the_cells_that_run_it(
     copy: Path, ran: Any, file: str, old: str, new: str, labels: set[str]
 ) -> None:
     """A registry is run by every cell, but what it names is not."""
-    found = changed_by(lambda text: text.replace(old, new), copy / file, ran.cells)
-    assert {label.split(" ")[0] for label in found} == labels
+    actual = changed_by(lambda text: text.replace(old, new), copy / file, ran.cells)
+    assert {label.split(" ")[0] for label in actual} == labels
 
 
 @pytest.mark.parametrize(

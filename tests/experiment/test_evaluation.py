@@ -52,27 +52,27 @@ def averaging(cells: Cells, rule: str, momentum: float | None) -> Cell:
 @pytest.mark.parametrize("momentum", [0.0, NEARLY_NO_MOMENTUM])
 def test_fedavg_and_fedavgm_without_momentum_have_equal_scores(cells: Cells, rule: str, momentum: float) -> None:
     """One algorithm: the same accuracy for the same bytes, whatever the target."""
-    plain, served = (averaging(cells, rule, each) for each in (None, momentum))
+    plain, served = (averaging(cells, rule, item) for item in (None, momentum))
     columns = ["step", "syncs", "round", "after_sync", "paper_bytes_total", "test_accuracy"]
     pd.testing.assert_frame_equal(evals(plain)[columns], evals(served)[columns], check_exact=True)
 
 
 def test_the_papers_rule_scores_them_differently(cells: Cells) -> None:
     """A server's last model is staler than the mean of the workers, and its sync is paid for."""
-    plain, served = (evals(averaging(cells, "paper", each)) for each in (None, NEARLY_NO_MOMENTUM))
+    plain, served = (evals(averaging(cells, "paper", item)) for item in (None, NEARLY_NO_MOMENTUM))
     assert (plain["test_accuracy"] != served["test_accuracy"]).any()
 
 
 @pytest.mark.parametrize("rule", ["virtual-mean", "paper"])
 def test_without_a_server_both_unpaid_rules_are_the_mean_of_the_workers(cells: Cells, rule: str) -> None:
-    tables = [evals(cells(f"eval.model='{each}'")[FEDAVG]) for each in ("virtual-mean", rule)]
+    tables = [evals(cells(f"eval.model='{item}'")[FEDAVG]) for item in ("virtual-mean", rule)]
     pd.testing.assert_frame_equal(*(table.drop(columns=["cell_id", "wall_s"]) for table in tables), check_exact=True)
 
 
 @pytest.mark.parametrize("rule", ["virtual-mean", "synced", "paper"])
 def test_a_rule_changes_no_training(cells: Cells, rule: str) -> None:
-    for mine, other in zip(cells("eval.model='virtual-mean'"), cells(f"eval.model='{rule}'"), strict=True):
-        one, two = ran(mine), ran(other)
+    for actual, other in zip(cells("eval.model='virtual-mean'"), cells(f"eval.model='{rule}'"), strict=True):
+        one, two = ran(actual), ran(other)
         assert one.tables["ledger"] == two.tables["ledger"]
         assert [row["step"] for row in one.tables["rounds"]] == [row["step"] for row in two.tables["rounds"]]
         columns = ["train_loss", "train_accuracy", "variance"]
@@ -106,9 +106,9 @@ def test_before_the_first_sync_synced_is_the_initial_model(cells: Cells) -> None
         local_steps=10,
         server={"kind": "average"},
     )
-    found = evals(short)
-    assert found["test_loss"].nunique() == 1
-    assert found["syncs"].tolist() == [0, 0, 0]
+    actual = evals(short)
+    assert actual["test_loss"].nunique() == 1
+    assert actual["syncs"].tolist() == [0, 0, 0]
 
 
 def test_a_server_is_applied_to_the_virtual_mean_and_keeps_its_state(cells: Cells) -> None:
@@ -125,9 +125,9 @@ def test_the_last_epoch_of_a_budget_is_ended_and_evaluated(cells: Cells) -> None
     resolved = ResolvedCell(cell.config)
     assert resolved.steps_per_epoch == Fraction(1438, 96)
     assert resolved.budget_steps == 75
-    found = evals(cell)
-    assert found["step"].tolist() == [15, 30, 45, 60, 75]
-    assert found["epoch"].iloc[-1] >= 5
+    actual = evals(cell)
+    assert actual["step"].tolist() == [15, 30, 45, 60, 75]
+    assert actual["epoch"].iloc[-1] >= 5
 
 
 VALIDATION = ("eval.validation={share=0.1, seed=3}",)

@@ -44,10 +44,10 @@ def cell_of(tmp_path: Path, strategy: str, loss: str = "", workers: int = 4) -> 
 
 
 def tables_of(cell: Cell) -> dict[str, list[dict[str, object]]]:
-    found = train_cell(cell.config).tables
+    actual = train_cell(cell.config).tables
     return {
         name: [{key: value for key, value in row.items() if key not in CLOCK_COLUMNS} for row in rows]
-        for name, rows in found.items()
+        for name, rows in actual.items()
     }
 
 
@@ -70,12 +70,12 @@ def test_without_a_loss_every_bit_is_the_same(strategy: str, tmp_path: Path) -> 
 
 def test_losses_depend_on_seed_and_step_only_and_have_their_probability() -> None:
     loss = LossyMessages(0.25, 1, 7, WEIGHTS)
-    drawn = torch.stack([loss.arrived(step) for step in range(4000)]).double()
+    samples = torch.stack([loss.arrived(step) for step in range(4000)]).double()
     assert torch.equal(loss.arrived(3), LossyMessages(0.25, 4, 7, torch.full((4,), 0.25)).arrived(3))
-    assert not torch.equal(drawn, torch.stack([replace(loss, seed=8).arrived(step) for step in range(4000)]).double())
+    assert not torch.equal(samples, torch.stack([replace(loss, seed=8).arrived(step) for step in range(4000)]).double())
     # four standard deviations of a mean of 4,000 draws, and of the correlation of two workers
-    assert drawn.mean(0).sub(0.75).abs().max() < 4 * (0.75 * 0.25 / 4000) ** 0.5
-    assert torch.corrcoef(drawn.T).fill_diagonal_(0).abs().max() < 4 / 4000**0.5
+    assert samples.mean(0).sub(0.75).abs().max() < 4 * (0.75 * 0.25 / 4000) ** 0.5
+    assert torch.corrcoef(samples.T).fill_diagonal_(0).abs().max() < 4 / 4000**0.5
 
 
 def test_the_mean_is_that_of_the_messages_that_arrive() -> None:
@@ -131,11 +131,11 @@ def test_a_cell_with_losses_resumes_to_the_same_bits(tmp_path: Path) -> None:
 
 
 def test_impossible_settings_are_refused(tmp_path: Path) -> None:
-    for loss, said in (
+    for loss, output in (
         ("{ probability = 1.0 }", "probability"),
         ("{ probability = -0.1 }", "probability"),
         ("{ probability = 0.1, quorum = 5 }", "quorum: 5 messages, but only workers = 4"),
         ("{ probability = 0.1, quorum = 0 }", "quorum"),
     ):
-        with pytest.raises(SuiteError, match=said):
+        with pytest.raises(SuiteError, match=output):
             cell_of(tmp_path, FEDAVG, loss)

@@ -127,10 +127,10 @@ def built(source: Path, out: Path) -> str:
 
 
 def installed_says(out: Path) -> str:
-    said = "from fdabench.experiment.git import own_revision as r, PACKAGE as p; print(p); print(r())"
+    output = "from fdabench.experiment.git import own_revision as r, PACKAGE as p; print(p); print(r())"
     environment = {**os.environ, "PYTHONPATH": str(out / "site")}
     done = subprocess.run(
-        [sys.executable, "-c", said], cwd=out, env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", output], cwd=out, env=environment, capture_output=True, text=True, check=True
     )
     where, revision = done.stdout.splitlines()
     assert Path(where) == out / "site" / "fdabench"

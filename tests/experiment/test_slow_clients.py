@@ -39,10 +39,10 @@ def cell_of(tmp_path: Path, strategy: str, *lines: str) -> Cell:
 
 
 def tables_of(cell: Cell) -> dict[str, list[dict[str, object]]]:
-    found = train_cell(cell.config).tables
+    actual = train_cell(cell.config).tables
     return {
         name: [{key: value for key, value in row.items() if key not in CLOCK_COLUMNS} for row in rows]
-        for name, rows in found.items()
+        for name, rows in actual.items()
     }
 
 
@@ -54,15 +54,15 @@ def test_with_all_clients_in_each_round_the_result_is_that_of_slow_workers(
 ) -> None:
     lines = (SPEEDS, f'averaging = "{averaging}"')
     plain = cell_of(tmp_path, strategy, *lines)
-    drawn = cell_of(tmp_path, strategy, *lines, "participation = { clients = 4 }")
-    assert plain.id != drawn.id
-    assert tables_of(drawn) == tables_of(plain)
+    samples = cell_of(tmp_path, strategy, *lines, "participation = { clients = 4 }")
+    assert plain.id != samples.id
+    assert tables_of(samples) == tables_of(plain)
 
 
 @pytest.mark.parametrize("client_state", ["kept", "fresh"])
 def test_with_speed_1_the_result_is_that_without_speeds(client_state: str, tmp_path: Path) -> None:
-    said = f'participation = {{ clients = 9, client_state = "{client_state}" }}'
-    plain, fast = cell_of(tmp_path, FEDAVG, said), cell_of(tmp_path, FEDAVG, said, 'speeds = { values = "1" }')
+    output = f'participation = {{ clients = 9, client_state = "{client_state}" }}'
+    plain, fast = cell_of(tmp_path, FEDAVG, output), cell_of(tmp_path, FEDAVG, output, 'speeds = { values = "1" }')
     assert tables_of(fast) == tables_of(plain)
 
 
@@ -108,8 +108,8 @@ def test_drifts_are_normalized_by_the_steps_of_the_clients_of_the_round() -> Non
 
 @pytest.mark.parametrize("client_state", ["kept", "fresh"])
 def test_a_cell_resumes_at_every_step_to_the_same_bits(client_state: str, tmp_path: Path) -> None:
-    said = f'participation = {{ clients = 9, client_state = "{client_state}" }}'
-    cell = cell_of(tmp_path, TOPK, said, SPEEDS, 'averaging = "steps"')
+    output = f'participation = {{ clients = 9, client_state = "{client_state}" }}'
+    cell = cell_of(tmp_path, TOPK, output, SPEEDS, 'averaging = "steps"')
     (*stopped, last), whole, resumed = stop_and_resume(cell, tmp_path, (1, 4, 5))
     assert [(record.state, record.remarks) for record in stopped] == [("interrupted", [])] * 3
     assert (last.state, last.resumed_at_step) == ("done", 10)

@@ -48,10 +48,10 @@ def cells_of(tmp_path: Path, *strategies: str, workload: str = "", optimizer: st
 
 
 def tables_of(cell: Cell) -> dict[str, list[dict[str, object]]]:
-    found = train_cell(cell.config).tables
+    actual = train_cell(cell.config).tables
     return {
         name: [{key: value for key, value in row.items() if key not in CLOCK_COLUMNS} for row in rows]
-        for name, rows in found.items()
+        for name, rows in actual.items()
     }
 
 
@@ -82,7 +82,7 @@ def test_a_slow_worker_is_a_worker_that_makes_fewer_steps(engine: GradientFnFact
     for worker, made in enumerate(LocalSteps(SPEEDS).completed(TICKS)):
         fast = after(int(made), None)
         assert torch.equal(slow.weights()[worker], fast.weights()[worker])
-        states = [each.state_dict(0, {}).sampler_states[worker] for each in (slow, fast)]
+        states = [item.state_dict(0, {}).sampler_states[worker] for item in (slow, fast)]
         assert states[0]["rng"] == states[1]["rng"]
         assert np.array_equal(states[0]["rest"], states[1]["rest"])
 
@@ -165,8 +165,8 @@ def test_uniform_averaging_ends_at_the_optimum_of_another_objective_and_normaliz
     for lr in (0.05, 0.02):
         # two workers, or two clients that both train in each round
         for normalization in (None, slow, clients):
-            found = fixed_point(lr, speeds, normalization, strategy)
-            assert found == pytest.approx(expected(lr, normalization is not None), abs=1e-8)
+            actual = fixed_point(lr, speeds, normalization, strategy)
+            assert actual == pytest.approx(expected(lr, normalization is not None), abs=1e-8)
     optimum = float((A_K1 * B_K1).sum() / A_K1.sum())
     other = float((tau_K1 * A_K1 * B_K1).sum() / (tau_K1 * A_K1).sum())
     assert expected(1e-7, False) == pytest.approx(other, abs=1e-4)
@@ -213,9 +213,9 @@ def test_slow_workers_send_as_often_as_fast_ones(tmp_path: Path) -> None:
 def test_drawn_speeds_depend_on_the_seed_and_the_worker_only() -> None:
     assert uniform_speeds(9, 0.25, 3)[:4] == uniform_speeds(4, 0.25, 3)
     assert uniform_speeds(4, 0.25, 3) != uniform_speeds(4, 0.25, 4)
-    drawn = np.array(uniform_speeds(4000, 0.2, 0))
-    assert drawn.min() >= 0.2
-    assert drawn.mean() == pytest.approx(0.6, abs=5 * 0.8 / (12 * 4000) ** 0.5)
+    samples = np.array(uniform_speeds(4000, 0.2, 0))
+    assert samples.min() >= 0.2
+    assert samples.mean() == pytest.approx(0.6, abs=5 * 0.8 / (12 * 4000) ** 0.5)
     skewed = np.array(lognormal_speeds(4000, 0.6, 0))
     assert skewed.max() == 1
     assert np.log(skewed).std() == pytest.approx(0.6, abs=5 * 0.6 / (2 * 4000) ** 0.5)
@@ -269,7 +269,7 @@ def test_slow_workers_learn(tmp_path: Path) -> None:
 
 def test_a_mini_batch_that_a_slow_worker_looks_at_is_not_used_up() -> None:
     """Its samples in two ticks of one step are the same, and so are those of the step itself."""
-    seen: list[list[int]] = []
+    visited: list[list[int]] = []
 
     class Spy:
         def __init__(self) -> None:
@@ -277,7 +277,7 @@ def test_a_mini_batch_that_a_slow_worker_looks_at_is_not_used_up() -> None:
 
         def next_batch(self) -> np.ndarray:
             batch = self.inner.next_batch()
-            seen.append(batch.tolist())
+            visited.append(batch.tolist())
             return batch
 
         def state_dict(self) -> dict[str, object]:
@@ -291,5 +291,5 @@ def test_a_mini_batch_that_a_slow_worker_looks_at_is_not_used_up() -> None:
     workers = Workers(training, [WorkerGroup(model(), [Spy()], [0], LocalSteps((0.5,)))])
     for _ in range(4):
         workers.step()
-    assert seen[0] == seen[1] != seen[2] == seen[3]
-    assert len(seen[0]) == BATCH
+    assert visited[0] == visited[1] != visited[2] == visited[3]
+    assert len(visited[0]) == BATCH

@@ -28,16 +28,16 @@ def evals(done: TrainingResult) -> pd.DataFrame:
 
 def test_a_transformer_learns_from_roles_and_the_engines_agree(tmp_path: Path) -> None:
     config = text_config(tmp_path)
-    found = {}
+    actual = {}
     for name, engine in ENGINES.items():
         (done,) = train_cells([CellJob("0" * 12, ResolvedCell(config))], PLAYS, engine)
         assert isinstance(done, TrainingResult), done
-        found[name] = evals(done)
-    losses = found["sequential"]["test_loss"].tolist()
+        actual[name] = evals(done)
+    losses = actual["sequential"]["test_loss"].tolist()
     # log 256 = 5.55 is the loss of a model that knows nothing
     assert 5.55 > losses[0] > losses[1] > 3
-    assert found["vectorized"]["test_loss"].tolist() == pytest.approx(losses, rel=1e-4)
-    assert found["vectorized"]["syncs"].tolist() == found["sequential"]["syncs"].tolist()
+    assert actual["vectorized"]["test_loss"].tolist() == pytest.approx(losses, rel=1e-4)
+    assert actual["vectorized"]["syncs"].tolist() == actual["sequential"]["syncs"].tolist()
 
 
 def test_a_table_of_the_partition_has_the_samples_of_each_owner(tmp_path: Path) -> None:

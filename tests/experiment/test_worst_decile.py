@@ -76,22 +76,22 @@ def write_suite(folder: Path, metric: str, more: str) -> Path:
 def test_the_columns_are_there_only_where_asked(tmp_path: Path, metric: str) -> None:
     run_suite(write_suite(tmp_path, metric, ""), tmp_path / "plain")
     run_suite(write_suite(tmp_path, metric, ", worst_decile = true"), tmp_path / "asked")
-    plain, asked = load(tmp_path / "plain"), load(tmp_path / "asked")
-    assert [*plain.runs["state"], *asked.runs["state"]] == ["done"] * 2
+    plain, arguments = load(tmp_path / "plain"), load(tmp_path / "asked")
+    assert [*plain.runs["state"], *arguments.runs["state"]] == ["done"] * 2
     assert list(plain.evals) == EVALS.names
     assert list(plain.runs) == RUNS.names
-    assert list(asked.evals) == [*EVALS.names, "test_worst_decile"]
-    assert list(asked.runs) == [*RUNS.names, "final_worst_decile"]
+    assert list(arguments.evals) == [*EVALS.names, "test_worst_decile"]
+    assert list(arguments.runs) == [*RUNS.names, "final_worst_decile"]
     for column in ("test_accuracy", "test_loss", "train_loss", "variance"):
-        assert plain.evals[column].equals(asked.evals[column]), column
-    worse = asked.evals["test_worst_decile"]
+        assert plain.evals[column].equals(arguments.evals[column]), column
+    worse = arguments.evals["test_worst_decile"]
     if metric == "accuracy":
-        assert (worse <= asked.evals["test_accuracy"]).all()
+        assert (worse <= arguments.evals["test_accuracy"]).all()
     else:
-        assert (worse >= asked.evals["test_loss"]).all()
-    assert asked.runs["final_worst_decile"].tolist() == [worse.iloc[-1]]
-    assert ResultsFolder(tmp_path / "asked").damaged_table(asked.runs["cell_id"].iloc[0]) == ""
-    table = cells_table(combine_results([asked]))
+        assert (worse >= arguments.evals["test_loss"]).all()
+    assert arguments.runs["final_worst_decile"].tolist() == [worse.iloc[-1]]
+    assert ResultsFolder(tmp_path / "asked").damaged_table(arguments.runs["cell_id"].iloc[0]) == ""
+    table = cells_table(combine_results([arguments]))
     assert "worst tenth of owners" in [column.title for column in table.columns]
     assert "final_worst_decile" in table.frame
 

@@ -33,7 +33,7 @@ def curves(results: Results) -> list[Curve]:
 
 
 def test_the_command_offers_every_format() -> None:
-    assert [each.value for each in ExportedTo] == list(FORMATS)
+    assert [item.value for item in ExportedTo] == list(FORMATS)
 
 
 def test_a_cell_without_a_result_is_left_out(results: Results, curves: list[Curve]) -> None:
@@ -45,11 +45,11 @@ def test_a_cell_without_a_result_is_left_out(results: Results, curves: list[Curv
 def test_csv_has_a_row_for_each_evaluation(results: Results, curves: list[Curve], tmp_path: Path) -> None:
     with export(results, "csv", tmp_path / "out.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    found = [(row["cell_id"], int(row["step"]), int(row["bytes_total"]), float(row["test_accuracy"])) for row in rows]
-    assert found == [
-        (curve.cell_id, each.step, each.bytes_total, each.values["test_accuracy"])
+    actual = [(row["cell_id"], int(row["step"]), int(row["bytes_total"]), float(row["test_accuracy"])) for row in rows]
+    assert actual == [
+        (curve.cell_id, item.step, item.bytes_total, item.values["test_accuracy"])
         for curve in curves
-        for each in curve.evaluations
+        for item in curve.evaluations
     ]
     assert {row["strategy.kind"] for row in rows} == {"synchronous", "fedavg"}
 
@@ -89,12 +89,12 @@ def test_tensorboard_reads_every_evaluation_over_steps_and_over_bytes(
     for curve in curves:
         events = EventAccumulator(str(tmp_path / "runs" / curve.name)).Reload()
         for axis, places in (
-            ("by_step", [each.step for each in curve.evaluations]),
-            ("by_bytes", [each.bytes_total for each in curve.evaluations]),
+            ("by_step", [item.step for item in curve.evaluations]),
+            ("by_bytes", [item.bytes_total for item in curve.evaluations]),
         ):
             scalars = events.Scalars(f"{axis}/test_accuracy")
             assert [scalar.step for scalar in scalars] == places
-            expected = [each.values["test_accuracy"] for each in curve.evaluations]
+            expected = [item.values["test_accuracy"] for item in curve.evaluations]
             assert [scalar.value for scalar in scalars] == pytest.approx(expected, rel=1e-6)
 
 
@@ -115,7 +115,7 @@ def test_mlflow_reads_every_evaluation_over_steps_and_over_bytes(
         assert run.data.params["strategy.kind"] == curve.settings["strategy.kind"]
         by_bytes = client.get_metric_history(run.info.run_id, "test_accuracy_by_bytes")
         assert [(metric.step, metric.value) for metric in by_bytes] == [
-            (each.bytes_total, each.values["test_accuracy"]) for each in curve.evaluations
+            (item.bytes_total, item.values["test_accuracy"]) for item in curve.evaluations
         ]
 
 
@@ -141,8 +141,8 @@ def test_trackio_reads_every_evaluation_over_steps_and_over_bytes(
 
     assert sorted(read("list", "runs")["runs"]) == sorted(curve.title for curve in curves)
     values = read("get", "metric", "--run", curves[0].title, "--metric", "by_bytes/test_accuracy")["values"]
-    assert [(each["step"], each["value"]) for each in values] == [
-        (each.bytes_total, each.values["test_accuracy"]) for each in curves[0].evaluations
+    assert [(item["step"], item["value"]) for item in values] == [
+        (item.bytes_total, item.values["test_accuracy"]) for item in curves[0].evaluations
     ]
 
 
@@ -164,9 +164,11 @@ def test_wandb_reads_every_evaluation_over_steps_and_over_bytes(
     items = [record["history"]["item"] for record in records if record["type"] == "history"]
     for name in ("by_step/test_accuracy", "by_bytes/test_accuracy"):
         assert [(item["step"], item["bytes_total"], item[name]) for item in items] == [
-            (each.step, each.bytes_total, each.values["test_accuracy"]) for each in curve.evaluations
+            (entry.step, entry.bytes_total, entry.values["test_accuracy"]) for entry in curve.evaluations
         ]
-    axes = {each["metric"].get("glob_name"): each["metric"].get("step_metric") for each in records if "metric" in each}
+    axes = {
+        entry["metric"].get("glob_name"): entry["metric"].get("step_metric") for entry in records if "metric" in entry
+    }
     assert axes["by_bytes/*"] == "bytes_total"
     assert axes["by_step/*"] == "step"
 

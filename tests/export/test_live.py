@@ -56,7 +56,7 @@ def test_tensorboard_reads_each_evaluation_before_the_log_is_closed(cell: Cell, 
         log.on_event(_progress(cell, step))
         (folder,) = (tmp_path / "tensorboard").iterdir()
         events = EventAccumulator(str(folder)).Reload()
-        assert [each.step for each in events.Scalars("by_bytes/test_accuracy")][-1] == 1000 * step
+        assert [item.step for item in events.Scalars("by_bytes/test_accuracy")][-1] == 1000 * step
         assert events.Scalars("by_step/test_accuracy")[-1].value == pytest.approx(step / 100)
     log.close()
 
@@ -72,8 +72,8 @@ def test_mlflow_reads_each_evaluation_before_the_log_is_closed(cell: Cell, tmp_p
     for step in (20, 40):
         log.on_event(_progress(cell, step))
         (run,) = client.search_runs([client.get_experiment_by_name("digits").experiment_id])
-        found = client.get_metric_history(run.info.run_id, "test_accuracy_by_bytes")
-        assert (found[-1].step, found[-1].value) == (1000 * step, step / 100)
+        actual = client.get_metric_history(run.info.run_id, "test_accuracy_by_bytes")
+        assert (actual[-1].step, actual[-1].value) == (1000 * step, step / 100)
         assert run.info.status == "RUNNING"
     log.close()
     assert client.get_run(run.info.run_id).info.status == "FINISHED"

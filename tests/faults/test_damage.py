@@ -67,13 +67,13 @@ def contents(root: Path) -> dict[str, bytes]:
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
-def assert_told(said: Any, path: Path) -> None:
+def assert_told(result: Any, path: Path) -> None:
     """One message that names the file, or nothing was wrong with what was read; `check` closes on half a suite."""
-    assert said.exit_code in (0, 2, 4), said.output
-    assert "Traceback" not in said.output
-    messages = [line for line in said.stderr.splitlines() if line.startswith("fdabench: ")]
+    assert result.exit_code in (0, 2, 4), result.output
+    assert "Traceback" not in result.output
+    messages = [line for line in result.stderr.splitlines() if line.startswith("fdabench: ")]
     assert len(messages) <= 1
-    assert messages or said.exit_code != 2
+    assert messages or result.exit_code != 2
     if messages and "nothing to compare" not in messages[0]:
         assert path.as_posix() in messages[0]
         assert len(messages[0]) < 600
@@ -107,9 +107,9 @@ def test_a_merge_with_a_damaged_folder_writes_nothing(
     path = hurt(file, damage)
     before, whole = contents(RESULTS), stopped.folder / RESULTS
     for folders in ((RESULTS, whole), (whole, RESULTS)):
-        said = say("merge", *folders, "-o", "joined")
-        assert said.exit_code == 2, said.output
-        assert_told(said, path)
+        result = say("merge", *folders, "-o", "joined")
+        assert result.exit_code == 2, result.output
+        assert_told(result, path)
     assert contents(RESULTS) == before
     assert not Path("joined").exists()
 
@@ -117,8 +117,8 @@ def test_a_merge_with_a_damaged_folder_writes_nothing(
 def test_a_lock_that_is_cut_after_any_line_is_no_lock_of_fewer_cells(stopped: Any, hurt: Hurt) -> None:
     path = hurt("suite.lock.toml", "intact")
     lines = path.read_bytes().splitlines(keepends=True)
-    for kept in range(len(lines)):
-        path.write_bytes(b"".join(lines[:kept]))
+    for stored in range(len(lines)):
+        path.write_bytes(b"".join(lines[:stored]))
         with pytest.raises(ResultError, match=r"suite\.lock\.toml: "):
             ResultsFolder(RESULTS).read_lock()
 
@@ -128,9 +128,9 @@ def test_a_lock_that_is_cut_after_any_line_is_no_lock_of_fewer_cells(stopped: An
 def test_a_report_of_a_damaged_folder_writes_nothing(hurt: Hurt, say: Say, file: str, damage: str) -> None:
     path = hurt(file, damage)
     before = contents(RESULTS)
-    said = say("report", RESULTS)
-    assert said.exit_code == 2
-    assert_told(said, path)
+    result = say("report", RESULTS)
+    assert result.exit_code == 2
+    assert_told(result, path)
     assert contents(RESULTS) == before
     assert not Path("reports").exists()
 
@@ -143,10 +143,10 @@ def test_a_cell_that_has_lost_a_table_is_planned_again(
     stopped: Any, hurt: Hurt, say: Say, file: str, damage: str
 ) -> None:
     path = hurt(file, damage)
-    said = say("plan", "hurt.toml", "-k", stopped.done)
-    assert said.exit_code == 0, said.output
-    assert f"{path.name} damaged" in said.stdout
-    assert f"1 stale: {path.name} damaged" in said.stdout
+    result = say("plan", "hurt.toml", "-k", stopped.done)
+    assert result.exit_code == 0, result.output
+    assert f"{path.name} damaged" in result.stdout
+    assert f"1 stale: {path.name} damaged" in result.stdout
 
 
 @pytest.mark.parametrize("key", ["attempts", "code", "environment", "steps", "together", "wall_s", "state", "config"])
@@ -159,8 +159,8 @@ def test_a_plan_with_a_foreign_record_is_made_or_refused(
     del record[key]
     path.write_text(json.dumps(record if wrong is None else {**record, key: wrong}))
     for command in (["plan", "hurt.toml", "-k", stopped.done], ["status", RESULTS], ["show", RESULTS, stopped.done]):
-        said = say(*command)
-        assert said.exit_code in (0, 2), said.output
+        result = say(*command)
+        assert result.exit_code in (0, 2), result.output
 
 
 def run(say: Say) -> Any:
@@ -171,14 +171,14 @@ def test_a_cell_that_has_lost_a_table_is_run_again_and_the_others_are_left(stopp
     path = hurt("cells/DONE/rounds.parquet", "first half")
     path.with_name("trace.parquet").unlink()
     other, before = f"cells/{stopped.other}/", contents(RESULTS)
-    said = run(say)
-    assert said.exit_code == 0, said.output
-    assert "1 done | 1 stale: rounds.parquet damaged | 1 to run" in said.stderr
+    result = run(say)
+    assert result.exit_code == 0, result.output
+    assert "1 done | 1 stale: rounds.parquet damaged | 1 to run" in result.stderr
     after = contents(RESULTS)
     assert {name for name in before if name.startswith(other) and after[name] != before[name]} == set()
-    found = load(RESULTS)
-    assert set(found.runs["state"]) == {"done"}
-    assert {cell_id: record.attempts for cell_id, record in found.records.items()} == {
+    actual = load(RESULTS)
+    assert set(actual.runs["state"]) == {"done"}
+    assert {cell_id: record.attempts for cell_id, record in actual.records.items()} == {
         stopped.done: 2,
         stopped.other: 1,
         stopped.under_way: 2,
@@ -188,17 +188,19 @@ def test_a_cell_that_has_lost_a_table_is_run_again_and_the_others_are_left(stopp
 def test_a_run_on_a_folder_without_a_sound_lock_or_record_says_what_to_do(stopped: Any, hurt: Hurt, say: Say) -> None:
     lock = hurt("suite.lock.toml", "first half")
     before = contents(RESULTS)
-    said = run(say)
-    assert said.exit_code == 2
+    result = run(say)
+    assert result.exit_code == 2
     # where the half ends at the end of a line it is TOML
-    assert f"{lock}: not TOML" in said.stderr or f"{lock}: its end, which counts its cells, is missing" in said.stderr
-    assert said.stderr.endswith("`run` writes a new one if it is deleted\n")
+    assert (
+        f"{lock}: not TOML" in result.stderr or f"{lock}: its end, which counts its cells, is missing" in result.stderr
+    )
+    assert result.stderr.endswith("`run` writes a new one if it is deleted\n")
     shutil.copy(stopped.folder / lock, lock)
     record = hurt("cells/DONE/cell.json", "emptied")
-    said = run(say)
-    assert said.exit_code == 2
-    assert f"{record}: not JSON" in said.stderr
-    assert said.stderr.endswith(f"; without {stopped.done}, its folder, `run` does the cell again\n")
+    result = run(say)
+    assert result.exit_code == 2
+    assert f"{record}: not JSON" in result.stderr
+    assert result.stderr.endswith(f"; without {stopped.done}, its folder, `run` does the cell again\n")
     mended = {"suite.lock.toml": (stopped.folder / lock).read_bytes(), f"cells/{stopped.done}/cell.json": b""}
     assert contents(RESULTS) == before | mended
 
@@ -224,9 +226,9 @@ def test_a_run_on_a_damaged_folder_succeeds_or_names_the_damaged_file(
 ) -> None:
     path = hurt(file, damage)
     before = contents(RESULTS / "cells" / stopped.other)
-    said = run(say)
-    assert said.exit_code == exit_code, said.output
-    assert_told(said, path)
+    result = run(say)
+    assert result.exit_code == exit_code, result.output
+    assert_told(result, path)
     assert contents(RESULTS / "cells" / stopped.other) == before
     if exit_code == 0:
         record = ResultsFolder(RESULTS).read_record(stopped.under_way)

@@ -29,8 +29,8 @@ OnDisk = Callable[[str], subprocess.CompletedProcess[str]]
 
 
 def environment() -> dict[str, str]:
-    home = str(Path(fdabench.__file__).parents[1])
-    return os.environ | {"PYTHONPATH": home, "CUDA_VISIBLE_DEVICES": "", "PY": sys.executable}
+    folder = str(Path(fdabench.__file__).parents[1])
+    return os.environ | {"PYTHONPATH": folder, "CUDA_VISIBLE_DEVICES": "", "PY": sys.executable}
 
 
 def may_mount() -> bool:
@@ -52,11 +52,11 @@ def on_a_disk(stopped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     )
 
 
-def told(said: subprocess.CompletedProcess[str]) -> str:
+def message_of(result: subprocess.CompletedProcess[str]) -> str:
     """The one message of a program that ended with exit 2."""
-    assert said.returncode == 2, said.stderr
-    assert "Traceback" not in said.stderr
-    (message,) = [line for line in said.stderr.splitlines() if line.startswith("fdabench: ")]
+    assert result.returncode == 2, result.stderr
+    assert "Traceback" not in result.stderr
+    (message,) = [line for line in result.stderr.splitlines() if line.startswith("fdabench: ")]
     return message
 
 
@@ -71,28 +71,28 @@ def test_a_full_disk_is_reported_and_finished_cells_are_kept(on_a_disk: OnDisk) 
     """There is room for one cell and a little."""
     shutil.rmtree(RESULTS)
     small = "mkdir disk; mount -t tmpfs -o size=60k tmpfs disk; "
-    said = on_a_disk(f"{small} {RUN} -o disk || code=$?; cp -a disk kept; exit $code")
-    assert told(said).endswith("cannot be written: No space left on device")
+    result = on_a_disk(f"{small} {RUN} -o disk || code=$?; cp -a disk kept; exit $code")
+    assert message_of(result).endswith("cannot be written: No space left on device")
     assert states(Path("kept"))[0] == ("done", 1)
     assert ("done", 1) not in states(Path("kept"))[2:]
     assert [path for path in Path("kept").rglob(".*") if path.name != ".leases"] == [], "half a file"
-    said = subprocess.run(
+    result = subprocess.run(
         ["sh", "-c", f"{RUN} -o kept"], env=environment(), capture_output=True, text=True, timeout=300
     )
-    assert said.returncode == 0, said.stderr
-    assert " 1 done | 2 to run" in said.stderr
+    assert result.returncode == 0, result.stderr
+    assert " 1 done | 2 to run" in result.stderr
     assert {state for state, _ in states(Path("kept"))} == {"done"}
 
 
 @pytest.mark.slow
 def test_a_read_only_folder_is_read_and_not_written(on_a_disk: OnDisk, stopped: Any) -> None:
     mounted = f"mount --bind {RESULTS} {RESULTS}; mount -o remount,bind,ro {RESULTS}; "
-    message = told(on_a_disk(mounted + RUN))
+    message = message_of(on_a_disk(mounted + RUN))
     assert "cannot be written: Read-only file system" in message
     commands = (f"status {RESULTS}", f"show {RESULTS} {stopped.done}", "plan hurt.toml", f"report {RESULTS}")
-    said = on_a_disk(mounted + "; ".join(f"$PY -m fdabench {command}" for command in commands))
-    assert said.returncode == 0, said.stderr
-    assert "runs.parquet: cannot be written: Read-only file system" in said.stderr
+    result = on_a_disk(mounted + "; ".join(f"$PY -m fdabench {command}" for command in commands))
+    assert result.returncode == 0, result.stderr
+    assert "runs.parquet: cannot be written: Read-only file system" in result.stderr
     assert Path("reports/hurt/index.html").exists()
 
 
@@ -109,8 +109,8 @@ def test_a_folder_that_vanishes_is_reported_and_running_cells_are_kept(stopped: 
         shutil.rmtree(tmp_path / RESULTS, ignore_errors=True)
     program.terminate()
     _, err = program.communicate(timeout=60)
-    said = subprocess.CompletedProcess(command, program.returncode, "", err)
-    assert told(said) == "fdabench: results/hurt: no results here: there is no suite.lock.toml"
+    output = subprocess.CompletedProcess(command, program.returncode, "", err)
+    assert message_of(output) == "fdabench: results/hurt: no results here: there is no suite.lock.toml"
     assert [path.parent.name for path in tmp_path.glob("results/hurt/cells/*/cell.json")] == [
         path.parent.name for path in tmp_path.glob("results/hurt/cells/*/checkpoint.pt")
     ]

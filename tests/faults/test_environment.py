@@ -27,8 +27,10 @@ Sh = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
 
 def variables(more: Mapping[str, str | bytes]) -> dict[str, str | bytes]:
-    home = str(Path(fdabench.__file__).parents[1])
-    return os.environ | {"PYTHONPATH": home, "CUDA_VISIBLE_DEVICES": "", "PY": sys.executable, "OUT": "results"} | more
+    folder = str(Path(fdabench.__file__).parents[1])
+    return (
+        os.environ | {"PYTHONPATH": folder, "CUDA_VISIBLE_DEVICES": "", "PY": sys.executable, "OUT": "results"} | more
+    )
 
 
 @pytest.fixture
@@ -37,17 +39,17 @@ def sh(tmp_path: Path) -> Sh:
     (tmp_path / "tiny.toml").write_text(SUITE)
 
     def called(script: str, before: tuple[str, ...] = ("sh", "-c"), **more: str | bytes) -> Any:
-        said = subprocess.run(
+        result = subprocess.run(
             [*before, script], cwd=tmp_path, env=variables(more), capture_output=True, timeout=LIMIT_S, check=False
         )
-        assert not NO_SIGN.search((said.stdout + said.stderr).decode(errors="replace")), said
-        return said
+        assert not NO_SIGN.search((result.stdout + result.stderr).decode(errors="replace")), result
+        return result
 
     return called
 
 
-def assert_whole(said: "subprocess.CompletedProcess[bytes]", folder: bytes) -> None:
-    assert said.returncode == 0, said
+def assert_whole(result: "subprocess.CompletedProcess[bytes]", folder: bytes) -> None:
+    assert result.returncode == 0, result
     assert os.path.getsize(os.path.join(folder, b"runs.parquet"))
     assert os.path.getsize(os.path.join(folder + b"-page", b"index.html"))
 
@@ -105,9 +107,9 @@ def test_a_name_that_is_too_long_is_reported(
 ) -> None:
     (tmp_path / "tiny.toml").write_text(SUITE)
     monkeypatch.chdir(tmp_path)
-    said = say(*command.replace("LONG", "x" * 300).split())
-    assert said.exit_code in (2, 4), said.output
-    assert "File name too long" in said.stderr or "no results here" in said.stderr
+    result = say(*command.replace("LONG", "x" * 300).split())
+    assert result.exit_code in (2, 4), result.output
+    assert "File name too long" in result.stderr or "no results here" in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.toml"]
 
 
@@ -151,6 +153,6 @@ def test_a_folder_that_is_moved_during_a_run_is_reported(sh: Sh, tmp_path: Path)
     assert program.returncode in (2, 3), err
     assert not NO_SIGN.search(err), err
     assert "results" in err
-    said = sh(f"{RUN} moved --retry-failed --set budget.steps=600")
-    assert said.returncode == 0, said
+    result = sh(f"{RUN} moved --retry-failed --set budget.steps=600")
+    assert result.returncode == 0, result
     assert len(pd.read_parquet(tmp_path / "moved" / "runs.parquet").query("state == 'done'")) == 2

@@ -13,5 +13,5 @@ def test_a_killed_run_resumes_to_the_same_numbers(tmp_path: Path) -> None:
     length_s = run_uninterrupted(tmp_path)
     assert len(tables(tmp_path / REFERENCE)) == 15
     for trial in range(3):
-        story = kill_and_resume(tmp_path, trial, length_s)
-        assert " 0, resumed at [" in story
+        log = kill_and_resume(tmp_path, trial, length_s)
+        assert " 0, resumed at [" in log

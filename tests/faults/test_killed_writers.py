@@ -22,8 +22,8 @@ RUN = ("run", "hurt.toml", "-j", "1", "--device", "cpu", "-q", "-o")
 
 
 def call(folder: Path, arguments: Sequence[str]) -> "subprocess.Popen[str]":
-    home = str(Path(fdabench.__file__).parents[1])
-    variables = os.environ | {"PYTHONPATH": home, "CUDA_VISIBLE_DEVICES": ""}
+    base_folder = str(Path(fdabench.__file__).parents[1])
+    variables = os.environ | {"PYTHONPATH": base_folder, "CUDA_VISIBLE_DEVICES": ""}
     command = [sys.executable, "-m", "fdabench", *arguments]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, cwd=folder, env=variables, text=True, stdout=pipe, stderr=pipe)
@@ -31,11 +31,11 @@ def call(folder: Path, arguments: Sequence[str]) -> "subprocess.Popen[str]":
 
 def ends_well(folder: Path, *arguments: str) -> float:
     """How many seconds it took."""
-    begun = time.monotonic()
+    start = time.monotonic()
     program = call(folder, arguments)
     _, err = program.communicate(timeout=120)
     assert program.returncode == 0, err
-    return time.monotonic() - begun
+    return time.monotonic() - start
 
 
 def contents(root: Path) -> dict[str, bytes]:
@@ -99,20 +99,20 @@ def test_a_process_killed_while_writing_leaves_whole_files(finished: Path, tmp_p
             time.sleep(rng.uniform(0, WRITES_S))
         program.kill()
         program.communicate(timeout=60)
-        found = contents(folder / written)
-        for path, content in found.items():
+        actual = contents(folder / written)
+        for path, content in actual.items():
             assert content in (before.get(path), expected[path]), f"{path} after {trial}"
-        if name == "report" and "index.html" in found:
+        if name == "report" and "index.html" in actual:
             # it names the others
-            assert found.keys() == expected.keys()
+            assert actual.keys() == expected.keys()
         if name == "merge":
-            assert found in ({}, expected)
+            assert actual in ({}, expected)
         assert {path: contents(folder).get(path) for path in ("a/suite.lock.toml", "b/suite.lock.toml")} == {
             path: inputs[path] for path in ("a/suite.lock.toml", "b/suite.lock.toml")
         }
-        partial += found not in (before, expected)
+        partial += actual not in (before, expected)
         # where nothing was begun, a second call is a first one
-        if found != expected and sorted(os.listdir(folder)) != sorted(os.listdir(finished)):
+        if actual != expected and sorted(os.listdir(folder)) != sorted(os.listdir(finished)):
             ends_well(folder, *arguments)
             assert contents(folder / written) == expected
             again += 1

@@ -45,9 +45,9 @@ def contents(root: Path) -> dict[str, bytes]:
 def test_nothing_outside_is_read(stopped: Any, linked: Linked, say: Say, name: str) -> None:
     linked(name)
     for command in (["show", RESULTS, stopped.done], ["report", RESULTS], ["compare", RESULTS, RESULTS]):
-        said = say(*command)
-        assert said.exit_code == 2, said.output
-        assert f"a link leads out of {RESULTS}; put there what it leads to" in said.stderr
+        result = say(*command)
+        assert result.exit_code == 2, result.output
+        assert f"a link leads out of {RESULTS}; put there what it leads to" in result.stderr
     assert say("check", RESULTS).exit_code in (2, 4)
 
 
@@ -84,9 +84,9 @@ def _leased(store: ResultsFolder, cell_id: str) -> None:
 def test_a_run_writes_nothing_outside_and_names_the_link(stopped: Any, linked: Linked, say: Say) -> None:
     outside = linked("cells/UNDER_WAY")
     before = contents(outside)
-    said = say("run", "hurt.toml", "--jobs", "1", "--device", "cpu")
-    assert said.exit_code == 2
-    assert f"cells/{stopped.under_way}/cell.json: a link leads out of {RESULTS}" in said.stderr
+    result = say("run", "hurt.toml", "--jobs", "1", "--device", "cpu")
+    assert result.exit_code == 2
+    assert f"cells/{stopped.under_way}/cell.json: a link leads out of {RESULTS}" in result.stderr
     assert contents(outside) == before
 
 
@@ -119,6 +119,6 @@ def test_a_pipe_in_the_place_of_a_file_blocks_no_command(stopped: Any, linked: L
     path = RESULTS / "cells" / stopped.done / "cell.json"
     path.unlink()
     os.mkfifo(path)
-    said = say("status", RESULTS)
-    assert said.exit_code == 2
-    assert f"{path}: cannot be read: it is no file" in said.stderr
+    result = say("status", RESULTS)
+    assert result.exit_code == 2
+    assert f"{path}: cannot be read: it is no file" in result.stderr

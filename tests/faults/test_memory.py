@@ -27,11 +27,11 @@ RUN = f"exec {sys.executable} -m fdabench run hurt.toml -o out -j 1 --device cpu
 @pytest.mark.parametrize("kilobytes", [1_000_000, 950_000, 500_000])
 def test_a_small_address_space_is_reported_before_anything_is_loaded(stopped: Any, kilobytes: int) -> None:
     """With 950,000 kB, OpenBLAS would ask for memory for ever."""
-    said = subprocess.run(
+    result = subprocess.run(
         ["sh", "-c", f"ulimit -v {kilobytes}; {RUN}"], cwd=stopped.folder, capture_output=True, text=True, timeout=60
     )
-    assert (said.returncode, said.stdout) == (2, "")
-    assert said.stderr == (
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == (
         f"fdabench: the address space is limited to {kilobytes * 1024 / 1e9:.2f} GB, and fdabench needs at least "
         "1.3 GB; raise the limit, for example with `ulimit -v unlimited`\n"
     )
@@ -60,11 +60,11 @@ def test_a_want_of_memory_is_no_bug(error: Exception, capsys: pytest.CaptureFixt
 def test_processes_that_hang_at_their_start_end_the_run(
     stopped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start, begun = birth._start_process, []
+    start, started_at = birth._start_process, []
 
     def hangs(target: object, pipe: Any, *arguments: object) -> Any:
-        begun.append(start(wait, [pipe], 600))
-        return begun[-1]
+        started_at.append(start(wait, [pipe], 600))
+        return started_at[-1]
 
     monkeypatch.setattr(birth, "_start_process", hangs)
     monkeypatch.setattr(birth, "START_TIMEOUT_S", 0.3)
@@ -74,5 +74,5 @@ def test_processes_that_hang_at_their_start_end_the_run(
         WorkloadError, match=r"3 worker processes ended before they were ready: it was not ready within 0\.3 s"
     ):
         list(run_cells(cells, place, LocalBackend()))
-    assert not any(process.is_alive() for process in begun)
-    assert len(begun) == 3
+    assert not any(process.is_alive() for process in started_at)
+    assert len(started_at) == 3

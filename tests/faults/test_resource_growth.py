@@ -75,22 +75,22 @@ def grown(folder: Path, steps: int, leak: str) -> Any:
     return json.loads(done.stdout)
 
 
-def per_step(found: Any, column: int) -> float:
+def per_step(actual: Any, column: int) -> float:
     """From the second fifth, when everything has been used once and the trace has its first rows, to the last."""
-    samples = found["samples"]
-    return (samples[-1][column] - samples[1][column]) / (found["steps"] * (len(samples) - 2) / 5)
+    samples = actual["samples"]
+    return (samples[-1][column] - samples[1][column]) / (actual["steps"] * (len(samples) - 2) / 5)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
 def test_a_cell_of_50_000_steps_takes_no_more_than_one_of_a_few(tmp_path: Path) -> None:
-    found = grown(tmp_path, 50_000, "keep nothing")
-    assert (found["state"], found["steps"]) == ("done", 50_000)
-    assert per_step(found, 0) < 0.5, "Python objects for each step; the trace's 2,000 rows are some"
-    assert per_step(found, 1) < 200, "bytes of the process"
-    files = [sample[2] for sample in found["samples"]]
+    actual = grown(tmp_path, 50_000, "keep nothing")
+    assert (actual["state"], actual["steps"]) == ("done", 50_000)
+    assert per_step(actual, 0) < 0.5, "Python objects for each step; the trace's 2,000 rows are some"
+    assert per_step(actual, 1) < 200, "bytes of the process"
+    files = [sample[2] for sample in actual["samples"]]
     assert max(files) == min(files)
-    assert max(found["sizes"].values()) < 100_000, "whatever the number of steps"
+    assert max(actual["sizes"].values()) < 100_000, "whatever the number of steps"
 
 
 @pytest.mark.slow

@@ -83,9 +83,9 @@ def test_a_results_folder_without_its_files_is_reported(
         ["compare", RESULTS, stopped.folder / RESULTS],
         ["merge", RESULTS, stopped.folder / RESULTS, "-o", "joined"],
     ):
-        said = say(*command)
-        assert said.exit_code == 2, said.output
-        assert f"{path}: cannot be read: it is no file, but a {kind}" in said.stderr
+        result = say(*command)
+        assert result.exit_code == 2, result.output
+        assert f"{path}: cannot be read: it is no file, but a {kind}" in result.stderr
     assert not Path("joined").exists()
 
 
@@ -100,10 +100,10 @@ def test_a_suite_plugin_or_baseline_that_is_not_a_file_is_reported(here: Path, s
         (["plan", "plugged.toml"], 2),
         (["check", RESULTS, "--baseline", "other.toml"], 4),
     ):
-        said = say(*command)
-        assert said.exit_code == code, said.output
-        assert "Traceback" not in said.output
-        assert "other." in said.output
+        result = say(*command)
+        assert result.exit_code == code, result.output
+        assert "Traceback" not in result.output
+        assert "other." in result.output
 
 
 def test_a_lock_file_that_is_a_pipe_is_reported(stopped: Any, here: Path) -> None:
@@ -117,17 +117,17 @@ def test_a_lock_file_that_is_a_pipe_is_reported(stopped: Any, here: Path) -> Non
 def test_tables_and_records_of_another_cell_are_refused(stopped: Any, here: Path, say: Say) -> None:
     """Those without an id in their rows as well: their metadata has it."""
     store = ResultsFolder(RESULTS)
-    mine, its = (store.cell_dir(cell_id) for cell_id in (stopped.done, stopped.other))
+    actual, own = (store.cell_dir(cell_id) for cell_id in (stopped.done, stopped.other))
     for name in ("ledger.parquet", "evals.parquet", "cell.json"):
-        before = (mine / name).read_bytes()
-        shutil.copy(its / name, mine / name)
-        said = say("compare", RESULTS, stopped.folder / RESULTS)
-        assert said.exit_code == 2, name
+        before = (actual / name).read_bytes()
+        shutil.copy(own / name, actual / name)
+        result = say("compare", RESULTS, stopped.folder / RESULTS)
+        assert result.exit_code == 2, name
         fault = f"belongs to the cell {stopped.other!r}, but is in the folder of"
-        assert f"{mine / name}: the {'record' if name == 'cell.json' else 'table'} {fault}" in said.stderr
-        (mine / name).write_bytes(before)
-    record = json.loads((mine / "cell.json").read_bytes())
-    (mine / "cell.json").write_text(json.dumps({**record, "id": "../../x"}))
+        assert f"{actual / name}: the {'record' if name == 'cell.json' else 'table'} {fault}" in result.stderr
+        (actual / name).write_bytes(before)
+    record = json.loads((actual / "cell.json").read_bytes())
+    (actual / "cell.json").write_text(json.dumps({**record, "id": "../../x"}))
     with pytest.raises(ResultError, match=r"the record belongs to the cell '\.\./\.\./x'"):
         store.read_record(stopped.done)
 
@@ -136,7 +136,7 @@ def test_rows_that_are_written_have_the_id_of_their_folder(here: Path, stopped: 
     store = ResultsFolder(RESULTS)
     rows = store.read_cell_table(stopped.done, "evals").to_pylist()
     store.write_tables(stopped.done, {"evals": [{**row, "cell_id": "../../x"} for row in rows]}, "{}")
-    found = store.read_cell_table(stopped.done, "evals")
-    assert isinstance(found, pa.Table)
-    assert found.column_names == EVALS.names
-    assert set(found["cell_id"].to_pylist()) == {stopped.done}
+    actual = store.read_cell_table(stopped.done, "evals")
+    assert isinstance(actual, pa.Table)
+    assert actual.column_names == EVALS.names
+    assert set(actual["cell_id"].to_pylist()) == {stopped.done}

@@ -55,9 +55,9 @@ def labeled(stopped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
     return relabel
 
 
-def assert_plain(said: Any) -> None:
+def assert_plain(result: Any) -> None:
     """Nothing that a terminal or a runner of jobs would interpret."""
-    for text in (said.stdout, said.stderr):
+    for text in (result.stdout, result.stderr):
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text), ascii(text)
         assert not re.search(r"^::error title=forged", text, re.MULTILINE), text
 
@@ -74,9 +74,13 @@ def test_output_contains_no_control_characters_of_a_label(
         *(["compare", RESULTS, whole, "--output-format", form] for form in ("rich", "plain", "markdown")),
         *(["check", RESULTS, "--against", whole, "--output-format", form] for form in ("rich", "github", "markdown")),
     ):
-        said = say(*command)
-        assert said.exit_code in ((2, 4) if name in REFUSED else (0, 1, 3, 4)), (command, said.output, said.exception)
-        assert_plain(said)
+        result = say(*command)
+        assert result.exit_code in ((2, 4) if name in REFUSED else (0, 1, 3, 4)), (
+            command,
+            result.output,
+            result.exception,
+        )
+        assert_plain(result)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -84,12 +88,12 @@ def test_what_programs_read_stays_what_it_is(stopped: Any, labeled: Callable[[st
     """A spreadsheet computes what begins as a formula; XML has no control characters."""
     labeled(HOSTILE[name])
     whole = stopped.folder / RESULTS
-    said = say("compare", RESULTS, whole, "--output-format", "csv")
-    for row in csv.reader(io.StringIO(said.stdout)):
+    result = say("compare", RESULTS, whole, "--output-format", "csv")
+    for row in csv.reader(io.StringIO(result.stdout)):
         assert not [cell for cell in row if is_formula(cell)], row
-    said = say("check", RESULTS, "--against", whole, "--output-format", "junit")
-    if said.stdout.strip():
-        ET.fromstring(said.stdout)
+    result = say("check", RESULTS, "--against", whole, "--output-format", "junit")
+    if result.stdout.strip():
+        ET.fromstring(result.stdout)
 
 
 def is_formula(cell: str) -> bool:
@@ -101,13 +105,13 @@ def is_formula(cell: str) -> bool:
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_report_stays_a_page(labeled: Callable[[str], None], say: Say, name: str) -> None:
     labeled(HOSTILE[name])
-    said = say("report", RESULTS, "-o", "out")
-    assert_plain(said)
+    result = say("report", RESULTS, "-o", "out")
+    assert_plain(result)
     if name in REFUSED:
-        assert said.exit_code == 2
-        assert "has control characters in it" in said.stderr
+        assert result.exit_code == 2
+        assert "has control characters in it" in result.stderr
         return
-    assert said.exit_code == 0, said.output
+    assert result.exit_code == 0, result.output
     (page,) = Path("out").rglob("index.html")
     text = page.read_text()
     assert "<script>alert" not in text

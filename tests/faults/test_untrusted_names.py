@@ -52,9 +52,9 @@ def folder(stopped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return tmp_path
 
 
-def assert_plain(said: Any) -> None:
+def assert_plain(result: Any) -> None:
     """Nothing that a terminal or a runner of jobs would interpret."""
-    for text in (said.stdout, said.stderr):
+    for text in (result.stdout, result.stderr):
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text), ascii(text)
         assert not re.search(r"^::error title=forged", text, re.MULTILINE), text
         assert "Traceback" not in text
@@ -64,12 +64,12 @@ def test_a_plug_in_may_not_give_such_names(folder: Path, say: Say, name: str) ->
     Path("mine.py").write_text(PLUGIN.format(name=name))
     Path("hurt.toml").write_text('plugins = ["mine.py"]\n' + Path("hurt.toml").read_text())
     for command in (("validate",), ("plan",), ("run", "-q"), ("validate", "--output-format", "json")):
-        said = say(command[0], "hurt.toml", *command[1:])
-        assert said.exit_code == 2, said.output
-        assert_plain(said)
-    said = say("validate", "hurt.toml")
+        result = say(command[0], "hurt.toml", *command[1:])
+        assert result.exit_code == 2, result.output
+        assert_plain(result)
+    result = say("validate", "hurt.toml")
     for role in ROLES:
-        assert re.search(rf"{role}\[.*a name has only letters", said.stderr), said.stderr
+        assert re.search(rf"{role}\[.*a name has only letters", result.stderr), result.stderr
 
 
 PLACES = {
@@ -91,9 +91,9 @@ def test_a_suite_may_not_have_such_names(folder: Path, say: Say, name: str, plac
     raw = tomllib.loads(Path("hurt.toml").read_text())
     PLACES[place](raw, name)
     Path("hurt.toml").write_bytes(tomli_w.dumps(raw).encode())
-    said = say("validate", "hurt.toml")
-    assert said.exit_code == 2, said.output
-    assert_plain(said)
+    result = say("validate", "hurt.toml")
+    assert result.exit_code == 2, result.output
+    assert_plain(result)
 
 
 @pytest.fixture
@@ -127,9 +127,9 @@ def test_edited_results_are_refused_or_shown_as_text(
         ("check", RESULTS, "--against", whole, "--output-format", "github"),
         ("cite", RESULTS),
     ):
-        said = say(*command)
-        assert said.exit_code in (0, 1, 2, 3, 4), (command, said.output, said.exception)
-        assert_plain(said)
+        result = say(*command)
+        assert result.exit_code in (0, 1, 2, 3, 4), (command, result.output, result.exception)
+        assert_plain(result)
 
 
 @pytest.mark.slow
@@ -138,9 +138,9 @@ def test_a_report_on_edited_results_stays_a_page(renamed: Callable[[str, str], N
     """Each text in one place, as a report takes seconds."""
     places = ("dataset", "model", "strategy", "partition")
     renamed(places[number % len(places)], list(HOSTILE.values())[number])
-    said = say("report", RESULTS, "-o", "out")
-    assert said.exit_code in (0, 2), said.output
-    assert_plain(said)
+    result = say("report", RESULTS, "-o", "out")
+    assert result.exit_code in (0, 2), result.output
+    assert_plain(result)
     for page in Path("out").rglob("*.html"):
         text = page.read_text()
         assert "<script>alert" not in text
@@ -200,20 +200,20 @@ def test_an_edited_baseline_is_refused_or_shown_as_text(
     edited(raw, place, name)
     Path("b.toml").write_bytes(tomli_w.dumps(raw).encode())
     for form in ("rich", "plain", "markdown", "github", "junit", "csv", "json"):
-        said = say("check", finished, "--baseline", "b.toml", "--output-format", form)
-        assert said.exit_code in (0, 1, 2, 4), (form, said.output, said.exception)
-        assert_plain(said)
-        if form == "junit" and said.stdout.strip():
-            ET.fromstring(said.stdout)
+        result = say("check", finished, "--baseline", "b.toml", "--output-format", form)
+        assert result.exit_code in (0, 1, 2, 4), (form, result.output, result.exception)
+        assert_plain(result)
+        if form == "junit" and result.stdout.strip():
+            ET.fromstring(result.stdout)
         if form == "csv":
-            assert not [c for row in csv.reader(io.StringIO(said.stdout)) for c in row if c[:1] in tuple("=@\t")]
+            assert not [c for row in csv.reader(io.StringIO(result.stdout)) for c in row if c[:1] in tuple("=@\t")]
         if form == "markdown":
-            assert not re.search(r"^[^`]*(?<!\\)\[x\]\(javascript:", said.stdout, re.MULTILINE), said.stdout
-            assert not re.search(r"^[^`]*<script>", said.stdout, re.MULTILINE), said.stdout
+            assert not re.search(r"^[^`]*(?<!\\)\[x\]\(javascript:", result.stdout, re.MULTILINE), result.stdout
+            assert not re.search(r"^[^`]*<script>", result.stdout, re.MULTILINE), result.stdout
     for form in ("rich", "plain", "csv"):
-        said = say("baseline", "show", "b.toml", "--output-format", form)
-        assert said.exit_code in (0, 4), (said.output, said.exception)
-        assert_plain(said)
-    said = say("baseline", "accept", finished, "--baseline", "b.toml", "--reason", "mine")
-    assert said.exit_code in (0, 2, 4), (said.output, said.exception)
-    assert_plain(said)
+        result = say("baseline", "show", "b.toml", "--output-format", form)
+        assert result.exit_code in (0, 4), (result.output, result.exception)
+        assert_plain(result)
+    result = say("baseline", "accept", finished, "--baseline", "b.toml", "--reason", "mine")
+    assert result.exit_code in (0, 2, 4), (result.output, result.exception)
+    assert_plain(result)

@@ -25,12 +25,12 @@ def three() -> ResultsSummary:
 
 def test_what_was_saved_is_read_again(three: ResultsSummary, tmp_path: Path) -> None:
     save(tmp_path / "b.toml", new_baseline(three, "abc"))
-    found = read_baseline(tmp_path / "b.toml")
-    assert dumps(found) == dumps(new_baseline(three, "abc"))
-    run, saved = three.runs[0], found.snapshot.runs[0]
+    actual = read_baseline(tmp_path / "b.toml")
+    assert dumps(actual) == dumps(new_baseline(three, "abc"))
+    run, saved = three.runs[0], actual.snapshot.runs[0]
     assert saved.first_syncs == run.first_syncs[:MAX_SYNC_STEPS]
     assert replace(saved, first_syncs=run.first_syncs, steps_to=run.steps_to) == run
-    assert (found.history[0].runs, found.history[0].revision) == (3, "abc")
+    assert (actual.history[0].runs, actual.history[0].revision) == (3, "abc")
 
 
 @pytest.mark.parametrize(("period", "steps"), [(7.0, range(7, 100, 7)), (22.0 / 3, (8, 15, 22, 30, 37, 44))])
@@ -40,10 +40,10 @@ def test_syncs_of_a_period_are_not_kept_and_yet_known(
     syncs = tuple(Sync(step, math.nan) for step in steps)
     hashed = short_hash(list(steps))
     periodic = replace(three.runs[0], period=period, syncs=len(syncs), first_syncs=syncs, sync_steps=hashed)
-    for run, known in ((periodic, list(steps)), (replace(periodic, sync_steps="otherwise"), [])):
+    for run, reference in ((periodic, list(steps)), (replace(periodic, sync_steps="otherwise"), [])):
         save(tmp_path / "b.toml", new_baseline(replace(three, runs=(run,)), ""))
         assert "first_syncs" not in (tmp_path / "b.toml").read_text()
-        assert [sync.step for sync in read_baseline(tmp_path / "b.toml").snapshot.runs[0].first_syncs] == known
+        assert [sync.step for sync in read_baseline(tmp_path / "b.toml").snapshot.runs[0].first_syncs] == reference
 
 
 def test_accept_changes_only_what_differs(three: ResultsSummary, tmp_path: Path) -> None:
@@ -74,12 +74,12 @@ def test_each_run_is_one_line_and_the_last_line_counts_them(three: ResultsSummar
 
 def test_what_the_settings_were_is_kept_once_for_each_cell(three: ResultsSummary, tmp_path: Path) -> None:
     config = {"dataset": "digits", "strategy": {"kind": "a b", "theta": 1.5, "quoted": 'a "b" \\ c\n'}, "x y": [1, 2.0]}
-    known = replace(three, runs=tuple(replace(run, config=config) for run in three.runs[:2]))
-    save(tmp_path / "b.toml", new_baseline(known, "abc", "1.0 (def)"))
+    reference = replace(three, runs=tuple(replace(run, config=config) for run in three.runs[:2]))
+    save(tmp_path / "b.toml", new_baseline(reference, "abc", "1.0 (def)"))
     assert (tmp_path / "b.toml").read_text().count("digits") == 1
-    found = read_baseline(tmp_path / "b.toml")
-    assert [run.config for run in found.snapshot.runs] == [config, config]
-    assert (found.history[0].revision, found.history[0].fdabench) == ("abc", "1.0 (def)")
+    actual = read_baseline(tmp_path / "b.toml")
+    assert [run.config for run in actual.snapshot.runs] == [config, config]
+    assert (actual.history[0].revision, actual.history[0].fdabench) == ("abc", "1.0 (def)")
 
 
 def test_accept_drops_what_the_suite_no_longer_has_and_adds_what_is_new(three: ResultsSummary) -> None:
@@ -139,7 +139,7 @@ def test_every_value_of_a_run_is_in_the_file(three: ResultsSummary) -> None:
         changed = other.get(key, f"{value}x" if isinstance(value, str) else 12345)
         altered = replace(three, runs=(replace(run, **{key: changed}), *three.runs[1:]))  # type: ignore[arg-type]
         if key == "config":  # of a cell, which all its seeds share
-            altered = replace(three, runs=tuple(replace(each, config={"x": 1}) for each in three.runs))
+            altered = replace(three, runs=tuple(replace(item, config={"x": 1}) for item in three.runs))
         if key == "environment":
             altered = replace(altered, environments={"here": {}, "herex": {}})
         assert (dumps(new_baseline(altered, "")) != text) == (key not in ("steps_to", "loss")), key

@@ -48,17 +48,17 @@ def test_another_theta_is_paired_reported_and_keeps_the_gate_closed(compared: Co
     assert verdict_line(checked) == "2 runs compared: pass; 3 changed settings, not judged"
     assert head(checked) == [changed.text, "unchanged: fedavg (2 runs)"]
     accepted = "if this is intended: fdabench baseline accept out/x --baseline 'b c.toml' --reason \"...\""
-    known = replace(checked, results="out/x", baseline="b c.toml")
-    assert hints(known) == [accepted]
-    assert accepted.removeprefix("if this is intended: ") in pr_comment(known)
-    assert changed.text in junit(known, "2026-11-23T12:50:39").replace("&gt;", ">")
-    (line,) = annotations(known)
+    reference = replace(checked, results="out/x", baseline="b c.toml")
+    assert hints(reference) == [accepted]
+    assert accepted.removeprefix("if this is intended: ") in pr_comment(reference)
+    assert changed.text in junit(reference, "2026-11-23T12:50:39").replace("&gt;", ">")
+    (line,) = annotations(reference)
     assert line.startswith("::error title=fdabench%3A settings changed::fda linear, theta 1 -> 0.6: 3 runs, ")
     assert accepted in line
-    told = to_json(known)
-    assert (told["verdict"], told["compared"], told["sentences"]) == ("changed", 2, head(known))
-    assert told["changed"][0]["settings"] == [{"key": "strategy.theta", "before": 1.0, "after": 0.6}]
-    assert [run["bytes"] for run in told["changed"][0]["runs"]] == [131_000, 132_000, 133_000]
+    message = to_json(reference)
+    assert (message["verdict"], message["compared"], message["sentences"]) == ("changed", 2, head(reference))
+    assert message["changed"][0]["settings"] == [{"key": "strategy.theta", "before": 1.0, "after": 0.6}]
+    assert [run["bytes"] for run in message["changed"][0]["runs"]] == [131_000, 132_000, 133_000]
 
 
 def test_a_regression_beside_changed_settings_fails(compared: Compare) -> None:
@@ -75,9 +75,9 @@ def test_where_all_settings_changed_the_changes_are_counted(compared: Compare) -
 
 def test_the_fewest_settings_and_the_nearest_numbers_are_paired() -> None:
     old, new = [*runs(0.5), *runs(1.0)], [*runs(1.1), *runs(0.6), *runs(0.5, lr=0.01, seeds=(0,))]
-    found = pair_changed(old, new)
-    told = {setting.text for each in found for setting in each.settings}
-    assert told == {"theta 0.5 -> 0.6", "theta 1 -> 1.1"}
+    actual = pair_changed(old, new)
+    message = {setting.text for item in actual for setting in item.settings}
+    assert message == {"theta 0.5 -> 0.6", "theta 1 -> 1.1"}
     both = pair_changed(runs(1.0), runs(0.6, lr=0.01))
     assert [setting.text for setting in both[0].settings] == ["optimizer.lr 0.001 -> 0.01", "theta 1 -> 0.6"]
 

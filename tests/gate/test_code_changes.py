@@ -32,7 +32,7 @@ from support.gate_runs import DIGITS, CodeChange
 
 def failing(checked: CheckResult) -> set[tuple[str, str, str]]:
     """Class, strategy and metric of what failed."""
-    return {(each.kind, " ".join(each.cell.split()[:1]), each.metric) for each in checked.failures}
+    return {(item.kind, " ".join(item.cell.split()[:1]), item.metric) for item in checked.failures}
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nothing_changed(code_change: CodeChange) -> None:
     checked = code_change.check()
     assert checked.exit_code == 0
-    assert {each.verdict for each in checked.findings} == {Verdict.unchanged}
+    assert {item.verdict for item in checked.findings} == {Verdict.unchanged}
     assert checked.why == ()
     assert {kind: sum(checked.counts(kind).values()) for kind in "ABC"} == {"A": 27, "B": 26, "C": 3}
 
@@ -61,8 +61,8 @@ def test_one_more_sync_in_a_hundred_steps(code_change: CodeChange, monkeypatch: 
     checked = code_change.check()
     assert checked.exit_code == 1
     assert ("B", "fda", "sync_steps") in failing(checked)
-    more = [each for each in checked.failures if each.metric == "syncs"]
-    assert {int(each.after) - int(each.before) for each in more} == {1}  # type: ignore[arg-type]
+    more = [item for item in checked.failures if item.metric == "syncs"]
+    assert {int(item.after) - int(item.before) for item in more} == {1}  # type: ignore[arg-type]
     assert re.search(r"sync \d+: step none -> 99, estimate none -> 0\.0\d+ \(theta 0\.05\)", checked.why[0])
 
 
@@ -77,7 +77,7 @@ def test_a_state_one_float_longer_anywhere(
     monkeypatch.setattr(Linear, "local_state", longer)
     checked = code_change.check()
     assert checked.exit_code == 1
-    (finding,) = [each for each in checked.failures if each.kind == "A"]
+    (finding,) = [item for item in checked.failures if item.kind == "A"]
     assert (finding.metric, finding.before, finding.after) == ("payload.state", 8, 12)
 
 
@@ -99,15 +99,15 @@ def test_theta_off_by_5_percent(code_change: CodeChange, monkeypatch: pytest.Mon
     checked = code_change.check()
     assert checked.exit_code == 1
     assert ("B", "fda", "sync_steps") in failing(checked)
-    assert not [each for each in checked.failures if each.cell.startswith("fedavg")]
+    assert not [item for item in checked.failures if item.cell.startswith("fedavg")]
 
 
 def test_a_theta_that_was_resolved_wrongly_anywhere(
     code_change: CodeChange, monkeypatch: pytest.MonkeyPatch, elsewhere: None
 ) -> None:
     def off(*arguments: Any) -> Any:
-        found = build_component(*arguments)
-        return replace(found, theta=1.05 * found.theta) if isinstance(found, FDA) else found
+        actual = build_component(*arguments)
+        return replace(actual, theta=1.05 * actual.theta) if isinstance(actual, FDA) else actual
 
     monkeypatch.setattr("fdabench.experiment.resolved_cell.build_component", off)
     checked = code_change.check()
@@ -119,7 +119,7 @@ def test_another_theta_in_the_suite_is_another_cell(code_change: CodeChange) -> 
     checked = code_change.check(DIGITS.replace("theta = 0.05", "theta = 0.0525"))
     assert (checked.exit_code, checked.status, checked.missing, checked.added) == (4, "changed", (), ())
     linear, sketch = checked.changed
-    assert [each.text.split(":")[0] for each in (linear, sketch)] == [
+    assert [item.text.split(":")[0] for item in (linear, sketch)] == [
         "fda linear, theta 0.05 -> 0.0525",
         "fda sketch, theta 0.05 -> 0.0525",
     ]
@@ -131,7 +131,7 @@ def test_a_sketch_of_half_the_width(code_change: CodeChange, monkeypatch: pytest
     monkeypatch.setattr(Sketch, "variance_bound", lambda self, s: bound(replace(self, width=self.width // 2), s))
     checked = code_change.check()
     assert checked.exit_code == 1
-    (finding,) = [each for each in checked.failures if each.metric == "payload.state"]
+    (finding,) = [item for item in checked.failures if item.metric == "payload.state"]
     assert (finding.kind, finding.before, finding.after) == ("A", 4 * 61, 4 * 31)
 
 
@@ -186,11 +186,11 @@ def test_the_vectorized_engine_is_another_environment_class(code_change: CodeCha
 
 def test_cells_in_another_order_and_cells_more(code_change: CodeChange) -> None:
     head, *strategies = DIGITS.split("[[strategy]]")
-    turned = "[[strategy]]".join([head, *reversed([f"{each}\n" for each in strategies])])
+    turned = "[[strategy]]".join([head, *reversed([f"{item}\n" for item in strategies])])
     more = turned.replace("theta = 0.05", "theta = [0.2, 0.05]").replace("local_steps = 7", "local_steps = [9, 7]")
     checked = code_change.check(more)
     assert checked.exit_code == 0
-    assert {each.verdict for each in checked.findings} == {Verdict.unchanged}
+    assert {item.verdict for item in checked.findings} == {Verdict.unchanged}
     assert len(checked.added) == 3
 
 

@@ -100,10 +100,10 @@ def test_a_comment_says_in_its_last_line_that_nothing_changed(compared: Compare)
 
 def test_limits_are_written_as_limits() -> None:
     limit = Finding("limit", Verdict.fail, "a", 0, "max_bytes", 30_000.0, 31_000, note="past a limit")
-    told = "max_bytes: 31.0 kB, the limit is 30.0 kB"
+    message = "max_bytes: 31.0 kB, the limit is 30.0 kB"
     checked = CheckResult("s", "its own limits", (limit,))
-    assert annotations(checked) == [f"::error title=fdabench%3A a::a: {told}"]
-    assert f'message="{told}"' in junit(checked, "2026-11-23T12:50:39")
+    assert annotations(checked) == [f"::error title=fdabench%3A a::a: {message}"]
+    assert f'message="{message}"' in junit(checked, "2026-11-23T12:50:39")
 
 
 @pytest.mark.parametrize("width", [50, 80])
@@ -140,11 +140,13 @@ def test_junit_is_valid_and_counts_right(fifteen: CheckResult) -> None:
         SCHEMA.validate(text)
         root = ET.fromstring(text)
         (suite,) = root
-        found = {tag: len(suite.findall(f"testcase/{tag}")) for tag in ("failure", "error", "skipped")}
-        told = {tag: int(suite.attrib[key]) for tag, key in zip(found, ("failures", "errors", "skipped"), strict=True)}
-        assert told == found
+        actual = {tag: len(suite.findall(f"testcase/{tag}")) for tag in ("failure", "error", "skipped")}
+        message = {
+            tag: int(suite.attrib[key]) for tag, key in zip(actual, ("failures", "errors", "skipped"), strict=True)
+        }
+        assert message == actual
         assert int(suite.attrib["tests"]) == len(suite.findall("testcase"))
-        assert found == {"failure": 15 + checked.strict, "error": 1, "skipped": 1 - checked.strict}
+        assert actual == {"failure": 15 + checked.strict, "error": 1, "skipped": 1 - checked.strict}
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", suite.attrib["timestamp"])
 
 

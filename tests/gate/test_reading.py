@@ -34,17 +34,17 @@ def text(two: ResultsSummary) -> str:
 
 @pytest.fixture
 def refused(tmp_path: Path) -> Refused:
-    def told(text: str) -> str:
+    def message_of(text: str) -> str:
         (tmp_path / "b.toml").write_text(text)
         with pytest.raises(NotComparedError) as raised:
             read_baseline(tmp_path / "b.toml")
         return str(raised.value).replace(f"{tmp_path}/", "")
 
-    return told
+    return message_of
 
 
 @pytest.mark.parametrize(
-    ("was", "becomes", "said"),
+    ("was", "becomes", "message"),
     [
         (
             "bytes_total = 88000",
@@ -91,15 +91,17 @@ def refused(tmp_path: Path) -> Refused:
         ("consecutive = 1", "<<<<<<< mine\nconsecutive = 1", "take either one's, then `fdabench baseline accept`"),
     ],
 )
-def test_each_error_is_reported_with_its_place(text: str, refused: Refused, was: str, becomes: str, said: str) -> None:
+def test_each_error_is_reported_with_its_place(
+    text: str, refused: Refused, was: str, becomes: str, message: str
+) -> None:
     assert was in text
-    assert said in refused(text.replace(was, becomes, 1))
+    assert message in refused(text.replace(was, becomes, 1))
 
 
 def test_all_errors_are_reported_at_once_and_of_hundreds_the_first(text: str, refused: Refused) -> None:
-    said = refused(text.replace("syncs = 2", "syncs = -2"))
-    assert said.splitlines()[0] == "b.toml: not a baseline that fdabench wrote: 2 faults"
-    assert len(said.splitlines()) == 3
+    output = refused(text.replace("syncs = 2", "syncs = -2"))
+    assert output.splitlines()[0] == "b.toml: not a baseline that fdabench wrote: 2 faults"
+    assert len(output.splitlines()) == 3
     many = refused(re.sub(r"\b(syncs|steps|seed|bytes_[mos]\w+|bytes_total|num_parameters) = \d+", r"\1 = 'x'", text))
     assert many.splitlines()[0].endswith("16 faults")
     assert (len(many.splitlines()), many.splitlines()[-1]) == (12, "and 6 more")
@@ -109,8 +111,8 @@ def test_a_file_that_lost_its_last_runs_is_no_smaller_baseline(text: str, refuse
     """Wherever it is cut; a merge that lost a line is TOML still."""
     lines = text.splitlines(keepends=True)
     (last,) = [line for line in lines if 'id = "a 1"' in line]
-    told = refused(text.replace(last, ""))
-    assert "end: it states runs = 2, but the file has 1 run: the file was cut or merged" in told
+    message = refused(text.replace(last, ""))
+    assert "end: it states runs = 2, but the file has 1 run: the file was cut or merged" in message
     start = text.index("convention")
     assert {refused(text[:end]).split(":")[0] for end in range(start, len(text) - 1)} == {"b.toml"}
 

@@ -42,10 +42,10 @@ def test_of_one_seed_no_interval_is_known() -> None:
 def test_its_interval_holds_the_truth(cells: int, seeds: int, shared: float, own: float) -> None:
     """4,000 draws: a standard error of 0.35 points of 95 %."""
     rng = np.random.default_rng([cells, seeds])
-    held = []
+    stored = []
     for _ in range(4000):
         losses = rng.normal(0, own, (cells, seeds)) + rng.normal(0, shared, seeds)
-        line = all_cells([sample(list(each), tuple(range(seeds))) for each in losses])
+        line = all_cells([sample(list(item), tuple(range(seeds))) for item in losses])
         assert line.interval is not None
-        held.append(line.interval[0] <= 0 <= line.interval[1])
-    assert np.mean(held) >= 0.935
+        stored.append(line.interval[0] <= 0 <= line.interval[1])
+    assert np.mean(stored) >= 0.935

@@ -38,11 +38,11 @@ def simulated() -> Simulated:
 
 def failed(judged: Judged) -> bool:
     findings, levels = judged
-    return any(each.verdict == Verdict.fail for each in [*findings, *levels])
+    return any(item.verdict == Verdict.fail for item in [*findings, *levels])
 
 
 def failed_cell(judged: Judged) -> bool:
-    return next(each.verdict for each in judged[0] if each.cell == "0") == Verdict.fail
+    return next(item.verdict for item in judged[0] if item.cell == "0") == Verdict.fail
 
 
 @pytest.mark.parametrize("seeds", [3, 5, 10])
@@ -59,9 +59,9 @@ def test_a_cell_that_lost_1_5_points_is_found(simulated: Simulated, seeds: int, 
 def test_a_loss_of_0_2_points_everywhere_is_found_by_all_cells_together(
     simulated: Simulated, seeds: int, power: float
 ) -> None:
-    found = simulated(seeds, 600, everywhere=0.002)
-    assert np.mean([levels[0].verdict == Verdict.fail for _, levels in found]) >= power
-    assert np.mean([any(each.verdict == Verdict.fail for each in findings) for findings, _ in found]) < 0.05
+    actual = simulated(seeds, 600, everywhere=0.002)
+    assert np.mean([levels[0].verdict == Verdict.fail for _, levels in actual]) >= power
+    assert np.mean([any(item.verdict == Verdict.fail for item in findings) for findings, _ in actual]) < 0.05
 
 
 def test_cells_that_lose_equally_in_a_seed_are_no_proof() -> None:
@@ -108,7 +108,7 @@ def rates(kind: str, shape: tuple[int, int], loss: float, draws: int = 4000) -> 
     cell_fails, all_fail = 0, 0
     for _ in range(draws):
         samples = [
-            MetricLosses(str(i), "accuracy", each, 0.9, 0.9) for i, each in enumerate(noisy(rng, shape, kind, loss))
+            MetricLosses(str(i), "accuracy", item, 0.9, 0.9) for i, item in enumerate(noisy(rng, shape, kind, loss))
         ]
         findings, levels = check_noisy_metrics(samples, GATE)
         cell_fails += any(finding.verdict == Verdict.fail for finding in findings)
@@ -173,9 +173,9 @@ def test_a_variance_that_looks_small_is_moderated_and_one_that_looks_large_is_ke
     own = losses.var(axis=1, ddof=1)
     estimates = moderated_t(list(losses))
     assert {estimate.dof for estimate in estimates} == {10.0}
-    found = np.array([estimate.error**2 * 3 for estimate in estimates])
-    assert found[own < 3.5] == pytest.approx((2 * own[own < 3.5] + 8 * 4.0) / 10, rel=0.1)
-    assert found[own > 4.5] == pytest.approx(own[own > 4.5])
+    actual = np.array([estimate.error**2 * 3 for estimate in estimates])
+    assert actual[own < 3.5] == pytest.approx((2 * own[own < 3.5] + 8 * 4.0) / 10, rel=0.1)
+    assert actual[own > 4.5] == pytest.approx(own[own > 4.5])
 
 
 def test_cells_whose_noise_differs_share_little_variance() -> None:
@@ -227,7 +227,7 @@ def test_seeds_that_lost_exactly_the_same_are_reported(lost: float, verdict: str
 def test_cells_that_lost_exactly_the_same_are_reported_together() -> None:
     samples = [MetricLosses(str(i), "bytes_total", np.full(3, np.log(1.03)), 1.0, 1.03) for i in range(6)]
     findings, (level,) = check_noisy_metrics(samples, GATE)
-    assert {each.verdict for each in findings} == {Verdict.passed}
+    assert {item.verdict for item in findings} == {Verdict.passed}
     assert level.verdict == Verdict.fail
 
 

@@ -36,8 +36,8 @@ def moved(runs: Sequence[RunSummary], points: float, cell: str = "cell 0") -> li
 
 
 def of(checked: CheckResult, cell: str, metric: str) -> Finding:
-    (found,) = [each for each in checked.findings if (each.cell, each.metric, each.seed) == (cell, metric, None)]
-    return found
+    (actual,) = [item for item in checked.findings if (item.cell, item.metric, item.seed) == (cell, metric, None)]
+    return actual
 
 
 @pytest.mark.parametrize(
@@ -46,11 +46,11 @@ def of(checked: CheckResult, cell: str, metric: str) -> Finding:
 def test_three_answers_about_accuracy(compared: Compare, points: float, verdict: str) -> None:
     before = cells()
     checked = compared(before, moved(before, points))
-    found = of(checked, "cell 0", "accuracy")
-    assert found.verdict == verdict
-    assert found.change == pytest.approx(points / 100, abs=2e-4)
-    low, high = found.interval or (0.0, 0.0)
-    assert low < found.change < high  # type: ignore[operator]
+    actual = of(checked, "cell 0", "accuracy")
+    assert actual.verdict == verdict
+    assert actual.change == pytest.approx(points / 100, abs=2e-4)
+    low, high = actual.interval or (0.0, 0.0)
+    assert low < actual.change < high  # type: ignore[operator]
     assert checked.exit_code == (1 if verdict == "fail" else 0)
     assert replace(checked, strict=True).exit_code == (0 if verdict == "pass" else 1)
 
@@ -72,7 +72,7 @@ def test_a_cost_on_another_machine_is_noisy_and_on_this_one_exact(compared: Comp
     before = cells()
     dearer = [replace(run, bytes_total=run.bytes_total + 40 + 8 * run.seed) for run in before]
     here = compared(before, dearer)
-    assert {(each.kind, each.metric) for each in here.failures} == {("B", "bytes_total")}
+    assert {(item.kind, item.metric) for item in here.failures} == {("B", "bytes_total")}
     assert compared(before, dearer, soft=0.01).exit_code == 0
     assert compared(before, dearer, soft=0.0001).exit_code == 1
     there = compared(before, [replace(run, environment="there") for run in dearer])
@@ -104,33 +104,33 @@ def test_a_cost_that_doubled_on_another_machine_fails(compared: Compare) -> None
 def test_fewer_bytes_are_better_and_ask_for_a_new_baseline(compared: Compare) -> None:
     before = cells(1)
     checked = compared(before, [replace(run, bytes_to={"0.9": 40_000}) for run in before])
-    assert {each.verdict for each in checked.changed_findings} == {Verdict.better}
+    assert {item.verdict for item in checked.changed_findings} == {Verdict.better}
     assert checked.exit_code == 0
 
 
 def test_a_lost_target_fails_in_the_same_environment_and_is_a_bound_in_another(compared: Compare) -> None:
     before = cells(1)
-    missed = [replace(run, bytes_to={} if run.seed == 0 else run.bytes_to) for run in before]
-    (failure,) = compared(before, missed).failures
+    misses = [replace(run, bytes_to={} if run.seed == 0 else run.bytes_to) for run in before]
+    (failure,) = compared(before, misses).failures
     assert (failure.metric, failure.after) == ("bytes_to 0.9", "missed")
-    elsewhere = compared(before, [replace(run, environment="there") for run in missed])
+    elsewhere = compared(before, [replace(run, environment="there") for run in misses])
     assert of(elsewhere, "cell 0", "bytes_to 0.9").verdict == Verdict.inconclusive
     assert of(elsewhere, "cell 0", "bytes_to 0.9").note.startswith("≥: a seed misses the target now; ")
-    (won,) = compared(missed, before).changed_findings
+    (won,) = compared(misses, before).changed_findings
     assert (won.verdict, won.before) == (Verdict.better, "missed")
 
 
 def test_divergence_fails_anywhere(compared: Compare) -> None:
     before = cells(1)
     gone = [replace(run, state="diverged", accuracy=float("nan"), environment="there") for run in before]
-    assert {each.metric for each in compared(before, gone).failures} == {"state"}
+    assert {item.metric for item in compared(before, gone).failures} == {"state"}
     assert compared(gone, gone).exit_code == 0
 
 
 def test_formulas_hold_anywhere_and_a_smaller_number_is_no_better(compared: Compare) -> None:
     before = cells(1)
     after = [replace(run, payload={**run.payload, "state": (4,)}, environment="there") for run in before]
-    assert {(each.kind, each.metric) for each in compared(before, after).failures} == {("A", "payload.state")}
+    assert {(item.kind, item.metric) for item in compared(before, after).failures} == {("A", "payload.state")}
 
 
 def test_missing_runs_close_the_gate_and_new_ones_do_not(compared: Compare) -> None:
@@ -210,8 +210,8 @@ def test_a_limit_that_is_for_no_cell_is_broken() -> None:
     """As one of a strategy that is misspelt: it would hold for ever."""
     own = make_snapshot(cells(1))
     idle = {"cells": [], "strategy": "fdaa", "max_bytes": 9.0}
-    kept = {"cells": [run.id for run in own.runs], "max_bytes": 1e9}
-    (failure,) = check_limits(own, GateConfig.model_validate({"limit": [kept, idle]})).failures
+    stored = {"cells": [run.id for run in own.runs], "max_bytes": 1e9}
+    (failure,) = check_limits(own, GateConfig.model_validate({"limit": [stored, idle]})).failures
     assert (failure.cell, failure.before) == ("gate.limit.1", 'strategy = "fdaa", max_bytes = 9.0')
     assert (failure.after, failure.note) == (0, "no cell matches")
 

@@ -48,8 +48,8 @@ class Row(NamedTuple):
 
 def environment_line() -> str:
     """The environment class here, in a line."""
-    found = environment_class(current_environment(torch.device("cpu")))
-    return ", ".join(f"{key} {value}" for key, value in found.items())
+    actual = environment_class(current_environment(torch.device("cpu")))
+    return ", ".join(f"{key} {value}" for key, value in actual.items())
 
 
 def computed(cell: Cell) -> list[Row]:
@@ -79,9 +79,9 @@ def golden() -> dict[str, list[Row]]:
 
 @pytest.mark.parametrize("label", CELLS)
 def test_the_first_steps_are_those_written_down(golden: dict[str, list[Row]], label: str) -> None:
-    found = computed(CELLS[label])
-    assert [row[:3] for row in found] == [row[:3] for row in golden[label]]
-    assert [row.loss for row in found] == pytest.approx([row.loss for row in golden[label]], abs=LOSS, rel=0)
+    actual = computed(CELLS[label])
+    assert [row[:3] for row in actual] == [row[:3] for row in golden[label]]
+    assert [row.loss for row in actual] == pytest.approx([row.loss for row in golden[label]], abs=LOSS, rel=0)
 
 
 @pytest.mark.parametrize("label", [label for label, cell in CELLS.items() if cell.config.strategy.kind == "fda"])

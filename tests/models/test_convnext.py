@@ -98,8 +98,8 @@ def test_pretrained_weights_fill_the_backbone_and_the_head_is_the_seeds(publishe
     published.state = net.state_dict()
     scratch = ModelSpec(build, SHAPE, "")
     model = init_model(ModelSpec(build, SHAPE, "", pretrained=convnext.pretrained_imagenet), SHAPE, CLASSES, 3)
-    drawn = init_model(scratch, SHAPE, CLASSES, 3)
-    for (name, w), same in zip(model.named_parameters(), drawn.parameters(), strict=True):
+    samples = init_model(scratch, SHAPE, CLASSES, 3)
+    for (name, w), same in zip(model.named_parameters(), samples.parameters(), strict=True):
         if name.startswith(("features.", "norm.")):
             assert (w == 0.25).all(), name
         else:
@@ -112,9 +112,9 @@ def test_the_published_names_are_all_but_the_last_layers(published: Any) -> None
         published.state = import_torchvision("models").convnext_large(weights=None).state_dict()
         model = convnext.replace_head(import_torchvision("models").convnext_large(weights=None), 100)
     named = dict(model.named_parameters())
-    found = convnext.pretrained_imagenet()
-    assert {name: w.shape for name, w in found.items()}.items() <= {name: w.shape for name, w in named.items()}.items()
-    assert {name.split(".")[0] for name in named.keys() - found.keys()} == {"hidden", "logits"}
+    actual = convnext.pretrained_imagenet()
+    assert {name: w.shape for name, w in actual.items()}.items() <= {name: w.shape for name, w in named.items()}.items()
+    assert {name.split(".")[0] for name in named.keys() - actual.keys()} == {"hidden", "logits"}
 
 
 @pytest.mark.parametrize("error", [URLError("no network"), RuntimeError("invalid hash value")], ids=repr)

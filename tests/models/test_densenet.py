@@ -50,8 +50,8 @@ def two_workers(architecture: ModelSpec, engine: str, examples: LabeledData, lr:
 @every_size
 def test_all_parameters_have_the_shapes_of_torchvisions_and_their_order(name: str) -> None:
     with torch.device("meta"):
-        theirs = getattr(import_torchvision("models"), name)(weights=None, num_classes=CLASSES)
-    assert [w.shape for w in on_meta(name).parameters()] == [w.shape for w in theirs.parameters()]
+        expected = getattr(import_torchvision("models"), name)(weights=None, num_classes=CLASSES)
+    assert [w.shape for w in on_meta(name).parameters()] == [w.shape for w in expected.parameters()]
 
 
 @every_size
@@ -67,15 +67,15 @@ def test_batch_normalization_and_dropout_are_the_papers(name: str) -> None:
 
 
 def test_the_first_dense_block_sees_8_by_8_and_the_last_1_by_1() -> None:
-    seen = []
+    visited = []
     model = on_meta("densenet121")
     for module in model.modules():
         if type(module).__name__ == "_Dense":
-            module.register_forward_hook(lambda module, inputs, output: seen.append(tuple(output.shape[1:])))
+            module.register_forward_hook(lambda module, inputs, output: visited.append(tuple(output.shape[1:])))
     model(torch.rand(2, *SHAPE, device="meta"))
-    assert seen[0] == (96, 8, 8)
-    assert [sum(shape[1] == side for shape in seen) for side in (8, 4, 2, 1)] == [6, 12, 24, 16]
-    assert seen[-1] == (1024, 1, 1)
+    assert visited[0] == (96, 8, 8)
+    assert [sum(shape[1] == side for shape in visited) for side in (8, 4, 2, 1)] == [6, 12, 24, 16]
+    assert visited[-1] == (1024, 1, 1)
 
 
 def test_a_dense_layer_passes_on_what_it_was_given() -> None:
@@ -108,6 +108,6 @@ def test_densenet121_trains() -> None:
     assert b_KB.shape[1] == 2 * 41_824
     assert not torch.allclose(b_KB[0], b_KB[1])
     model = init_model(architecture, SHAPE, CLASSES, 1)
-    found = evaluate(model, workers.weights().mean(0), b_KB.mean(0), examples)
-    assert 0 < found.loss < 1e3
-    assert 0 <= found.accuracy <= 1
+    actual = evaluate(model, workers.weights().mean(0), b_KB.mean(0), examples)
+    assert 0 < actual.loss < 1e3
+    assert 0 <= actual.accuracy <= 1

@@ -41,7 +41,7 @@ def shape_of(name: str) -> tuple[int, ...]:
     return SHAPES.get(name, IMAGES)
 
 
-def drawn(name: str, seed: int, classes: int = 10) -> nn.Module:
+def draw(name: str, seed: int, classes: int = 10) -> nn.Module:
     return init_model(MODELS[name], shape_of(name), classes, seed)
 
 
@@ -65,7 +65,7 @@ def test_a_model_takes_the_images_that_it_says(name: str) -> None:
 
 
 def test_the_layers_of_lenet5_are_those_of_the_paper() -> None:
-    sizes = [sum(parameter.numel() for parameter in layer.parameters()) for layer in drawn("lenet5", 0)]
+    sizes = [sum(parameter.numel() for parameter in layer.parameters()) for layer in draw("lenet5", 0)]
     assert [size for size in sizes if size] == [156, 2416, 48120, 10164, 850]
 
 
@@ -94,7 +94,7 @@ def law_of(name: str, layer: str, weight: Tensor) -> tuple[float, float]:
 def test_kernels_come_from_the_models_law_and_biases_are_zero(name: str) -> None:
     """Glorot's uniform law, but for the convolutions of models that say otherwise."""
     kernels = 0
-    for layer, module in drawn(name, 3).named_modules():
+    for layer, module in draw(name, 3).named_modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
             kernels += 1
             weight = module.weight.detach()
@@ -116,7 +116,7 @@ def test_kernels_come_from_the_models_law_and_biases_are_zero(name: str) -> None
 def test_the_initial_weights_are_the_seeds_alone(name: str) -> None:
     torch.manual_seed(1)
     before = torch.random.get_rng_state()
-    one, same, other = (drawn(name, seed) for seed in (5, 5, 6))
+    one, same, other = (draw(name, seed) for seed in (5, 5, 6))
     assert torch.equal(torch.random.get_rng_state(), before)
     pairs = list(zip(one.parameters(), same.parameters(), other.parameters(), strict=True))
     assert all(torch.equal(w, again) for w, again, _ in pairs)
@@ -128,10 +128,10 @@ def test_the_initial_weights_are_the_seeds_alone(name: str) -> None:
 def test_a_model_answers_with_a_logit_for_each_class(name: str, classes: int) -> None:
     shape = shape_of(name)
     if MODELS[name].task == "next-token":
-        logits = drawn(name, 0, classes)(torch.arange(2 * shape[0]).view(2, -1) % classes)
+        logits = draw(name, 0, classes)(torch.arange(2 * shape[0]).view(2, -1) % classes)
         assert logits.shape == (2, *shape, classes)
     else:
-        logits = drawn(name, 0, classes)(torch.rand(2, *shape))
+        logits = draw(name, 0, classes)(torch.rand(2, *shape))
         assert logits.shape == (2, classes)
     assert logits.isfinite().all()
 
@@ -142,11 +142,11 @@ def test_nothing_is_kept_in_buffers(name: str) -> None:
     with torch.device("meta"):
         model = MODELS[name].build(shape_of(name), 10)
     for module in model.modules():
-        kept = {buffer for buffer, _ in module.named_buffers(recurse=False)}
+        stored = {buffer for buffer, _ in module.named_buffers(recurse=False)}
         if isinstance(module, nn.BatchNorm2d):
-            assert kept == {"running_mean", "running_var", "num_batches_tracked"}
+            assert stored == {"running_mean", "running_var", "num_batches_tracked"}
         else:
-            assert kept == ({"key"} if isinstance(module, Dropout) else set())
+            assert stored == ({"key"} if isinstance(module, Dropout) else set())
 
 
 @every_model

@@ -30,7 +30,7 @@ def weights(path: Path, seed: int = 3, model: str = "gpt-nano") -> dict[str, Ten
 
 def test_adapters_begin_as_the_layer_and_have_rank_times_both_sides_parameters() -> None:
     spec = tuned(FineTuning(lora=ATTENTION))
-    plain, adapted = (init_model(each, CONTEXT, BYTES, 1) for each in (NANO, spec))
+    plain, adapted = (init_model(item, CONTEXT, BYTES, 1) for item in (NANO, spec))
     tokens = torch.randint(BYTES, (2, 64))
     assert torch.equal(plain(tokens), adapted(tokens))
     # two layers, each 64 to 192 and 64 to 64
@@ -92,14 +92,14 @@ def test_a_name_that_selects_nothing_is_an_error_with_the_nearest_names(settings
 
 
 def test_a_model_begins_from_a_file_and_its_name_has_the_content_and_not_the_path(tmp_path: Path) -> None:
-    given = weights(tmp_path / "a.pt")
+    arguments = weights(tmp_path / "a.pt")
     weights(tmp_path / "b.pt", seed=4)
     (tmp_path / "c.pt").write_bytes((tmp_path / "a.pt").read_bytes())
     (name_a, spec), (name_b, _), (name_c, _) = (
-        fine_tuned("gpt-nano", NANO, FineTuning((tmp_path / f"{each}.pt").as_posix())) for each in "abc"
+        fine_tuned("gpt-nano", NANO, FineTuning((tmp_path / f"{item}.pt").as_posix())) for item in "abc"
     )
-    found = init_model(spec, CONTEXT, BYTES, 9).state_dict()
-    assert all(torch.equal(tensor, given[key]) for key, tensor in found.items())
+    actual = init_model(spec, CONTEXT, BYTES, 9).state_dict()
+    assert all(torch.equal(tensor, arguments[key]) for key, tensor in actual.items())
     assert name_a == name_c != name_b
 
 

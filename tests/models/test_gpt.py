@@ -69,8 +69,8 @@ class Reference(nn.Module):
             width, 4, 4 * width, 0.0, lambda x: nn.functional.gelu(x, approximate="tanh"), 1e-5, True, True
         )
         self.model, self.encoder = model, nn.TransformerEncoder(layer, len(model.blocks), enable_nested_tensor=False)
-        for mine, block in zip(self.encoder.layers, model.blocks, strict=True):
-            mine.load_state_dict(
+        for actual, block in zip(self.encoder.layers, model.blocks, strict=True):
+            actual.load_state_dict(
                 {
                     "self_attn.in_proj_weight": block.attention.project_in.weight,
                     "self_attn.in_proj_bias": torch.zeros(3 * width),

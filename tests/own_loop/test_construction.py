@@ -20,7 +20,7 @@ def test_the_import_of_the_package_does_not_import_torch() -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "said"),
+    ("table", "message"),
     [
         ({"kind": "fdda", "theta": 1.0}, 'did you mean "fda"'),
         ({"kind": "fda", "monitor": "linear", "thetta": 1.0}, 'did you mean "theta"'),
@@ -31,11 +31,11 @@ def test_the_import_of_the_package_does_not_import_torch() -> None:
         ({"kind": "scaffold", "local_steps": 2}, 'of = "gradient"'),
     ],
 )
-def test_a_strategy_that_is_wrong_or_needs_what_a_loop_cannot_give(table: dict, said: str) -> None:
+def test_a_strategy_that_is_wrong_or_needs_what_a_loop_cannot_give(table: dict, message: str) -> None:
     model = small_model()
     with pytest.raises(SuiteError) as caught:
         sync(model, torch.optim.Adam(model.parameters()), table)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_options_that_are_wrong_are_named_together_before_the_first_step() -> None:
@@ -89,19 +89,19 @@ def test_a_row_is_that_of_the_model_after_steps_in_place_and_after_new_memory() 
     row = ModelRow(model)
     copies = [row.read()]
     with torch.no_grad():
-        for each in model.parameters():
-            each.add_(1.0)
+        for item in model.parameters():
+            item.add_(1.0)
     copies.append(row.read())
-    for each in model.parameters():
-        each.data = each.data + 1.0
+    for item in model.parameters():
+        item.data = item.data + 1.0
     copies.append(row.read())
     assert torch.equal(copies[2][0], flatten(list(model.parameters())))
     torch.testing.assert_close(copies[1], copies[0] + 1)
     torch.testing.assert_close(copies[2], copies[0] + 2)
     # `current` writes to the same memory each time
     first = row.current()
-    for each in model.parameters():
-        each.data = each.data.bfloat16()
+    for item in model.parameters():
+        item.data = item.data.bfloat16()
     assert row.current().data_ptr() == first.data_ptr()
     assert torch.equal(first[0], flatten(list(model.parameters())).float())
 

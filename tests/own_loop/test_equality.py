@@ -40,7 +40,7 @@ def test_four_processes() -> None:
 @pytest.mark.slow
 def test_groups_of_the_users_have_strategies_of_their_own() -> None:
     ends = launch(two_groups, 4)
-    assert [each.syncs for each in ends] == [4, 2, 4, 2]
+    assert [item.syncs for item in ends] == [4, 2, 4, 2]
     for first, second in ((0, 2), (1, 3)):
         assert torch.equal(ends[first].w_D, ends[second].w_D)
         assert ends[first].ledger == ends[second].ledger

@@ -108,10 +108,10 @@ def test_a_saved_run_is_read_as_any_other_with_the_seconds_of_its_collectives(
 def test_a_killed_rank_is_named_and_both_resume_to_the_weights_of_an_uninterrupted_run(tmp_path: Path) -> None:
     start = monotonic()
     first, second = start_ranks("killed", tmp_path)
-    said, _ = first.communicate(timeout=120)
+    output, _ = first.communicate(timeout=120)
     second.communicate(timeout=120)
-    assert f"rank 1 of 2 (pid {second.pid} on " in said
-    assert "has exited" in said
+    assert f"rank 1 of 2 (pid {second.pid} on " in output
+    assert "has exited" in output
     assert monotonic() - start < 120
     for rank in start_ranks("resumed", tmp_path):
         rank.communicate(timeout=120)

@@ -72,37 +72,37 @@ def counts(partition: Partition, labels: np.ndarray, workers: int, seed: int = 0
 
 def test_a_large_alpha_shares_each_class_out_evenly() -> None:
     """Shares have a standard deviation of 2e-4 of 100 samples; cuts are rounded to whole ones."""
-    found = counts(Dirichlet(1e6), np.arange(1000) % 10, 5)
-    assert np.abs(found - 20).max() <= 1
+    actual = counts(Dirichlet(1e6), np.arange(1000) % 10, 5)
+    assert np.abs(actual - 20).max() <= 1
 
 
 def test_a_large_alpha_makes_each_worker_a_fair_sample() -> None:
     """A class is 200 of 2,000, give or take six standard deviations of what the four others took: 6 * 27."""
-    found = counts(Dirichlet(1e6, "per-worker"), np.arange(10_000) % 10, 5)
-    assert found.sum(1).tolist() == [2000] * 5
-    assert np.abs(found - 200).max() <= 6 * 27
+    actual = counts(Dirichlet(1e6, "per-worker"), np.arange(10_000) % 10, 5)
+    assert actual.sum(1).tolist() == [2000] * 5
+    assert np.abs(actual - 200).max() <= 6 * 27
 
 
 @pytest.mark.parametrize("alpha", [1e12, 1e300, 1.7e308])
 @pytest.mark.parametrize("shares", ["per-class", "per-worker"])
 def test_an_enormous_alpha_is_flat_and_not_concentrated(shares: str, alpha: float) -> None:
-    found = counts(Dirichlet(alpha, shares), np.arange(10_000) % 10, 5)
-    assert found.min() > 30
-    assert found.max() < 370
+    actual = counts(Dirichlet(alpha, shares), np.arange(10_000) % 10, 5)
+    assert actual.min() > 30
+    assert actual.max() < 370
 
 
 @pytest.mark.parametrize("alpha", [5e-324, 1e-300, 1e-9, 1e-4])
 def test_a_small_alpha_gives_each_class_to_one_worker(alpha: float) -> None:
     """But for the one sample each that workers without a class are given."""
-    found = counts(Dirichlet(alpha), np.arange(1000) % 10, 5)
-    assert (found.max(0) >= 95).all()
+    actual = counts(Dirichlet(alpha), np.arange(1000) % 10, 5)
+    assert (actual.max(0) >= 95).all()
 
 
 @pytest.mark.parametrize("alpha", [5e-324, 1e-300, 1e-9])
 def test_a_small_alpha_gives_each_worker_one_class(alpha: float) -> None:
     """Two classes of 500 for ten workers of 100: a class is used up exactly."""
-    found = counts(Dirichlet(alpha, "per-worker"), np.arange(1000) % 2, 10)
-    assert sorted(found.tolist()) == [[0, 100]] * 5 + [[100, 0]] * 5
+    actual = counts(Dirichlet(alpha, "per-worker"), np.arange(1000) % 2, 10)
+    assert sorted(actual.tolist()) == [[0, 100]] * 5 + [[100, 0]] * 5
 
 
 def test_smaller_alphas_are_more_heterogeneous() -> None:

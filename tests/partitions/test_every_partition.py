@@ -25,7 +25,7 @@ partitions = st.one_of(
     st.builds(Sorted, st.floats(0, 1)),
     st.builds(Label, st.integers(0, 4)),
 )
-labels_of = st.lists(st.integers(0, 4), min_size=1, max_size=80).map(lambda found: np.array(found, dtype=np.int64))
+labels_of = st.lists(st.integers(0, 4), min_size=1, max_size=80).map(lambda actual: np.array(actual, dtype=np.int64))
 
 
 def test_no_partition_is_forgotten() -> None:
@@ -86,9 +86,9 @@ def test_shards_are_equal_but_for_one_sample(partition: Partition) -> None:
 )
 def test_500_workers_are_served_at_once(partition: Partition) -> None:
     labels = numpy_generator(1).integers(0, 10, 60_000)
-    begun = perf_counter()
+    start = perf_counter()
     shards = partition.split(labels, 500, numpy_generator(0))
-    assert perf_counter() - begun < 20
+    assert perf_counter() - start < 20
     assert sum(len(shard) for shard in shards) == 60_000
 
 

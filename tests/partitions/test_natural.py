@@ -19,7 +19,7 @@ from support.cells import load_dataset, text_config
 OWNERS = np.array([4, 0, 4, 1, 1, 4, 7, 7, 4, 1])
 """Owner 4 has 4 samples, owner 1 has 3, owner 7 has 2 and owner 0 has 1."""
 DIGITS = ("workload.0.dataset=digits", "workload.0.model=mlp")
-owners_of = st.lists(st.integers(0, 9), min_size=1, max_size=80).map(lambda found: np.array(found, dtype=np.int64))
+owners_of = st.lists(st.integers(0, 9), min_size=1, max_size=80).map(lambda actual: np.array(actual, dtype=np.int64))
 naturals = st.builds(Natural, st.sampled_from(["group", "owners"]), st.integers(1, 3))
 
 
@@ -28,21 +28,21 @@ def test_an_owner_has_one_worker_and_every_worker_an_owner(
     partition: Natural, owners: Indices, data: st.DataObject, seed: int
 ) -> None:
     sizes = np.bincount(owners)
-    kept = np.flatnonzero(sizes >= partition.min_samples)
+    remaining = np.flatnonzero(sizes >= partition.min_samples)
     workers = data.draw(st.integers(1, 10), "workers")
-    if workers > len(kept):
+    if workers > len(remaining):
         with pytest.raises(PartitionError, match=f"{workers} workers need as many owners"):
             partition.split(owners, workers, numpy_generator(seed))
         return
     shards = partition.split(owners, workers, numpy_generator(seed))
     assert len(shards) == workers
-    held = [set(owners[shard].tolist()) for shard in shards]
-    assert all(held)
-    used = [owner for each in held for owner in each]
+    stored = [set(owners[shard].tolist()) for shard in shards]
+    assert all(stored)
+    used = [owner for item in stored for owner in item]
     assert len(used) == len(set(used))
-    assert set(used) <= set(kept.tolist())
+    assert set(used) <= set(remaining.tolist())
     assert sum(map(len, shards)) == sizes[used].sum()
-    assert len(used) == (workers if partition.workers == "owners" else len(kept))
+    assert len(used) == (workers if partition.workers == "owners" else len(remaining))
     if partition.workers == "group":
         # dealing to the smallest keeps any two workers within one owner of each other
         counts = [len(shard) for shard in shards]
@@ -57,8 +57,8 @@ def test_each_worker_is_one_owner() -> None:
 
 
 def test_every_owner_is_drawn_by_some_seed() -> None:
-    drawn = [Natural("owners").split(OWNERS, 1, numpy_generator(seed))[0][0] for seed in range(40)]
-    assert {int(OWNERS[first]) for first in drawn} == {0, 1, 4, 7}
+    samples = [Natural("owners").split(OWNERS, 1, numpy_generator(seed))[0][0] for seed in range(40)]
+    assert {int(OWNERS[first]) for first in samples} == {0, 1, 4, 7}
 
 
 def test_another_seed_gives_other_groups() -> None:

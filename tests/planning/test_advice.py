@@ -45,42 +45,42 @@ def test_at_the_measured_size_the_ratios_of_bytes_and_steps_are_those_of_the_rep
     data: ReportData, folder: Path
 ) -> None:
     advice, view = measured(data), load_view(folder)
-    for each in advice.estimates:
-        if each.label != advice.reference:
-            for cost, found in (("bytes", each.bytes), ("steps", each.steps)):
-                expected = view.ratio(each.label, to=advice.reference, cost=cost)  # type: ignore[arg-type]
-                assert found.bound == expected.bound
-                assert (found.mean, found.low, found.high) == pytest.approx(
+    for item in advice.estimates:
+        if item.label != advice.reference:
+            for cost, actual in (("bytes", item.bytes), ("steps", item.steps)):
+                expected = view.ratio(item.label, to=advice.reference, cost=cost)  # type: ignore[arg-type]
+                assert actual.bound == expected.bound
+                assert (actual.mean, actual.low, actual.high) == pytest.approx(
                     (expected.mean, expected.low, expected.high), rel=1e-9, nan_ok=True
                 )
 
 
 def test_where_communication_is_free_the_time_is_that_of_the_steps(data: ReportData) -> None:
-    for each in measured(data).estimates:
-        assert each.time.mean == pytest.approx(each.steps.mean, rel=1e-6, nan_ok=True)
-        assert not each.reached or each.communication == pytest.approx(0, abs=1e-6)
+    for item in measured(data).estimates:
+        assert item.time.mean == pytest.approx(item.steps.mean, rel=1e-6, nan_ok=True)
+        assert not item.reached or item.communication == pytest.approx(0, abs=1e-6)
 
 
 def test_where_steps_are_free_the_time_is_that_of_the_bytes(data: ReportData) -> None:
-    for each in measured(data, Fleet(Constant(), Links((1e3,))), step_s=1e-9).estimates:
-        assert each.time.mean == pytest.approx(each.bytes.mean, rel=1e-3, nan_ok=True)
+    for item in measured(data, Fleet(Constant(), Links((1e3,))), step_s=1e-9).estimates:
+        assert item.time.mean == pytest.approx(item.bytes.mean, rel=1e-3, nan_ok=True)
 
 
 def test_absolute_costs_are_those_of_the_reference_times_the_ratio(data: ReportData) -> None:
     advice = measured(data)
-    reference = next(each for each in advice.estimates if each.label == advice.reference)
+    reference = next(item for item in advice.estimates if item.label == advice.reference)
     assert reference.seconds == pytest.approx(1000 * 0.1, rel=1e-6)
-    for each in advice.estimates:
-        if not each.time.bound:
-            assert each.seconds == pytest.approx(reference.seconds * each.time.mean, nan_ok=True)
+    for item in advice.estimates:
+        if not item.time.bound:
+            assert item.seconds == pytest.approx(reference.seconds * item.time.mean, nan_ok=True)
         else:
-            assert math.isnan(each.seconds)
+            assert math.isnan(item.seconds)
 
 
 def test_a_larger_model_makes_models_dearer_and_local_states_not(data: ReportData) -> None:
-    small = {each.label: each for each in measured(data).estimates}
+    small = {item.label: item for item in measured(data).estimates}
     size = int(data.runs["num_parameters"].iloc[0])
-    large = {each.label: each for each in measured(data, parameters=1000 * size).estimates}
+    large = {item.label: item for item in measured(data, parameters=1000 * size).estimates}
     reference = measured(data).reference
     assert large[reference].total_bytes == pytest.approx(1000 * small[reference].total_bytes)
     sketch = next(label for label in large if label.startswith("Sketch"))  # 5,004 bytes of state at every step
@@ -89,7 +89,7 @@ def test_a_larger_model_makes_models_dearer_and_local_states_not(data: ReportDat
 
 def test_jitter_makes_strategies_wait_that_communicate_often(data: ReportData) -> None:
     advice = measured(data, Fleet(Lognormal(0.6), Links((1e15,))))
-    waiting = {each.label: each.waiting for each in advice.estimates if each.reached}
+    waiting = {item.label: item.waiting for item in advice.estimates if item.reached}
     assert waiting["FedAvg τ=50"] < waiting[advice.reference] / 3
     assert waiting[advice.reference] > 0.3
 

@@ -27,16 +27,16 @@ def test_at_the_size_that_was_run_bytes_and_syncs_are_those_of_the_ledger(ran: A
     """For every strategy, to the byte: the closed form knows all that crosses."""
     results = load(ran.store.root)
     runs = results.runs.set_index("label")
-    found = estimate_costs(list(ran.cells.values()), TargetScale(), "paper", results)
-    assert [each.cell.label for each in found] == list(runs.index)
-    for each in found:
-        assert each.volumes is not None
-        low, high = each.volumes
+    actual = estimate_costs(list(ran.cells.values()), TargetScale(), "paper", results)
+    assert [item.cell.label for item in actual] == list(runs.index)
+    for item in actual:
+        assert item.volumes is not None
+        low, high = item.volumes
         assert low == high
-        assert low.wire_bytes == runs.at[each.cell.label, "bytes_total"]
-        assert each.syncs == (runs.at[each.cell.label, "syncs"],) * 2
-        assert each.measured is not None
-        assert (each.measured.predictions_hold, each.measured.cells) == (1, 1)
+        assert low.wire_bytes == runs.at[item.cell.label, "bytes_total"]
+        assert item.syncs == (runs.at[item.cell.label, "syncs"],) * 2
+        assert item.measured is not None
+        assert (item.measured.predictions_hold, item.measured.cells) == (1, 1)
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)
@@ -50,12 +50,14 @@ def test_bytes_are_exact_whole_numbers_of_any_size(cells: Change, convention: st
     sync = {"paper": 2 * workers * n, "star": 2 * workers * n, "upload": workers * n, "ring": 2 * (workers - 1) * n}
     initial = {"paper": 2 * workers * n, "star": 2 * workers * n, "upload": 0, "ring": 0}
     state = {"paper": workers * 8, "star": 2 * workers * 8, "upload": workers * 8, "ring": 2 * (workers - 1) * 8}
-    found = {each.cell.label: each for each in estimate_costs(cells(), HUGE, convention)}
-    volumes = {label: each.volumes for label, each in found.items()}
+    actual = {values.cell.label: values for values in estimate_costs(cells(), HUGE, convention)}
+    volumes = {label: values.volumes for label, values in actual.items()}
     ((low, high),) = [value for label, value in volumes.items() if label == "Synchronous" and value is not None]
     assert low.wire_bytes == high.wire_bytes == initial[convention] + steps * sync[convention]
     linear = next(
-        each for each in found.values() if each.cell.label.startswith("LinearFDA") and "4" not in each.cell.label
+        values
+        for values in actual.values()
+        if values.cell.label.startswith("LinearFDA") and "4" not in values.cell.label
     )
     assert linear.basis == "bound"
     assert linear.volumes is not None
@@ -85,9 +87,9 @@ def test_without_a_whole_result_nothing_is_measured(ran: Any, tmp_path: Path) ->
         tables |= {name: ran.store.read_cell_table(cell.id, name).to_pylist() for name in ("trace", "partition")}
         store.write_tables(cell.id, tables, cell.canonical_json)
         store.write_record(ran.records[label].with_changes({"state": "diverged"}))
-    found = estimate_costs(list(ran.cells.values()), TargetScale(), "paper", load(store.root))
-    assert {each.measured for each in found} == {None}
-    assert {each.basis for each in found} == {"exact", "bound"}
+    actual = estimate_costs(list(ran.cells.values()), TargetScale(), "paper", load(store.root))
+    assert {item.measured for item in actual} == {None}
+    assert {item.basis for item in actual} == {"exact", "bound"}
 
 
 def test_averaged_moments_are_counted(cells: Change, tmp_path: Path) -> None:
@@ -96,9 +98,9 @@ def test_averaged_moments_are_counted(cells: Change, tmp_path: Path) -> None:
     store.write_lock(make_lock([cell.to_lock()], suite="tiny", convention="ring"))
     run_cell(cell, store)
     results = load(store.root)
-    (found,) = estimate_costs([cell], TargetScale(), "ring", results)
-    assert found.measured is not None
-    assert found.measured.predictions_hold == 1
+    (actual,) = estimate_costs([cell], TargetScale(), "ring", results)
+    assert actual.measured is not None
+    assert actual.measured.predictions_hold == 1
     assert results.runs["bytes_optimizer"].iloc[0] > 0
 
 
@@ -121,9 +123,9 @@ def test_the_forecast_of_a_run_with_averaged_moments_is_its_ledger(
 def test_plan_and_extrapolation_forecast_the_same_bytes(
     cells: Change, changes: tuple[str, ...], convention: str
 ) -> None:
-    found = {each.cell.id: each.volumes for each in estimate_costs(cells(*changes), TargetScale(), convention)}
+    actual = {item.cell.id: item.volumes for item in estimate_costs(cells(*changes), TargetScale(), convention)}
     for cell in cells(*changes):
-        volumes = found[cell.id]
+        volumes = actual[cell.id]
         assert volumes is not None
         assert forecast_bytes(ResolvedCell(cell.config), convention) == tuple(volume.wire_bytes for volume in volumes)
 
@@ -132,10 +134,10 @@ def test_memory_counts_every_vector_that_a_process_holds(cells: Change) -> None:
     """Model, gradient, two global models, the drift and Adam's two moments; and what strategy and monitor add."""
     numbers = 10**6
     linear = cells("strategy.4.monitor=linear")
-    found = {cell.label: process_bytes(ResolvedCell(cell.config), numbers) for cell in linear}
-    assert found["Synchronous"] == found["FedAvg"] == 7 * 4 * numbers
-    assert found["FedAdam"] == 9 * 4 * numbers
-    assert found["FedAvgM"] == 8 * 4 * numbers
+    actual = {cell.label: process_bytes(ResolvedCell(cell.config), numbers) for cell in linear}
+    assert actual["Synchronous"] == actual["FedAvg"] == 7 * 4 * numbers
+    assert actual["FedAdam"] == 9 * 4 * numbers
+    assert actual["FedAvgM"] == 8 * 4 * numbers
     by_monitor = {
         monitor.kind: process_bytes(ResolvedCell(cell.config), numbers)
         for cell in cells()

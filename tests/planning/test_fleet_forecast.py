@@ -27,15 +27,15 @@ def forecast_of(workers: int, steps: int, syncs: int, states: int = 0, conventio
 
 
 def test_with_equal_machines_the_time_is_that_of_a_network() -> None:
-    found = forecast_of(5, 100, 10, 100)
+    actual = forecast_of(5, 100, 10, 100)
     equal = Fleet(Constant(), Links((1e6,), (0.01,)))
-    assert seconds_on_fleet(found, 10, equal, 0.5) == pytest.approx(found.volume(10).seconds(1e6, 0.01, 0.5))
+    assert seconds_on_fleet(actual, 10, equal, 0.5) == pytest.approx(actual.volume(10).seconds(1e6, 0.01, 0.5))
 
 
 def test_exponential_steps_with_a_barrier_each_take_the_harmonic_number() -> None:
-    found = forecast_of(8, 1000, 0, 1000)
+    actual = forecast_of(8, 1000, 0, 1000)
     harmonic = sum(1 / k for k in range(1, 9))
-    assert seconds_on_fleet(found, 0, Fleet(Exponential(), FREE), 1.0) == pytest.approx(1000 * harmonic, rel=0.01)
+    assert seconds_on_fleet(actual, 0, Fleet(Exponential(), FREE), 1.0) == pytest.approx(1000 * harmonic, rel=0.01)
 
 
 def test_rarer_barriers_and_faster_machines_take_less_time() -> None:
@@ -67,12 +67,12 @@ def test_a_planned_cell_takes_the_time_of_its_fewest_and_its_most_syncs(tmp_path
 def test_plan_has_a_column_for_each_fleet_that_is_named(tmp_path: Path) -> None:
     path = tmp_path / "suite.toml"
     path.write_text(digits_suite([FEDAVG], steps=20, every_steps=10), encoding="utf-8")
-    asked = ["plan", str(path), "--fleet", "cluster", "--fleet", "devices", "-o", str(tmp_path / "out")]
-    found = CliRunner().invoke(app, [*asked, "--output-format", "json"])
-    assert found.exit_code == 0, found.output
-    (record,) = json.loads(found.stdout)
+    arguments = ["plan", str(path), "--fleet", "cluster", "--fleet", "devices", "-o", str(tmp_path / "out")]
+    actual = CliRunner().invoke(app, [*arguments, "--output-format", "json"])
+    assert actual.exit_code == 0, actual.output
+    (record,) = json.loads(actual.stdout)
     assert 0 < record["fleet_cluster_least_s"] == record["fleet_cluster_most_s"] < record["fleet_devices_least_s"]
-    assert "time on fleet devices" in CliRunner().invoke(app, [*asked, "--output-format", "plain"]).output
+    assert "time on fleet devices" in CliRunner().invoke(app, [*arguments, "--output-format", "plain"]).output
     refused = CliRunner().invoke(app, ["plan", str(path), "--fleet", "device"])
     assert refused.exit_code == 2
     assert 'did you mean "devices"?' in refused.output

@@ -105,11 +105,11 @@ def by_hand(layers: int, width: int, heads: int, batch: int, context: int = 64) 
 @pytest.mark.parametrize(("model", "layers", "width"), [("gpt-nano", 2, 64), ("gpt-micro", 3, 96)])
 def test_the_activations_of_a_gpt_are_those_of_its_layers_and_its_logits(model: str, layers: int, width: int) -> None:
     low, high = by_hand(layers, width, 4, 16)
-    found = saved_bytes(MODELS[model], (64,), 256, 16)
-    assert found is not None
-    assert low < found < high
+    actual = saved_bytes(MODELS[model], (64,), 256, 16)
+    assert actual is not None
+    assert low < actual < high
     twice = saved_bytes(MODELS[model], (64,), 256, 32)
-    assert twice == pytest.approx(2 * found, rel=1e-3), "what does not depend on the batch is small"
+    assert twice == pytest.approx(2 * actual, rel=1e-3), "what does not depend on the batch is small"
 
 
 def test_the_activations_of_a_linear_layer_are_its_input_and_the_probabilities() -> None:

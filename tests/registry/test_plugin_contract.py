@@ -47,13 +47,13 @@ STEPS: dict[str, tuple[Callable[[Tensor], Any], str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("outcome", "said"), STEPS.values(), ids=STEPS)
+@pytest.mark.parametrize(("outcome", "message"), STEPS.values(), ids=STEPS)
 def test_a_step_must_be_pure_and_return_models_like_those_it_was_given(
-    outcome: Callable[[Tensor], Any], said: str
+    outcome: Callable[[Tensor], Any], message: str
 ) -> None:
     with pytest.raises(TypeError) as raised:
         stepping(outcome)
-    assert said in str(raised.value)
+    assert message in str(raised.value)
     assert f"line {stepping.__code__.co_firstlineno + 1}: " in str(raised.value)
 
 
@@ -73,12 +73,12 @@ CORRECTIONS: dict[str, tuple[Callable[[Tensor], Any], str]] = {
 }
 
 
-@pytest.mark.parametrize(("corrected", "said"), CORRECTIONS.values(), ids=CORRECTIONS)
-def test_corrected_gradients_must_be_new_and_like_those_given(corrected: Callable[[Tensor], Any], said: str) -> None:
+@pytest.mark.parametrize(("corrected", "message"), CORRECTIONS.values(), ids=CORRECTIONS)
+def test_corrected_gradients_must_be_new_and_like_those_given(corrected: Callable[[Tensor], Any], message: str) -> None:
     correct = checked("corrections", "correct", lambda self, ctx, r, channel: CorrectedGradients(corrected(ctx.g_KD)))
     with pytest.raises(TypeError) as raised:
         correct(step_context(0, W.clone(), W.clone()), R, None)
-    assert said in str(raised.value)
+    assert message in str(raised.value)
 
 
 def test_a_mean_of_gradients_for_all_workers_is_not_noticed() -> None:
@@ -107,14 +107,14 @@ MONITORS: dict[str, tuple[Any, Any, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("state", "bound", "said"), MONITORS.values(), ids=MONITORS)
-def test_a_monitor_gives_a_state_for_each_worker_and_one_bound(state: Any, bound: Any, said: str) -> None:
+@pytest.mark.parametrize(("state", "bound", "message"), MONITORS.values(), ids=MONITORS)
+def test_a_monitor_gives_a_state_for_each_worker_and_one_bound(state: Any, bound: Any, message: str) -> None:
     size = {"state_size": lambda self, num_parameters: 1}
     make = checked("monitors", "local_state", lambda self, u_KD, r: state(u_KD), **size)
     judge = checked("monitors", "variance_bound", lambda self, s_S: bound(s_S), **size)
     with pytest.raises(TypeError) as raised:
         judge(make(W.clone(), R).mean(0))
-    assert said in str(raised.value)
+    assert message in str(raised.value)
 
 
 SERVERS: dict[str, tuple[Any, str]] = {
@@ -125,12 +125,12 @@ SERVERS: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize(("move", "said"), SERVERS.values(), ids=SERVERS)
-def test_a_server_returns_a_new_model_and_its_state(move: Any, said: str) -> None:
+@pytest.mark.parametrize(("move", "message"), SERVERS.values(), ids=SERVERS)
+def test_a_server_returns_a_new_model_and_its_state(move: Any, message: str) -> None:
     apply = checked("servers", "update", lambda self, w_D, u_D, state, info: move(w_D, u_D))
     with pytest.raises(TypeError) as raised:
         apply(W[0].clone(), W[1].clone(), (), None)
-    assert said in str(raised.value)
+    assert message in str(raised.value)
 
 
 SPLITS: dict[str, tuple[Any, str]] = {
@@ -143,13 +143,13 @@ SPLITS: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize(("share_out", "said"), SPLITS.values(), ids=SPLITS)
-def test_a_partition_gives_each_sample_to_one_worker_and_leaves_the_labels_alone(share_out: Any, said: str) -> None:
+@pytest.mark.parametrize(("share_out", "message"), SPLITS.values(), ids=SPLITS)
+def test_a_partition_gives_each_sample_to_one_worker_and_leaves_the_labels_alone(share_out: Any, message: str) -> None:
     split = checked("partitions", "split", lambda self, labels, workers, rng: share_out(labels))
     labels = LABELS.copy()
     with pytest.raises((TypeError, ValueError)) as raised:
         split(labels, 2, None)
-    assert said in str(raised.value)
+    assert message in str(raised.value)
     assert (labels == LABELS).all()
 
 

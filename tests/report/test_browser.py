@@ -68,10 +68,10 @@ def page(browser: Any, index: str) -> Iterator[Any]:
 
 def column(page: Any, number: int) -> list[str]:
     """What the shown rows of the table of all cells say there."""
-    found: list[str] = page.locator("#cells-table tbody tr:visible").evaluate_all(
+    actual: list[str] = page.locator("#cells-table tbody tr:visible").evaluate_all(
         "(rows, number) => rows.map(row => row.cells[number].textContent.replace(/\\s/g, ' '))", number
     )
-    return found
+    return actual
 
 
 @pytest.mark.slow
@@ -106,8 +106,8 @@ def test_what_scrolls_on_a_phone_says_so_and_keeps_its_first_column(page: Any) -
     page.set_viewport_size({"width": 390, "height": 800})
     boxes = page.locator(".scroll, .picture")
     page.wait_for_function(f"({SCROLLING})(document.querySelectorAll('.overflowing')).length > 5")
-    told = "all => all.filter(e => e.scrollWidth > e.clientWidth + 1 && e.previousElementSibling.hidden).length"
-    assert boxes.evaluate_all(told) == 0
+    message = "all => all.filter(e => e.scrollWidth > e.clientWidth + 1 && e.previousElementSibling.hidden).length"
+    assert boxes.evaluate_all(message) == 0
     assert page.locator(".hint:visible").first.inner_text().startswith("scroll →")
     first = page.locator("#headline tbody th[scope=row]").first
     before = first.bounding_box()
@@ -134,11 +134,11 @@ def test_text_of_figures_stays_within_them(page: Any) -> None:
 def test_figures_have_enough_contrast_in_dark_mode_without_a_white_background(page: Any) -> None:
     """Each word of a figure, and its lines and marks, on the plate that the browser really paints."""
     page.emulate_media(color_scheme="dark")
-    found = page.locator("figure svg").evaluate_all(DARK_FIGURES)
-    assert len(found) > 7
-    assert max(each["plate"] for each in found) < 0.05, "luminance of the plate"
-    assert min(each["words"] for each in found) >= 4.5
-    assert min(each["lines"] for each in found) >= 3
+    actual = page.locator("figure svg").evaluate_all(DARK_FIGURES)
+    assert len(actual) > 7
+    assert max(item["plate"] for item in actual) < 0.05, "luminance of the plate"
+    assert min(item["words"] for item in actual) >= 4.5
+    assert min(item["lines"] for item in actual) >= 3
 
 
 def test_every_link_leads_somewhere_in_the_file_itself(page: Any) -> None:
@@ -221,8 +221,8 @@ def test_a_strategy_is_switched_off_and_on(page: Any, figure: str) -> None:
     parts = box.locator(f"svg .{strategy_tag(LABEL)}:visible")
     others = box.locator(f"svg .{strategy_tag('Synchronous')}:visible")
     elsewhere = page.locator(f"figure:not(#figure-{figure}) svg .{strategy_tag(LABEL)}:visible")
-    drawn, left, away = parts.count(), others.count(), elsewhere.count()
-    assert min(drawn, left, away) > 0
+    samples, left, away = parts.count(), others.count(), elsewhere.count()
+    assert min(samples, left, away) > 0
     box.locator("summary").click()
     box.get_by_label(LABEL).uncheck()
     assert (parts.count(), others.count(), elsewhere.count()) == (0, left, away)
@@ -230,7 +230,7 @@ def test_a_strategy_is_switched_off_and_on(page: Any, figure: str) -> None:
     assert shown in box.locator("summary").inner_text()
     box.get_by_label(LABEL).focus()
     page.keyboard.press("Space")
-    assert parts.count() == drawn
+    assert parts.count() == samples
 
 
 def test_without_a_script_everything_is_there(browser: Any, index: str) -> None:
@@ -264,9 +264,9 @@ def test_axe_finds_no_violation(page: Any, width: int, scheme: str) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     page.emulate_media(color_scheme=scheme)
     page.evaluate(path.read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run()")
-    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]] == []
-    assert len(found["passes"]) > 30
+    actual = page.evaluate("axe.run()")
+    assert [(item["id"], [node["html"] for node in item["nodes"]]) for item in actual["violations"]] == []
+    assert len(actual["passes"]) > 30
 
 
 def in_bytes(text: str) -> float:

@@ -97,20 +97,20 @@ def test_shades_of_a_family_are_distinguishable() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [plot.name for plot in PLOTS])
 def test_everything_drawn_has_enough_contrast(name: str, full: Results, tmp_path: Path) -> None:
-    figure = drawn(BY_NAME[name], full, tmp_path)
+    figure = draw(BY_NAME[name], full, tmp_path)
     faint = {what: round(ratio, 2) for what, ratio, least in measured(figure) if ratio < least}
     assert faint == {}
 
 
 def test_no_two_regions_of_a_map_differ_by_color_alone(full: Results, tmp_path: Path) -> None:
-    figure = drawn(BY_NAME["crossover"], full, tmp_path)
+    figure = draw(BY_NAME["crossover"], full, tmp_path)
     keys = [handle for handle in figure.legends[0].legend_handles if isinstance(handle, Patch)]
     assert len(keys) > 1
     assert len({key.get_hatch() for key in keys}) == len(keys)
 
 
 def test_numbers_on_a_heat_map_can_be_read(full: Results, tmp_path: Path) -> None:
-    for axes in drawn(BY_NAME["partitions"], full, tmp_path).axes:
+    for axes in draw(BY_NAME["partitions"], full, tmp_path).axes:
         for image in axes.images:
             cells = np.asarray(image.to_rgba(image.get_array(), norm=True))
             for text in axes.texts:
@@ -118,12 +118,12 @@ def test_numbers_on_a_heat_map_can_be_read(full: Results, tmp_path: Path) -> Non
                 assert contrast(text.get_color(), tuple(cells[row, column, :3])) >= TEXT
 
 
-def drawn(plot: FigureSpec, full: Results, folder: Path) -> Figure:
+def draw(plot: FigureSpec, full: Results, folder: Path) -> Figure:
     """The figure of pretended results that have what it shows."""
     with house_style():
         data = combine_results([full], {"devices": FLEETS["devices"]})
-        found = [plot.draw(each) for each in (data, special(folder), *with_recorded_syncs(data).values())]
-    figures = [figure for figure in found if figure is not None]
+        actual = [plot.draw(item) for item in (data, special(folder), *with_recorded_syncs(data).values())]
+    figures = [figure for figure in actual if figure is not None]
     assert figures, plot.name
     return figures[0]
 
@@ -159,8 +159,8 @@ def measured(figure: Figure) -> Iterator[tuple[str, float, float]]:
 
 
 def words(axes: Axes) -> list[Any]:
-    found = [axes.title, axes.xaxis.label, axes.yaxis.label]
-    return found if axes.images else [*found, *axes.texts]
+    actual = [axes.title, axes.xaxis.label, axes.yaxis.label]
+    return actual if axes.images else [*actual, *axes.texts]
 
 
 def visibility(artist: Artist) -> float:

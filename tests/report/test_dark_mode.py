@@ -37,10 +37,10 @@ def test_every_strategy_has_enough_contrast_in_dark_mode(variants: int) -> None:
 
 def test_the_order_of_contrasts_stays() -> None:
     grays = [blend("black", "white", part / 20) for part in range(21)]
-    found = [contrast(dark_color(grey), CARD) for grey in grays]
-    assert all(above >= below for above, below in pairwise(found))
-    assert found[0] == pytest.approx(GREATEST)
-    assert found[-1] == 1.0
+    actual = [contrast(dark_color(grey), CARD) for grey in grays]
+    assert all(above >= below for above, below in pairwise(actual))
+    assert actual[0] == pytest.approx(GREATEST)
+    assert actual[-1] == 1.0
 
 
 def test_white_becomes_what_is_behind_and_black_becomes_white() -> None:

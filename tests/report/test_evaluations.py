@@ -26,10 +26,10 @@ def cell(label: str, evals: Evals, seed: int = 0, theta: float = 1.0) -> Synthet
 
 def test_a_target_that_the_next_evaluation_misses_is_reported(tmp_path: Path) -> None:
     lost = cell("Lucky", [(10, 0.5, 1), (20, HIT, 1), (30, BELOW, 1), (40, HIT, 1)])
-    kept = cell("Sure", [(10, 0.5, 2), (20, HIT, 3), (30, HIT, 3), (40, BELOW, 3)])
-    said = caveats_of(tmp_path / "one", lost, kept)
-    assert "1 of 2 runs that reached 98 % were below it again at the next evaluation (Lucky 1)" in said
-    assert "at the next evaluation" not in caveats_of(tmp_path / "two", lost, kept, consecutive=2)
+    stored = cell("Sure", [(10, 0.5, 2), (20, HIT, 3), (30, HIT, 3), (40, BELOW, 3)])
+    output = caveats_of(tmp_path / "one", lost, stored)
+    assert "1 of 2 runs that reached 98 % were below it again at the next evaluation (Lucky 1)" in output
+    assert "at the next evaluation" not in caveats_of(tmp_path / "two", lost, stored, consecutive=2)
 
 
 def test_margins_within_one_evaluation_are_a_caveat(tmp_path: Path) -> None:
@@ -38,15 +38,15 @@ def test_margins_within_one_evaluation_are_a_caveat(tmp_path: Path) -> None:
     next_ = [cell("B", [(10, 0.5, 1), (20, 0.5, 1), (30, HIT, 1)], seed) for seed in (0, 1)]
     same = [cell("C", [(10, 0.5, 1), (15, 0.5, 1), (25, HIT, 1)], seed) for seed in (0, 1)]
     assert "Margins under one evaluation" not in caveats_of(tmp_path / "apart", *first, *next_)
-    said = caveats_of(tmp_path / "close", *first, *same)
-    assert "in most runs A and these strategies" in said
-    assert "(C 2 of 2)" in said
+    output = caveats_of(tmp_path / "close", *first, *same)
+    assert "in most runs A and these strategies" in output
+    assert "(C 2 of 2)" in output
 
 
 def test_a_target_chosen_after_the_runs_is_a_caveat(results_of: Callable[..., Results]) -> None:
-    said = "\n".join(find_caveats(combine_results([results_of(reference="", seeds=(0,))])))
-    assert "was chosen after the runs: the highest that 4 of 5 strategies reached" in said
-    assert "eval.headline sets it before the runs" in said
+    output = "\n".join(find_caveats(combine_results([results_of(reference="", seeds=(0,))])))
+    assert "was chosen after the runs: the highest that 4 of 5 strategies reached" in output
+    assert "eval.headline sets it before the runs" in output
 
 
 def test_a_target_that_the_reference_chose_is_no_caveat(results_of: Callable[..., Results]) -> None:
@@ -65,5 +65,5 @@ def test_two_thetas_are_a_note_and_one_or_three_are_not(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("comparison", "rule"), [(">=", "at or above it"), (">", "above it")])
 def test_the_methods_say_whether_an_equal_accuracy_reaches_a_target(tmp_path: Path, comparison: str, rule: str) -> None:
     results = load(write_lenet5_results(tmp_path, [SyntheticCell([(100, 0.5, 1)], [100])], comparison=comparison))
-    (said,) = [row for row in method_rows(combine_results([results])) if row.item == "a target is reached at"]
-    assert said.value == f"the first evaluation {rule}"
+    (output,) = [row for row in method_rows(combine_results([results])) if row.item == "a target is reached at"]
+    assert output.value == f"the first evaluation {rule}"

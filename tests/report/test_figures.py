@@ -58,8 +58,8 @@ def test_figures_of_syncs_draw_what_syncs_with_recorded_syncs(name: str, full: R
 def test_lines_of_predicted_slopes_have_these_slopes(full: Results) -> None:
     figure = laid_out(BY_NAME["round-length"], with_recorded_syncs(combine_results([full]))["round-length"])
     for axes in figure.axes:
-        found = [line.get_xydata() for line in axes.lines if line.get_color() == GREY]
-        slopes = [math.log(b[1] / a[1]) / math.log(b[0] / a[0]) for a, b in found]
+        actual = [line.get_xydata() for line in axes.lines if line.get_color() == GREY]
+        slopes = [math.log(b[1] / a[1]) / math.log(b[0] / a[0]) for a, b in actual]
         assert slopes == pytest.approx([-2, -1])
 
 
@@ -230,6 +230,6 @@ def test_a_single_cell_is_one_cell(one_cell: Results) -> None:
     data = combine_results([one_cell])
     for plot in PLOTS:
         with house_style():
-            drawn = plot.draw(data) is not None
-        if drawn:
+            samples = plot.draw(data) is not None
+        if samples:
             assert "1 cells" not in plot.caption(data)

@@ -18,9 +18,9 @@ def data_of(root: Path, *cells: SyntheticCell) -> ReportData:
 
 def test_a_milestone_is_the_evaluation_in_which_the_epoch_ended(tmp_path: Path) -> None:
     frame = milestones_frame(data_of(tmp_path, FIRST, SECOND))
-    found = {(row["seed"], row["milestone"]): row["test_accuracy"] for row in frame.to_dict("records")}
+    actual = {(row["seed"], row["milestone"]): row["test_accuracy"] for row in frame.to_dict("records")}
     # step 376 is a whole step late for the second epoch
-    assert found == {(0, 1): 0.9, (0, 2): 0.95, (0, 100): 0.987, (1, 1): 0.8}
+    assert actual == {(0, 1): 0.9, (0, 2): 0.95, (0, 100): 0.987, (1, 1): 0.8}
 
 
 def test_the_table_has_means_over_seeds_and_rounds_in_brackets(tmp_path: Path) -> None:

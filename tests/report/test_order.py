@@ -51,8 +51,8 @@ def test_bytes_decide_among_those_that_reach_it_as_often() -> None:
 
 def test_one_lost_run_does_not_lead_the_dear_one_to_the_top() -> None:
     """The quickstart of an earlier version: Synchronous first, because it alone had 4 of 4."""
-    found = order({"Synchronous": [400e6] * 4, "LinearFDA": [18e6, 18e6, 18e6, None]})
-    assert found == Order(("LinearFDA", "Synchronous"), 1, (), ())
+    actual = order({"Synchronous": [400e6] * 4, "LinearFDA": [18e6, 18e6, 18e6, None]})
+    assert actual == Order(("LinearFDA", "Synchronous"), 1, (), ())
 
 
 @pytest.mark.parametrize(
@@ -65,16 +65,16 @@ def test_one_lost_run_does_not_lead_the_dear_one_to_the_top() -> None:
     ],
 )
 def test_a_lucky_hit_does_not_lead(cheap: list[float | None], group: str) -> None:
-    found = order({"cheap": cheap, "sure": [50e6] * 4})
-    assert found.labels[0] == ("cheap" if group == "leading" else "sure")
-    where = {"leading": found.leading, "less often": found.less_often, "never": found.never}
+    actual = order({"cheap": cheap, "sure": [50e6] * 4})
+    assert actual.labels[0] == ("cheap" if group == "leading" else "sure")
+    where = {"leading": actual.leading, "less often": actual.less_often, "never": actual.never}
     assert "cheap" in where[group]
 
 
 def test_a_cheap_hit_on_an_easy_run_is_compared_there() -> None:
     """It missed the dear run of two, but where both got there it needed more."""
-    found = order({"A": [2e6, 2e6, 2e6, None], "B": [1e6, 1e6, 1e6, 900e6]})
-    assert found.labels == ("B", "A")
+    actual = order({"A": [2e6, 2e6, 2e6, None], "B": [1e6, 1e6, 1e6, 900e6]})
+    assert actual.labels == ("B", "A")
 
 
 @pytest.mark.parametrize("misses", [[None, 10e6, 10e6, 10e6], [10e6, 10e6, 10e6, None]])
@@ -86,8 +86,8 @@ def test_the_misses_of_one_strategy_do_not_order_the_others(misses: list[float |
 
 @pytest.mark.parametrize("costs", [(10e6, 10.4e6), (10.4e6, 10e6)])
 def test_a_margin_of_a_few_per_cent_keeps_the_order_of_the_suite(costs: tuple[float, float]) -> None:
-    found = order({"A": [costs[0]] * 4, "B": [costs[1]] * 4, "C": [30e6] * 4})
-    assert (found.labels, found.level) == (("A", "B", "C"), 2)
+    actual = order({"A": [costs[0]] * 4, "B": [costs[1]] * 4, "C": [30e6] * 4})
+    assert (actual.labels, actual.level) == (("A", "B", "C"), 2)
 
 
 @settings(max_examples=60, deadline=None)
@@ -95,14 +95,14 @@ def test_a_margin_of_a_few_per_cent_keeps_the_order_of_the_suite(costs: tuple[fl
 def test_every_strategy_is_named_once_for_any_reached_targets(data: st.DataObject) -> None:
     cost = st.none() | st.floats(0, 1e9)
     hits = {label: data.draw(st.lists(cost, min_size=4, max_size=4)) for label in "ABCD"}
-    found = order(hits)
-    assert sorted(found.labels) == list("ABCD")
-    assert set(found.never) == {label for label in hits if all(cost is None for cost in hits[label])}
+    actual = order(hits)
+    assert sorted(actual.labels) == list("ABCD")
+    assert set(actual.never) == {label for label in hits if all(cost is None for cost in hits[label])}
 
 
 def test_strategies_without_a_common_run_are_ordered_all_the_same() -> None:
-    found = order({"A": [1e6, None], "B": [None, 2e6]})
-    assert sorted(found.labels) == ["A", "B"]
+    actual = order({"A": [1e6, None], "B": [None, 2e6]})
+    assert sorted(actual.labels) == ["A", "B"]
 
 
 def hits_frame(rates: dict[str, dict[float, list[bool]]]) -> pd.DataFrame:
@@ -125,8 +125,8 @@ ALL, HALF, NONE = [True, True], [True, False], [False, False]
 
 def test_the_suite_names_its_headline_target() -> None:
     frame = hits_frame({"R": {0.5: ALL, 0.7: ALL, 0.9: NONE}})
-    found = headline_of(lock("R", headline=0.5), frame)
-    assert (found.chosen, found.target, found.reason, found.after_runs) == (0.5, 0.5, "named in the suite", False)
+    actual = headline_of(lock("R", headline=0.5), frame)
+    assert (actual.chosen, actual.target, actual.reason, actual.after_runs) == (0.5, 0.5, "named in the suite", False)
 
 
 def test_the_reference_chooses_on_its_worst_workload() -> None:
@@ -145,14 +145,14 @@ def test_another_strategy_does_not_move_the_headline_target(hits: list[bool]) ->
 
 def test_without_a_reference_it_is_what_nearly_all_reached_and_chosen_after_the_runs() -> None:
     most = {label: {0.5: ALL, 0.7: ALL, 0.9: HALF} for label in "ABCD"}
-    found = headline_of(lock("ABCDE"), hits_frame({**most, "E": {0.5: NONE, 0.7: NONE, 0.9: NONE}}))
-    assert (found.target, found.after_runs) == (0.7, True)
+    actual = headline_of(lock("ABCDE"), hits_frame({**most, "E": {0.5: NONE, 0.7: NONE, 0.9: NONE}}))
+    assert (actual.target, actual.after_runs) == (0.7, True)
 
 
 def test_without_a_reached_target_the_next_lower_one_is_taken() -> None:
     frame = hits_frame({"R": {0.5: ALL, 0.7: HALF, 0.9: NONE}})
-    found = headline_of(lock("R", headline=0.9), frame)
-    assert (found.chosen, found.target) == (0.9, 0.7)
+    actual = headline_of(lock("R", headline=0.9), frame)
+    assert (actual.chosen, actual.target) == (0.9, 0.7)
     nobody = headline_of(lock("R", headline=0.9), hits_frame({"R": {0.5: NONE, 0.7: NONE, 0.9: NONE}}))
     assert math.isnan(nobody.target)
 
@@ -178,8 +178,8 @@ def test_a_bound_shows_the_one_known_limit(ratio: Ratio, words: str, sign: str) 
 
 def test_the_sentence_reads_from_the_best_strategy_s_side() -> None:
     rows = outcomes({"S": [200e6, 220e6], "F": [14e6, 14e6], "G": [90e6, 90e6]}, reference="S")
-    said = sentence_of(rows, order_strategies(rows))
-    assert said.startswith("90 %: F needed 14.0 MB (2 of 2 runs); S 210 MB (2 of 2 runs): 15 times as many")
+    output = sentence_of(rows, order_strategies(rows))
+    assert output.startswith("90 %: F needed 14.0 MB (2 of 2 runs); S 210 MB (2 of 2 runs): 15 times as many")
 
 
 def test_where_the_reference_is_best_the_sentence_has_the_next() -> None:

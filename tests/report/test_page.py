@@ -70,8 +70,8 @@ def test_every_figure_can_be_read_aloud(folder: Path, page: Page) -> None:
 def test_every_strategy_of_a_figure_has_its_switch(folder: Path, page: Page, full: Results) -> None:
     tags = {attrs["data-tag"] for _, attrs in page.elements if "data-tag" in attrs}
     assert tags == {strategy_tag(label) for label in full.runs["label"]}
-    drawn = Counter(name for name in page.all("class") if name.startswith("strategy-"))
-    assert set(drawn) == tags
+    samples = Counter(name for name in page.all("class") if name.startswith("strategy-"))
+    assert set(samples) == tags
     for name in ("pareto", "accuracy-bytes", "accuracy-steps", "heterogeneity"):
         assert strategy_tag("Synchronous") in (folder / f"figures/{name}.svg").read_text(encoding="utf-8"), name
 
@@ -98,10 +98,10 @@ def test_the_conclusion_comes_first_then_the_caveats_the_table_and_the_figure(pa
 def test_every_number_of_the_conclusion_is_in_a_csv(folder: Path, full: Results) -> None:
     frame = pd.read_csv(folder / "tables" / "conclusion.csv")
     assert set(frame["strategy"]) == set(full.runs["label"])
-    said = (folder / "summary.md").read_text(encoding="utf-8").split("```")[1]
+    output = (folder / "summary.md").read_text(encoding="utf-8").split("```")[1]
     rows = [
         re.split(r" {2,}", line.strip())
-        for line in said.splitlines()
+        for line in output.splitlines()
         if " of 6 runs  " in line or " of 4 runs  " in line
     ]
     assert [row[0] for row in rows] == frame["strategy"].tolist()
@@ -125,9 +125,9 @@ def test_what_people_write_is_only_text(results_of: Callable[..., Results], tmp_
     plain = results_of(seeds=(0, 1))
     names = {label: f"{label} {RUDE}" for label in plain.runs["label"].unique()}
     cells = [cell.with_changes({"label": names[cell.label]}) for cell in plain.lock.cell]
-    said = dict.fromkeys(("suite", "description", "tuning", "source"), RUDE)
+    output = dict.fromkeys(("suite", "description", "tuning", "source"), RUDE)
     # such a name is refused where a lock is read; a page is made of anything
-    lock = plain.lock.model_copy(update={**said, "cell": cells})
+    lock = plain.lock.model_copy(update={**output, "cell": cells})
     runs = plain.runs.assign(label=plain.runs["label"].map(names))
     rude = replace(plain, lock=lock, runs=runs)
     build_report([rude], tmp_path, [RUDE])
@@ -165,10 +165,10 @@ def test_a_figure_loses_what_only_a_file_needs() -> None:
         '<path id="g" d="M 0.123456 1\nL 2 3.000001"/>'
         f'</defs><g id="axes_1"><g id="{strategy_tag("a")}.1"><use xlink:href="#g" clip-path="url(#g)"/></g></g></svg>'
     )
-    found = inline_svg(RenderedFigure("name", "Title", "Words & more", {"svg": svg.encode()}))
-    assert found.width == 96
-    assert found.tags == {strategy_tag("a")}
-    assert found.svg == (
+    actual = inline_svg(RenderedFigure("name", "Title", "Words & more", {"svg": svg.encode()}))
+    assert actual.width == 96
+    assert actual.tags == {strategy_tag("a")}
+    assert actual.svg == (
         '<svg viewBox="0 0 72 36" role="img" aria-labelledby="name-title" aria-describedby="name-desc">'
         '<title id="name-title">Title</title><desc id="name-desc">Words &amp; more</desc>'
         '<defs><path id="name-g" d="M 0.12 1 L 2 3" /></defs>'
@@ -181,9 +181,9 @@ def test_a_figure_s_places_are_rounded_and_its_factors_are_not() -> None:
         '<svg xmlns="http://www.w3.org/2000/svg" width="72pt" height="36pt" viewBox="0 0 72 36">'
         '<g transform="translate(1.23456 2) scale(0.015625)"/><text transform="rotate(-0 1.234 5)">a b</text></svg>'
     )
-    found = inline_svg(RenderedFigure("name", "Title", "Words", {"svg": svg.encode()})).svg
-    assert '<g transform="translate(1.23 2) scale(0.015625)" />' in found
-    assert "<text>a b</text>" in found
+    actual = inline_svg(RenderedFigure("name", "Title", "Words", {"svg": svg.encode()})).svg
+    assert '<g transform="translate(1.23 2) scale(0.015625)" />' in actual
+    assert "<text>a b</text>" in actual
 
 
 def test_rows_are_grouped_under_what_they_share(full: Results) -> None:
@@ -207,8 +207,8 @@ def test_each_suite_s_conclusion_says_whose_it_is(full: Results, hand_made: Resu
     build_report([full, hand_made], tmp_path)
     names = [full.lock.suite, hand_made.lock.suite]
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
-    said = page[page.index('id="conclusion-said"') : page.index('id="caveats"')]
-    assert re.findall(r"<h3><bdi>(.*?)</bdi></h3>", said) == names
+    output = page[page.index('id="conclusion-said"') : page.index('id="caveats"')]
+    assert re.findall(r"<h3><bdi>(.*?)</bdi></h3>", output) == names
     summary = (tmp_path / "summary.md").read_text(encoding="utf-8")
     assert [line.removesuffix(":") for line in summary.splitlines() if line.removesuffix(":") in names] == names
 

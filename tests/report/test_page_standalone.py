@@ -39,9 +39,9 @@ def test_every_link_works_in_a_page_that_was_mailed_alone(folder: Path, tmp_path
 
 
 def test_an_embedded_file_equals_the_file(folder: Path, page: Page) -> None:
-    held = [(attrs["download"], attrs["href"]) for _, attrs in page.elements if attrs.get("download")]
-    assert {str(name).rpartition(".")[2] for name, _ in held} == {"csv", "md", "tex", "pdf"}
-    for name, link in held:
+    stored = [(attrs["download"], attrs["href"]) for _, attrs in page.elements if attrs.get("download")]
+    assert {str(name).rpartition(".")[2] for name, _ in stored} == {"csv", "md", "tex", "pdf"}
+    for name, link in stored:
         content = base64.b64decode(str(link).partition("base64,")[2])
         assert content == (folder / str(name).replace("-", "/", 1)).read_bytes(), name
 
@@ -61,8 +61,8 @@ def test_a_large_file_is_named_and_written_beside_the_page(
 
 def test_every_file_of_the_report_is_linked_or_embedded(folder: Path, page: Page) -> None:
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {"index.html"}
-    held = {name.replace("-", "/", 1) for name in page.all("download")}
-    assert [name for name in sorted(files - held) if name not in page.text] == []
+    stored = {name.replace("-", "/", 1) for name in page.all("download")}
+    assert [name for name in sorted(files - stored) if name not in page.text] == []
 
 
 def test_date_revision_and_machine_are_at_the_top_and_come_from_the_records(full: Results) -> None:
@@ -80,8 +80,8 @@ def test_date_revision_and_machine_are_at_the_top_and_come_from_the_records(full
         cell: data.records[cell].with_changes({"state": "done", "environment": environment, "ended": moment})
         for cell, moment in moments.items()
     }
-    found = provenance(replace(data, records=changed))
-    assert found == [
+    actual = provenance(replace(data, records=changed))
+    assert actual == [
         "2026-01-30 to 2026-02-01",
         "fdabench 0.1.0 (git abc1234)",
         "torch 2.9.0",

@@ -215,8 +215,8 @@ class TestWhatMustNotMatter:
 
     def test_a_workload_without_a_reached_target(self, case: Case) -> None:
         top, bottom = frames(case)
-        missed = [side.head(3).assign(workload=9, reached=False, cost=70.0, cost_limit=70.0) for side in (top, bottom)]
-        more = paired_ratio(pd.concat([top, missed[0]]), pd.concat([bottom, missed[1]]), "cost")
+        misses = [side.head(3).assign(workload=9, reached=False, cost=70.0, cost_limit=70.0) for side in (top, bottom)]
+        more = paired_ratio(pd.concat([top, misses[0]]), pd.concat([bottom, misses[1]]), "cost")
         ratio = paired_ratio(top, bottom, "cost")
         assert numbers(more) == pytest.approx(numbers(ratio), nan_ok=True)
         assert (more.pairs, more.neither - ratio.neither) == (ratio.pairs, 3)
@@ -233,19 +233,19 @@ def test_the_cases_above_have_what_their_names_say() -> None:
 def test_without_misses_and_grid_it_is_the_t_interval_of_scipy() -> None:
     top, bottom = np.array([0.3, 0.5, 0.1, 0.9]), np.array([0.0, 0.1, 0.0, 0.2])
     sides = [LogCosts(logs, logs, logs + 9, np.ones(4, dtype=bool)) for logs in (top, bottom)]
-    found = estimate(*sides, design_of(np.zeros(4, dtype=int), np.arange(4)))
+    actual = estimate(*sides, design_of(np.zeros(4, dtype=int), np.arange(4)))
     expected = stats.ttest_1samp(top - bottom, 0).confidence_interval(0.95)
-    assert (found.mean, found.low, found.high) == pytest.approx((0.375, expected.low, expected.high))
+    assert (actual.mean, actual.low, actual.high) == pytest.approx((0.375, expected.low, expected.high))
 
 
 def test_of_two_errors_the_larger_counts() -> None:
     workloads, seeds = np.array([0, 0, 0, 1, 1, 1]), np.array([0, 1, 2, 0, 1, 2])
     design = design_of(workloads, seeds)
     # seeds do the same in both workloads: three values, whose t interval has two degrees of freedom
-    alike = np.array([0.0, 1.0, 2.0, 5.0, 6.0, 7.0])
+    equal = np.array([0.0, 1.0, 2.0, 5.0, 6.0, 7.0])
     # seeds do the opposite: six values within two workloads, four degrees of freedom
     opposite = np.array([0.0, 1.0, 2.0, 7.0, 6.0, 5.0])
-    halves = half_widths(np.stack([alike, opposite]), design)
+    halves = half_widths(np.stack([equal, opposite]), design)
     assert halves == pytest.approx([4.302653 / math.sqrt(3), 2.776445 * math.sqrt(4 / 4 * (1 / 3 + 1 / 3)) / 2])
 
 

@@ -30,20 +30,20 @@ def cells(name: str) -> tuple[Cell, ...]:
 
 @pytest.mark.parametrize("model", GRIDS)
 def test_a_whole_suite_has_every_setting_of_table_1(model: str) -> None:
-    grid, found = GRIDS[model], cells(WHOLE[model])
-    fda = [cell.config.to_dict() for cell in found if cell.config.strategy.kind == "fda"]
+    grid, actual = GRIDS[model], cells(WHOLE[model])
+    fda = [cell.config.to_dict() for cell in actual if cell.config.strategy.kind == "fda"]
     monitors = {"linear", "sketch"} | ({"naive"} if model == "lenet5" else set())
     partitions = BIASED.get(model, {"iid-file-order"})
     assert partitions <= {*IID, *PARTITIONS.values()}
     settings = {
-        (each["workers"], each["strategy"]["monitor"]["kind"], each["strategy"]["theta"], str(each["partition"]))
-        for each in fda
+        (item["workers"], item["strategy"]["monitor"]["kind"], item["strategy"]["theta"], str(item["partition"]))
+        for item in fda
     }
     assert len(settings) == len(grid.workers) * len(monitors) * len(grid.thetas) * len(partitions) == len(fda)
-    assert {each["workers"] for each in fda} == set(grid.workers)
-    assert {each["strategy"]["theta"] for each in fda} == set(grid.thetas)
-    assert {each["dataset"] for each in fda} == {grid.dataset}
-    assert sum(cell.config.strategy.kind == "synchronous" for cell in found) == len(grid.workers) * len(partitions)
+    assert {item["workers"] for item in fda} == set(grid.workers)
+    assert {item["strategy"]["theta"] for item in fda} == set(grid.thetas)
+    assert {item["dataset"] for item in fda} == {grid.dataset}
+    assert sum(cell.config.strategy.kind == "synchronous" for cell in actual) == len(grid.workers) * len(partitions)
 
 
 @pytest.mark.parametrize("path", sorted(PAPER.glob("*.toml")), ids=lambda path: path.stem)
@@ -68,13 +68,13 @@ def test_nothing_differs_from_the_protocol_but_what_a_suite_is_there_to_show(pat
         allowed.add("partition = round-robin (published: iid-file-order)")
     if "controls" in path.stem:
         allowed |= {f"server.lr = {lr}" for lr in ("0.003", "0.01")} | {"optimizer.lr = 0.1"}
-    told = {
+    message = {
         part
         for cell in read_suite(path).cells
         for part in protocol_differences(cell.config, cell.label).split(", ")
         if part
     }
-    assert told <= allowed
+    assert message <= allowed
 
 
 @pytest.mark.parametrize(
@@ -86,9 +86,9 @@ def test_nothing_differs_from_the_protocol_but_what_a_suite_is_there_to_show(pat
     ],
 )
 def test_fedopt_has_the_papers_1001_epochs(name: str, strategy: str) -> None:
-    found = cells(name)
-    assert {cell.config.strategy.kind for cell in found} == {strategy}
-    assert {cell.config.budget.epochs for cell in found} == {1001}
+    actual = cells(name)
+    assert {cell.config.strategy.kind for cell in actual} == {strategy}
+    assert {cell.config.budget.epochs for cell in actual} == {1001}
 
 
 def test_another_growth_rate_of_a_densenet_is_a_note() -> None:

@@ -32,8 +32,8 @@ def compared(root: Path, *cells: SyntheticCell, **lock: Any) -> PublishedCompari
     return compare_with_published(combine_results([load(write_lenet5_results(root / "hand", cells, **lock))]))
 
 
-def row(found: PublishedComparison, quantity: str, **axes: Any) -> dict[str, Any]:
-    frame = found.frame[found.frame["quantity"] == quantity]
+def row(actual: PublishedComparison, quantity: str, **axes: Any) -> dict[str, Any]:
+    frame = actual.frame[actual.frame["quantity"] == quantity]
     for key, value in axes.items():
         frame = frame[frame[key] == value]
     (only,) = frame.to_dict("records")
@@ -42,8 +42,8 @@ def row(found: PublishedComparison, quantity: str, **axes: Any) -> dict[str, Any
 
 def fact(quantity: str, **axes: Any) -> PublishedResult:
     """The one published number of these axes; the others are None."""
-    asked = {"workers": None, "theta": None, "epoch": None, "target": None, **axes}
-    (only,) = [each for each in published() if each.quantity == quantity and each.axes._asdict() == asked]
+    arguments = {"workers": None, "theta": None, "epoch": None, "target": None, **axes}
+    (only,) = [item for item in published() if item.quantity == quantity and item.axes._asdict() == arguments]
     return only
 
 
@@ -74,27 +74,27 @@ def test_published_numbers_are_those_of_the_files() -> None:
 )
 def test_iid_is_what_it_was_when_a_run_was_made(model: str, strategy: str, partition: str) -> None:
     """Round robin until November 2023; FedAdam and all of CIFAR are later."""
-    found = {
-        each.axes.partition
-        for each in published()
-        if (each.axes.model, each.axes.strategy) == (model, strategy) and "(" not in each.axes.partition
+    actual = {
+        item.axes.partition
+        for item in published()
+        if (item.axes.model, item.axes.strategy) == (model, strategy) and "(" not in item.axes.partition
     }
-    assert found == {partition}
+    assert actual == {partition}
 
 
 def test_the_other_kind_of_iid_is_compared_with_a_note(tmp_path: Path) -> None:
     contiguous = replace(FIRST, changes={"partition": {"kind": "iid-file-order"}})
-    found = compared(tmp_path, contiguous, SECOND)
-    rounds = found.frame[(found.frame["quantity"] == "rounds") & (found.frame["epoch"] == 100)]
-    told = rounds.set_index("differs")["measured"].to_dict()
-    assert told == {"": 500, "partition = iid-file-order (published: round-robin)": 400}
+    actual = compared(tmp_path, contiguous, SECOND)
+    rounds = actual.frame[(actual.frame["quantity"] == "rounds") & (actual.frame["epoch"] == 100)]
+    message = rounds.set_index("differs")["measured"].to_dict()
+    assert message == {"": 500, "partition = iid-file-order (published: round-robin)": 400}
 
 
 def test_every_published_number_has_a_source_and_axes_of_its_own() -> None:
     facts = published()
-    assert len({(each.axes, each.quantity) for each in facts}) == len(facts)
-    assert all(each.source and (each.axes.epoch is None) != (each.axes.target is None) for each in facts)
-    assert set(STRATEGIES.values()) < {each.axes.strategy for each in facts}
+    assert len({(item.axes, item.quantity) for item in facts}) == len(facts)
+    assert all(item.source and (item.axes.epoch is None) != (item.axes.target is None) for item in facts)
+    assert set(STRATEGIES.values()) < {item.axes.strategy for item in facts}
 
 
 def test_a_published_strategy_is_recognized_by_kinds_that_are_built_in() -> None:
@@ -102,7 +102,7 @@ def test_a_published_strategy_is_recognized_by_kinds_that_are_built_in() -> None
         assert published_name(strategy, monitor) == name
         table = {"kind": strategy} | ({"monitor": {"kind": monitor}} if monitor else {})
         assert strategy_family(ComponentConfig.from_table(table), BUILT_IN.info) == name
-    assert {each.axes.strategy for each in published()} - set(KINDS) == {"GM(max)"}
+    assert {item.axes.strategy for item in published()} - set(KINDS) == {"GM(max)"}
 
 
 def test_a_setting_that_was_run_twice_has_a_median_and_a_range() -> None:
@@ -118,15 +118,15 @@ def test_a_seed_that_was_run_with_two_budgets_counts_once(tmp_path: Path) -> Non
     folders = [
         write_lenet5_results(tmp_path / name, cells) for name, cells in (("short", [short]), ("long", [FIRST, SECOND]))
     ]
-    found = compare_with_published(combine_results([load(folder) for folder in folders]))
-    early = row(found, "rounds", target=0.98, workers="10")
+    actual = compare_with_published(combine_results([load(folder) for folder in folders]))
+    early = row(actual, "rounds", target=0.98, workers="10")
     assert (early["cells"], early["measured_low"], early["measured_high"]) == (2, 4, 500)
-    assert row(found, "accuracy", epoch=100)["cells"] == 2
+    assert row(actual, "accuracy", epoch=100)["cells"] == 2
 
 
 def test_accuracy_and_rounds_at_a_nominal_epoch_by_hand(tmp_path: Path) -> None:
-    found = compared(tmp_path, FIRST, SECOND)
-    accuracy, rounds = row(found, "accuracy", epoch=100), row(found, "rounds", epoch=100)
+    actual = compared(tmp_path, FIRST, SECOND)
+    accuracy, rounds = row(actual, "accuracy", epoch=100), row(actual, "rounds", epoch=100)
     assert (accuracy["measured"], accuracy["measured_low"], accuracy["measured_high"]) == (0.988, 0.987, 0.989)
     assert accuracy["points"] == pytest.approx(100 * (0.988 - 0.9881))
     assert math.isnan(accuracy["ratio"])
@@ -134,17 +134,17 @@ def test_accuracy_and_rounds_at_a_nominal_epoch_by_hand(tmp_path: Path) -> None:
 
 
 def test_costs_to_a_target_by_hand(tmp_path: Path) -> None:
-    found = compared(tmp_path, FIRST, SECOND)
+    actual = compared(tmp_path, FIRST, SECOND)
     sync = 2 * WORKERS * MODEL_BYTES
     # the initial distribution and three syncs by step 375, whose own sync comes after; all four by step 18,750
     first, second = 4 * sync + 375 * 8 * WORKERS, 5 * sync + 18_750 * 8 * WORKERS
-    spent = row(found, "bytes", target=0.98)
+    spent = row(actual, "bytes", target=0.98)
     assert (first, second) == (19_775_920, 26_182_400)
     assert (spent["measured"], spent["measured_low"], spent["measured_high"]) == (22_979_160, first, second)
     assert spent["ratio"] == pytest.approx(22_979_160 / 602.9e6)
     assert (spent["measured_reached"], spent["cells"], spent["workers"], spent["theta"]) == (2, 2, "10", "1")
-    assert row(found, "steps", target=0.98)["measured"] == (375 + 18_750) / 2
-    assert row(found, "rounds", target=0.98)["measured"] == (4 + 500) / 2
+    assert row(actual, "steps", target=0.98)["measured"] == (375 + 18_750) / 2
+    assert row(actual, "rounds", target=0.98)["measured"] == (4 + 500) / 2
 
 
 def test_costs_follow_the_paper_under_any_convention_of_the_suite(tmp_path: Path) -> None:
@@ -161,10 +161,10 @@ def test_a_miss_is_counted_and_in_no_median(tmp_path: Path) -> None:
 
 
 def test_rows_without_a_counterpart_are_left_out_but_counted(tmp_path: Path) -> None:
-    found = compared(tmp_path, FIRST, SECOND)
+    actual = compared(tmp_path, FIRST, SECOND)
     # two numbers at epochs 1 and 100, three costs to each of two targets
-    assert (found.matched, len(found.frame), found.left_out) == (10, 10, len(published()) - 10)
-    assert f"10 of {len(published())} published numbers have a counterpart" in published_table(found).note
+    assert (actual.matched, len(actual.frame), actual.left_out) == (10, 10, len(published()) - 10)
+    assert f"10 of {len(published())} published numbers have a counterpart" in published_table(actual).note
 
 
 @pytest.mark.parametrize(
@@ -193,18 +193,18 @@ def test_other_settings_are_no_counterparts(tmp_path: Path, changes: dict[str, A
 def test_the_other_partitions_of_the_paper_have_costs_only(
     tmp_path: Path, partition: dict[str, Any], named: str
 ) -> None:
-    found = compared(tmp_path, SyntheticCell(FIRST.evals, FIRST.syncs, changes={"partition": partition}))
-    assert set(found.frame["partition"]) == {named}
-    assert (found.matched, set(found.frame["target"])) == (6, {0.98, 0.985})
+    actual = compared(tmp_path, SyntheticCell(FIRST.evals, FIRST.syncs, changes={"partition": partition}))
+    assert set(actual.frame["partition"]) == {named}
+    assert (actual.matched, set(actual.frame["target"])) == (6, {0.98, 0.985})
 
 
 def test_settings_other_than_the_papers_are_noted_and_not_pooled(tmp_path: Path) -> None:
     changes = {"sampling": "shuffle", "batch_size": 64, "precision": "bf16", "eval": {"every_steps": 50}}
     other = SyntheticCell(FIRST.evals, FIRST.syncs, seed=1, changes=changes)
-    found = compared(tmp_path, FIRST, other)
-    rows = found.frame[(found.frame["quantity"] == "steps") & (found.frame["target"] == 0.98)]
-    told = "batch_size = 64, sampling = shuffle, precision = bf16, eval.every_steps = 50"
-    assert dict(zip(rows["differs"], rows["cells"], strict=True)) == {"": 1, told: 1}
+    actual = compared(tmp_path, FIRST, other)
+    rows = actual.frame[(actual.frame["quantity"] == "steps") & (actual.frame["target"] == 0.98)]
+    message = "batch_size = 64, sampling = shuffle, precision = bf16, eval.every_steps = 50"
+    assert dict(zip(rows["differs"], rows["cells"], strict=True)) == {"": 1, message: 1}
 
 
 def test_fedadam_as_in_the_paper_is_its_counterpart_and_other_servers_are_notes(tmp_path: Path) -> None:
@@ -216,8 +216,8 @@ def test_fedadam_as_in_the_paper_is_its_counterpart_and_other_servers_are_notes(
         )
         for server in servers
     ]  # fmt: skip
-    found = compared(tmp_path, *cells)
-    rows = found.frame[found.frame["quantity"] == "accuracy"]
+    actual = compared(tmp_path, *cells)
+    rows = actual.frame[actual.frame["quantity"] == "accuracy"]
     assert list(rows["differs"]) == ["", "server.kind = adam-reddi, server.lr = 0.01"]
 
 
@@ -240,10 +240,10 @@ def test_the_figure_has_the_cells_their_median_and_what_was_published(tmp_path: 
         figure = PUBLISHED.draw(data)
     assert figure is not None
     assert [axes.get_xlabel() for axes in figure.axes] == ["local steps to 98 %", "local steps to 98.5 %"]
-    cells, median, known = ([line.get_xydata() for line in figure.axes[0].lines][i].tolist() for i in range(3))
+    cells, median, reference = ([line.get_xydata() for line in figure.axes[0].lines][i].tolist() for i in range(3))
     assert cells == [[375, 19_775_920], [18_750, 26_182_400]]
     assert median == [[(375 + 18_750) / 2, 22_979_160]]
-    assert known == [[2697, 602.9e6]]
+    assert reference == [[2697, 602.9e6]]
     # filled is measured, hollow is published: the color is not the only difference
     assert [figure.axes[0].lines[i].get_fillstyle() for i in (1, 2)] == ["full", "none"]
     assert "2 cells of this report with K 10 and θ 1" in PUBLISHED.caption(data)

@@ -30,7 +30,7 @@ WIDEST = 9.3
 """Inches: 1.2 times as large they fit a page that is 1400 pixels wide."""
 
 
-def drawn(name: str, data: ReportData) -> Figure:
+def draw(name: str, data: ReportData) -> Figure:
     with house_style():
         figure = BY_NAME[name].draw(data)
     assert figure is not None
@@ -59,7 +59,7 @@ def test_text_is_at_least_twelve_pixels_high_on_the_page(full: Results) -> None:
 
 
 def test_a_band_needs_two_seeds(full: Results, results_of: Callable[..., Results]) -> None:
-    two, one = (drawn("accuracy-bytes", combine_results([results_of(seeds=seeds)])) for seeds in ((0, 1), (0,)))
+    two, one = (draw("accuracy-bytes", combine_results([results_of(seeds=seeds)])) for seeds in ((0, 1), (0,)))
     strategies = 6
     assert len(two.axes[0].collections) == strategies
     assert not one.axes[0].collections
@@ -71,8 +71,8 @@ def test_every_axis_of_accuracies_has_one_scale_and_says_so(full: Results) -> No
     """Also where nobody reaches 90 %."""
     data = combine_results([full])
     low = replace(data, evals=data.evals.assign(test_accuracy=data.evals["test_accuracy"] * 0.5))
-    for each in (data, low):
-        panels = drawn("accuracy-bytes", each).axes
+    for item in (data, low):
+        panels = draw("accuracy-bytes", item).axes
         assert {panel.get_yscale() for panel in panels} == {"function"}
         assert all(panel.get_ylabel().endswith(WORDS) for panel in panels)
         assert all(len(panel.get_yticks()) > 1 for panel in panels)
@@ -92,7 +92,7 @@ def test_strategies_below_the_axis_are_named(full: Results) -> None:
     (label,) = (label for label in data.labels if label.startswith("FedAdam"))
     sound = data.evals[data.evals["state"] != "diverged"]
     low = sound.assign(test_accuracy=sound["test_accuracy"].where(sound["label"] != label, 0.1))
-    figure = drawn("accuracy-bytes", replace(data, evals=low))
+    figure = draw("accuracy-bytes", replace(data, evals=low))
     assert f"below this throughout: {label}" in figure.axes[0].get_xlabel().replace("\n", " ")
 
 
@@ -116,7 +116,7 @@ def test_no_two_marks_of_the_pareto_figure_overlap(full: Results) -> None:
     """Every strategy reaches the target at the same step for the same bytes."""
     data = combine_results([full])
     same = data.outcomes.assign(step=100.0, bytes_total=1e7, reached=True)
-    figure = drawn("pareto", replace(data, outcomes=same))
+    figure = draw("pareto", replace(data, outcomes=same))
     figure.draw_without_rendering()
     for panel in figure.axes:
         bold = [line for line in panel.lines if line.get_markersize() >= 8]
@@ -135,7 +135,7 @@ def test_every_mark_of_the_pareto_figure_is_within_its_panel(full: Results) -> N
         step=rows["step"].mask(alone, 50_000.0),
         bytes_total=rows["bytes_total"].mask(alone, 3e12),
     )
-    figure = drawn("pareto", replace(data, outcomes=far))
+    figure = draw("pareto", replace(data, outcomes=far))
     figure.draw_without_rendering()
     panels = [panel for panel in figure.axes if panel.lines]
     assert any(max(line.get_xdata()) > 49_000 for panel in panels for line in panel.lines)
@@ -150,7 +150,7 @@ def test_every_mark_of_the_pareto_figure_is_within_its_panel(full: Results) -> N
 def test_the_legend_lists_only_what_is_drawn(full: Results) -> None:
     data = combine_results([full])
     one = data.outcomes.assign(step=100.0, bytes_total=1e7, reached=data.outcomes["label"] == "Synchronous")
-    keys = [text.get_text() for text in drawn("pareto", replace(data, outcomes=one)).legends[0].get_texts()]
+    keys = [text.get_text() for text in draw("pareto", replace(data, outcomes=one)).legends[0].get_texts()]
     assert keys == ["Synchronous"]
 
 
@@ -160,14 +160,14 @@ def test_a_workload_without_a_finished_cell_is_reported(full: Results) -> None:
     gone = data.outcomes.assign(reached=data.outcomes["reached"] & (data.outcomes["workload"] != hard))
     left = replace(data, outcomes=gone)
     assert workloads_without(left) == [hard]
-    assert hard in drawn("pareto", left).get_supxlabel().replace("\n", " ")
+    assert hard in draw("pareto", left).get_supxlabel().replace("\n", " ")
     assert f"Not drawn: {hard}, where no strategy reached a target" in BY_NAME["pareto"].caption(left)
-    assert drawn("pareto", data).get_supxlabel() == ""
+    assert draw("pareto", data).get_supxlabel() == ""
 
 
 def test_bars_of_all_panels_have_one_axis_and_no_bar_within_a_bar(full: Results) -> None:
     data = combine_results([full])
-    panels = drawn("bytes-to-target", data).axes
+    panels = draw("bytes-to-target", data).axes
     low, high = common_limits(data.at_workload_target)
     assert len(panels) > 1
     for panel in panels:
@@ -199,18 +199,18 @@ def test_reasons_are_on_the_page_and_in_the_summary(full: Results, full_report: 
 def test_near_ties_are_no_border(full: Results) -> None:
     volumes = combine_results([full]).volumes
     group = next(group for _, group in volumes.groupby(["suite", "workload"]) if group["label"].nunique() > 1)
-    close, found = ties(group), fastest_regions(group)
+    close, actual = ties(group), fastest_regions(group)
     assert close.dtype == bool
     assert 0 < TIE < 1
     border = np.zeros_like(close)
-    for region in found.values():
+    for region in actual.values():
         border[:, 1:] |= region[:, 1:] != region[:, :-1]
     assert (close | ~border).mean() > 0.98, "where the fastest changes, the second is near"
 
 
 def test_seeds_of_few_workers_are_shown(results_of: Callable[..., Results]) -> None:
     data = combine_results([results_of(seeds=(0, 1), workers=(2, 4))])
-    panel = drawn("scaling", data).axes[0]
+    panel = draw("scaling", data).axes[0]
     single = [line for line in panel.lines if line.get_linestyle() == "None"]
     lines = [line for line in panel.lines if line.get_linestyle() != "None"]
     assert len(single) == len(lines) > 1
@@ -218,6 +218,6 @@ def test_seeds_of_few_workers_are_shown(results_of: Callable[..., Results]) -> N
 
 
 def test_bounds_are_slim_arrows_without_text(full: Results) -> None:
-    figure = drawn("heterogeneity", combine_results([full]))
+    figure = draw("heterogeneity", combine_results([full]))
     assert not any("≥" in text.get_text() for panel in figure.axes for text in panel.texts)
     assert "arrow upwards" in BY_NAME["heterogeneity"].caption(combine_results([full]))

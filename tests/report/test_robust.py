@@ -31,7 +31,7 @@ def test_misses_count_as_infinity_up_to_a_quarter_of_the_cells() -> None:
     assert interquartile_mean([1, 2, math.inf, math.inf]) == math.inf
 
 
-def drawn(*workloads: list[float]) -> tuple[float, float]:
+def draw(*workloads: list[float]) -> tuple[float, float]:
     """The interval of workloads whose seeds are numbered from 0."""
     values = np.concatenate(workloads)
     places = np.repeat(np.arange(len(workloads)), [len(values) for values in workloads])
@@ -40,34 +40,34 @@ def drawn(*workloads: list[float]) -> tuple[float, float]:
 
 def test_a_bootstrap_within_workloads_knows_nothing_of_how_they_differ() -> None:
     # seeds that agree: whatever is drawn within a workload, four of each are left, whose middle half is 1 1 5 5
-    assert drawn([1.0] * 5, [5.0] * 5) == (3.0, 3.0)
+    assert draw([1.0] * 5, [5.0] * 5) == (3.0, 3.0)
 
 
 def test_bootstrap_of_five_values_by_hand() -> None:
     # four of 0 0 0 0 5 are drawn, and one goes at each end: 0 unless two or more are 5, which has 18 %; 5 if three or
     # more are, which has 2.7 %, more than the 2.5 % of a tail
-    assert drawn([0.0, 0.0, 0.0, 0.0, 5.0]) == (0.0, 5.0)
+    assert draw([0.0, 0.0, 0.0, 0.0, 5.0]) == (0.0, 5.0)
 
 
 def test_seeds_that_workloads_share_do_not_average_out() -> None:
     random = np.random.default_rng(2)
     seeds = random.normal(0, 1, 8)
-    shared = drawn(*(list(seeds + random.normal(0, 0.01, 8)) for _ in range(9)))
-    own = drawn(*(list(random.permutation(seeds)) for _ in range(9)))
+    shared = draw(*(list(seeds + random.normal(0, 0.01, 8)) for _ in range(9)))
+    own = draw(*(list(random.permutation(seeds)) for _ in range(9)))
     assert shared[1] - shared[0] > 1.5 * (own[1] - own[0])
 
 
 def test_a_bootstrap_is_the_same_each_time_and_about_as_wide_as_theory() -> None:
     values = list(np.random.default_rng(1).normal(0, 1, 200))
-    low, high = drawn(values)
-    assert (low, high) == drawn(values)
+    low, high = draw(values)
+    assert (low, high) == draw(values)
     # the middle half of a normal sample has a standard error of about 1.09 / sqrt(n)
     assert high - low == pytest.approx(2 * 1.96 * 1.09 / math.sqrt(200), rel=0.25)
 
 
 def test_an_interval_that_misses_reach_has_no_upper_end() -> None:
     # two of five missed: the middle half has a miss unless fewer are drawn
-    low, high = drawn([1.0, 2.0, 2.5, math.inf, math.inf])
+    low, high = draw([1.0, 2.0, 2.5, math.inf, math.inf])
     assert low < 3
     assert high == math.inf
 
@@ -79,9 +79,9 @@ def test_a_cell_without_a_result_is_no_value() -> None:
 
 
 def test_four_seeds_have_no_interval() -> None:
-    assert np.isnan(drawn([1.0, 2.0, 3.0, 4.0])).all()
-    assert np.isnan(drawn([1.0, 2.0, 3.0, 4.0, 5.0], [1.0, 2.0])).all()
-    assert np.isnan(drawn([])).all()
+    assert np.isnan(draw([1.0, 2.0, 3.0, 4.0])).all()
+    assert np.isnan(draw([1.0, 2.0, 3.0, 4.0, 5.0], [1.0, 2.0])).all()
+    assert np.isnan(draw([])).all()
 
 
 @pytest.mark.slow
@@ -90,14 +90,14 @@ def test_four_seeds_have_no_interval() -> None:
 )
 def test_bootstrap_intervals_of_five_seeds_hold_the_truth(workloads: int, shared: float, least: float) -> None:
     """300 draws each, binomial error 2 points; a percentile interval of five seeds is known to be a little narrow."""
-    random, held = np.random.default_rng(0), 0
+    random, stored = np.random.default_rng(0), 0
     middles, places = np.repeat(np.arange(workloads) - (workloads - 1) / 2, 5), np.repeat(np.arange(workloads), 5)
     seeds = np.tile(np.arange(5), workloads)
     for _ in range(300):
         values = middles + random.normal(0, 0.06 if shared else 0.1, len(seeds)) + random.normal(0, shared, 5)[seeds]
         low, high = bootstrap_interval(values, places, seeds)
-        held += low <= 0 <= high
-    assert held / 300 >= least
+        stored += low <= 0 <= high
+    assert stored / 300 >= least
 
 
 def test_attainment_by_hand() -> None:
@@ -176,8 +176,8 @@ def test_profiles_by_hand() -> None:
     assert (a["ratio"].tolist(), b["ratio"].tolist()) == ([1, 2, math.inf], [4, 1, 1])
     # a: half of `easy` at once, all of it within 2, never `hard`
     # b: half of `easy` and all of `hard` at once, the rest within 4
-    assert [each.tolist() for each in profile(a)] == [[1, 2], [0.25, 0.5]]
-    assert [each.tolist() for each in profile(b)] == [[1, 4], [0.75, 1]]
+    assert [item.tolist() for item in profile(a)] == [[1, 2], [0.25, 0.5]]
+    assert [item.tolist() for item in profile(b)] == [[1, 4], [0.75, 1]]
 
 
 def test_areas_by_hand() -> None:

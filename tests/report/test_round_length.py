@@ -31,11 +31,11 @@ def rounds_of(lengths: list[int]) -> pd.DataFrame:
 
 def by_rule(power: float, scale: float) -> list[int]:
     """As the quadratic synchronization rule, with any power."""
-    found, t = [], 0
+    actual, t = [], 0
     while (h := round((scale / cosine(t)) ** power)) + t <= STEPS:
-        found.append(h)
+        actual.append(h)
         t += h
-    return found
+    return actual
 
 
 @pytest.mark.parametrize("power", [1.0, 2.0])
@@ -55,14 +55,14 @@ def by_variance(noise: float, difference: float, theta: float) -> list[int]:
     """Four workers in 200 dimensions, averaged once their variance exceeds theta; no common loss."""
     random = np.random.default_rng(0)
     pull_KD = random.normal(0, difference, (4, 200))
-    found: list[int] = []
+    actual: list[int] = []
     u_KD, length = np.zeros((4, 200)), 0
     for t in range(STEPS):
         u_KD = u_KD - cosine(t) * (pull_KD + random.normal(0, noise, u_KD.shape))
         length += 1
         if (u_KD**2).sum(1).mean() - (u_KD.mean(0) ** 2).sum() > theta:
-            found, u_KD, length = [*found, length], np.zeros_like(u_KD), 0
-    return found
+            actual, u_KD, length = [*actual, length], np.zeros_like(u_KD), 0
+    return actual
 
 
 def test_a_fixed_theta_has_slope_minus_two_where_noise_drives_workers_apart() -> None:
@@ -111,12 +111,12 @@ def table(rounds: pd.DataFrame) -> list[ReportTable]:
 def test_the_table_leaves_out_the_beginning_and_what_the_end_cut_short() -> None:
     lengths = by_rule(2.0, 0.2)
     whole = rounds_of([*lengths, STEPS - sum(lengths)])
-    (found,) = table(whole)
+    (actual,) = table(whole)
     begins = whole["step"] - whole["steps"]
-    kept = whole[(begins >= STEPS / 4) & (whole["step"] < STEPS)]
-    assert found.frame["rounds"].tolist() == [len(kept)]
-    assert found.frame["slope"].tolist() == [round_length_slope(kept)]
-    assert found.rows[0][-1].startswith(f"−{-found.frame['slope'][0]:.2f} [−")
+    stored = whole[(begins >= STEPS / 4) & (whole["step"] < STEPS)]
+    assert actual.frame["rounds"].tolist() == [len(stored)]
+    assert actual.frame["slope"].tolist() == [round_length_slope(stored)]
+    assert actual.rows[0][-1].startswith(f"−{-actual.frame['slope'][0]:.2f} [−")
 
 
 def test_a_constant_learning_rate_makes_no_table() -> None:

@@ -21,22 +21,22 @@ def data_of(root: Path, *cells: SyntheticCell) -> ReportData:
     return combine_results([load(write_lenet5_results(root / "scaling", cells))])
 
 
-def drawn(data: ReportData) -> Any:
+def draw(data: ReportData) -> Any:
     with house_style():
         return SCALING.draw(data)
 
 
 def test_one_number_of_workers_is_no_scaling(tmp_path: Path) -> None:
-    assert drawn(data_of(tmp_path, cell(5, 100), cell(5, 200, seed=1))) is None
+    assert draw(data_of(tmp_path, cell(5, 100), cell(5, 200, seed=1))) is None
 
 
 def test_a_number_of_workers_that_missed_the_target_is_no_scaling(tmp_path: Path) -> None:
-    assert drawn(data_of(tmp_path, cell(5, 100), cell(10, 200, accuracy=0.5))) is None
+    assert draw(data_of(tmp_path, cell(5, 100), cell(10, 200, accuracy=0.5))) is None
 
 
 def test_lines_go_through_geometric_means_over_seeds(tmp_path: Path) -> None:
     data = data_of(tmp_path, cell(5, 100), cell(5, 400, seed=1), cell(20, 300))
-    _, steps = drawn(data).axes
+    _, steps = draw(data).axes
     seeds, line = steps.lines
     assert seeds.get_xdata().tolist() == [5, 5, 20]
     assert seeds.get_ydata().tolist() == [100, 400, 300]
@@ -46,8 +46,8 @@ def test_lines_go_through_geometric_means_over_seeds(tmp_path: Path) -> None:
 
 
 def test_a_point_that_some_seeds_missed_says_how_many_reached_it(tmp_path: Path) -> None:
-    missed = SyntheticCell([(900, 0.5, 1)], (1,), 1, changes={"workers": 5})
-    bytes_, steps = drawn(data_of(tmp_path, cell(5, 100), missed, cell(20, 300))).axes
+    misses = SyntheticCell([(900, 0.5, 1)], (1,), 1, changes={"workers": 5})
+    bytes_, steps = draw(data_of(tmp_path, cell(5, 100), misses, cell(20, 300))).axes
     assert [text.get_text() for text in bytes_.texts] == [text.get_text() for text in steps.texts] == ["1/2"]
     assert [text.xy for text in steps.texts] == [pytest.approx((5, 100))]
 
@@ -55,7 +55,7 @@ def test_a_point_that_some_seeds_missed_says_how_many_reached_it(tmp_path: Path)
 def test_titles_of_several_suites_stay_apart(tmp_path: Path) -> None:
     names = ("a-suite-with-a-long-name-of-its-own", "another-suite-with-a-name-that-is-as-long")
     one = load(write_lenet5_results(tmp_path / "one", [cell(5, 100), cell(20, 300)]))
-    figure = drawn(combine_results([replace(one, lock=one.lock.with_changes({"suite": name})) for name in names]))
+    figure = draw(combine_results([replace(one, lock=one.lock.with_changes({"suite": name})) for name in names]))
     figure.draw_without_rendering()
     for left, right in zip(figure.axes[::2], figure.axes[1::2], strict=True):
         edges = [axes.title.get_window_extent() for axes in (left, right)]

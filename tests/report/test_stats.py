@@ -114,8 +114,8 @@ def test_more_misses_never_tighten_the_limit() -> None:
     top = costs([80.0] * 6, [False] * 6, limit=80.0)
     values = [9.0, 10.0, 11.0, 10.0, 9.5, 10.5]
     limits = []
-    for missed in range(5):
-        reached = [seed >= missed for seed in range(6)]
+    for misses in range(5):
+        reached = [seed >= misses for seed in range(6)]
         paid = [value if ok else 80.0 for value, ok in zip(values, reached, strict=True)]
         ratio = paired_ratio(top, costs(paid, reached, limit=80.0), "cost")
         limits.append(ratio.low if ratio.bound == "≥" else 0.0)
@@ -127,13 +127,13 @@ def test_more_misses_never_tighten_the_limit() -> None:
 def test_a_strategy_that_missed_gets_no_upper_limit_alone() -> None:
     """Four pairs of two workloads, one miss: the t test leaves the lower end open, and the miss the upper one."""
     top = costs([51.0, 45.0, 90.0, 60.0], [True, True, False, True], ["v", "v", "w", "w"], limit=90.0)
-    found = [
+    actual = [
         paired_ratio(top, costs([9.0, 8.0, last, 12.0], None, ["v", "v", "w", "w"], limit=limit), "cost").bound
         for last in (5.0, 14.0, 21.4, 23.1)
         for limit in (21.4, 23.1, 40.0, 90.0)
         if last <= limit
     ]
-    assert "≤" not in found
+    assert "≤" not in actual
 
 
 def test_two_seeds_and_a_miss_give_no_interval() -> None:
@@ -147,12 +147,12 @@ def test_a_diverged_run_never_reached_the_target() -> None:
     bottom = costs([9.0, 10.0, 11.0, 10.0, 9.5, 10.5])
     values, reached = [20.0, 21.0, 19.0, 20.0, 21.0, 22.0], [True] * 5 + [False]
     hit = paired_ratio(costs(values), bottom, "cost")
-    missed = paired_ratio(costs([*values[:5], 100.0], reached), bottom, "cost")
+    misses = paired_ratio(costs([*values[:5], 100.0], reached), bottom, "cost")
     diverged = paired_ratio(costs([*values[:5], math.nan], reached), bottom, "cost")
     assert (diverged.pairs, diverged.left_out) == (6, 0)
-    assert (hit.bound, missed.bound, diverged.bound) == ("", "≥", "≥")
-    assert hit.low > missed.low >= diverged.low > 1  # one pair fewer that tells how much more
-    assert math.isnan(missed.high)
+    assert (hit.bound, misses.bound, diverged.bound) == ("", "≥", "≥")
+    assert hit.low > misses.low >= diverged.low > 1  # one pair fewer that tells how much more
+    assert math.isnan(misses.high)
 
 
 def test_a_strategy_that_always_diverged_is_compared_with_none() -> None:
@@ -201,9 +201,9 @@ def test_a_cell_that_stopped_at_its_targets_counts_as_running_on() -> None:
         ]
     )
     target = Headline(0.9, 0.9, "named in the suite", after_runs=False)
-    stopped, missed, diverged = with_costs(frame, target).to_dict("records")
+    stopped, misses, diverged = with_costs(frame, target).to_dict("records")
     assert (stopped["cost_bytes_limit"], stopped["cost_steps_limit"], stopped["cost_steps_before"]) == (400, 40, 1)
-    assert (missed["cost_bytes"], missed["cost_bytes_limit"], missed["cost_steps_limit"]) == (900, 900, 40)
+    assert (misses["cost_bytes"], misses["cost_bytes_limit"], misses["cost_steps_limit"]) == (900, 900, 40)
     assert all(math.isnan(diverged[name]) for name in ("cost_bytes", "cost_bytes_limit", "cost_steps"))
 
 

@@ -62,8 +62,8 @@ def test_counts_are_those_of_the_rows_that_are_shown(full: Results) -> None:
     """After Ctrl-C, or with -k, a workload or a seed has no result yet."""
     first = combine_results([full]).workloads[0][1]
     runs = full.runs.assign(state=full.runs["state"].where(full.runs["workload"] == first, "pending"))
-    kept = set(runs.loc[runs["workload"] == first, "cell_id"])
-    one = replace(full, runs=runs, hits=full.hits[full.hits["cell_id"].isin(kept)])
+    stored = set(runs.loc[runs["workload"] == first, "cell_id"])
+    one = replace(full, runs=runs, hits=full.hits[full.hits["cell_id"].isin(stored)])
     assert "geometric means over 1 workload, 3 seeds" in closing_summary(one)
     assert "geometric means over 2 workloads, 3 seeds" in closing_summary(full)
 

@@ -27,7 +27,7 @@ def data_of(root: Path, *cells: SyntheticCell) -> ReportData:
     return combine_results([load(write_lenet5_results(root / "sweep", cells))])
 
 
-def drawn(data: ReportData) -> Any:
+def draw(data: ReportData) -> Any:
     with house_style():
         figure = SWEEP.draw(data)
     assert figure is not None
@@ -79,8 +79,8 @@ def test_a_sweep_without_a_hit_is_not_drawn(tmp_path: Path) -> None:
 
 
 def test_lines_go_through_the_geometric_means_by_hand(tmp_path: Path) -> None:
-    found = [cell(1.0, 100, syncs=4), cell(2.0, 100, syncs=2), cell(2.0, 400, seed=1, syncs=2), cell(4.0, 800)]
-    bytes_panel, steps_panel = drawn(data_of(tmp_path, *found)).axes
+    actual = [cell(1.0, 100, syncs=4), cell(2.0, 100, syncs=2), cell(2.0, 400, seed=1, syncs=2), cell(4.0, 800)]
+    bytes_panel, steps_panel = draw(data_of(tmp_path, *actual)).axes
     assert steps_panel.lines[1].get_xdata().tolist() == [1, 2, 4]
     assert steps_panel.lines[1].get_ydata() == pytest.approx([100, 200, 800])
     first = 5 * 2 * WORKERS * MODEL_BYTES + 100 * 8 * WORKERS
@@ -89,7 +89,7 @@ def test_lines_go_through_the_geometric_means_by_hand(tmp_path: Path) -> None:
 
 
 def test_the_rules_of_the_paper_are_lines_with_their_names(tmp_path: Path) -> None:
-    axes = drawn(data_of(tmp_path, cell(1.0, 100), cell(2.0, 100), cell(4.0, 100))).axes[0]
+    axes = draw(data_of(tmp_path, cell(1.0, 100), cell(2.0, 100), cell(4.0, 100))).axes[0]
     names = {text.get_text(): text.get_position()[0] for text in axes.texts}
     expected = {"hpc": 2.74e-5 * PARAMETERS, "balanced": 3.89e-5 * PARAMETERS, "fl": 4.91e-5 * PARAMETERS}
     assert names == pytest.approx(expected)
@@ -97,7 +97,7 @@ def test_the_rules_of_the_paper_are_lines_with_their_names(tmp_path: Path) -> No
 
 
 def test_the_names_of_rules_do_not_cover_the_title(tmp_path: Path) -> None:
-    figure = drawn(data_of(tmp_path, *(cell(theta, 100) for theta in (1.0, 2.0, 4.0))))
+    figure = draw(data_of(tmp_path, *(cell(theta, 100) for theta in (1.0, 2.0, 4.0))))
     for axes in figure.axes:
         title = axes.title.get_window_extent()
         assert axes.texts
@@ -106,15 +106,15 @@ def test_the_names_of_rules_do_not_cover_the_title(tmp_path: Path) -> None:
 
 def test_rules_far_from_every_theta_are_left_out(tmp_path: Path) -> None:
     data = data_of(tmp_path, cell(0.1, 100), cell(0.2, 100), cell(0.57, 100))
-    assert {text.get_text() for text in drawn(data).axes[0].texts} == {"hpc"}
+    assert {text.get_text() for text in draw(data).axes[0].texts} == {"hpc"}
     assert "hpc 2.74e-05" in SWEEP.caption(data)
     assert "balanced" not in SWEEP.caption(data)
 
 
 def test_a_miss_is_a_bound(tmp_path: Path) -> None:
-    missed = SyntheticCell([(1, 0.5, 1), (900, 0.9, 2)], (1,), 1, "LinearFDA θ=4", {**LINEAR, "theta": 4.0})
-    data = data_of(tmp_path, cell(1.0, 100), cell(2.0, 100), cell(4.0, 100), missed)
-    arrows = [line for line in drawn(data).axes[1].lines if line.get_marker() is BOUND]
+    misses = SyntheticCell([(1, 0.5, 1), (900, 0.9, 2)], (1,), 1, "LinearFDA θ=4", {**LINEAR, "theta": 4.0})
+    data = data_of(tmp_path, cell(1.0, 100), cell(2.0, 100), cell(4.0, 100), misses)
+    arrows = [line for line in draw(data).axes[1].lines if line.get_marker() is BOUND]
     assert [tuple(arrow.get_xydata()[0]) for arrow in arrows] == [pytest.approx((4.0, 300.0))]
 
 

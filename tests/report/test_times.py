@@ -40,10 +40,10 @@ def test_seconds_by_hand_on_a_network_of_the_suites_own(tmp_path: Path) -> None:
 
 
 def test_the_fastest_of_each_network_and_of_fda(tmp_path: Path) -> None:
-    found = fastest(times_frame(data_of(tmp_path, MANY, FEW))).set_index("network")
-    assert found.loc["slow", "fastest"] == "LinearFDA"
-    assert set(found["fastest_fda"]) == {"LinearFDA"}
-    assert found.loc["slow", "reference_seconds"] > 100 * found.loc["slow", "seconds"]
+    actual = fastest(times_frame(data_of(tmp_path, MANY, FEW))).set_index("network")
+    assert actual.loc["slow", "fastest"] == "LinearFDA"
+    assert set(actual["fastest_fda"]) == {"LinearFDA"}
+    assert actual.loc["slow", "reference_seconds"] > 100 * actual.loc["slow", "seconds"]
 
 
 def test_a_strategy_that_missed_the_target_is_not_in_the_tables(tmp_path: Path) -> None:
@@ -54,11 +54,11 @@ def test_a_strategy_that_missed_the_target_is_not_in_the_tables(tmp_path: Path) 
 
 def test_the_map_agrees_with_the_seconds_at_its_corners(tmp_path: Path) -> None:
     data = data_of(tmp_path, MANY, FEW)
-    found = fastest_regions(data.volumes)
-    assert found["LinearFDA"][0, 0]
+    actual = fastest_regions(data.volumes)
+    assert actual["LinearFDA"][0, 0]
     # Synchronous waits 375 times, FDA 378 times
-    assert found["Synchronous"][-1, -1]
-    assert (found["LinearFDA"] ^ found["Synchronous"]).all()
+    assert actual["Synchronous"][-1, -1]
+    assert (actual["LinearFDA"] ^ actual["Synchronous"]).all()
     with house_style():
         figure = CROSSOVER.draw(data)
     assert figure is not None
@@ -140,10 +140,10 @@ def test_the_curves_begin_at_one_and_rise(tmp_path: Path) -> None:
 def test_the_map_covers_the_plane_once(tmp_path: Path) -> None:
     """On a slow network FDA's fewer bytes decide; on a fast one the strategies are close."""
     data = fleet_data_of(tmp_path, EQUAL)
-    found = fastest_by_jitter(data, data.volumes)
-    assert sum(region.astype(int) for region in found.values()).min() == 1
-    assert sum(region.astype(int) for region in found.values()).max() == 1
-    assert found["LinearFDA"][:, 0].all()
+    actual = fastest_by_jitter(data, data.volumes)
+    assert sum(region.astype(int) for region in actual.values()).min() == 1
+    assert sum(region.astype(int) for region in actual.values()).max() == 1
+    assert actual["LinearFDA"][:, 0].all()
     with house_style():
         for spec in (BARRIER, JITTER):
             assert spec.draw(data) is not None
@@ -167,9 +167,9 @@ def test_the_first_screen_has_the_time_on_a_named_network_and_fleet(tmp_path: Pa
     assert "Modeled time on fleet equal: " in screen
     seconds = times_frame(combine_results(results)).set_index(["strategy", "network"])["seconds"]
     fast, slow = seconds["LinearFDA", "slow"], seconds["Synchronous", "slow"]
-    said = f"LinearFDA {format_duration(fast)} to the target, Synchronous {format_duration(slow)}"
+    output = f"LinearFDA {format_duration(fast)} to the target, Synchronous {format_duration(slow)}"
     plain = screen.replace("\u00a0", " ").replace("&nbsp;", " ")
-    assert f"Modeled time on network slow: {said}" in plain
+    assert f"Modeled time on network slow: {output}" in plain
     assert "Modeled time" not in (page_without_names(tmp_path))
 
 

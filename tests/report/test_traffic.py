@@ -12,7 +12,7 @@ from support.digits_results import make_record
 CELL = {**dict.fromkeys(WORKLOAD, "w"), "label": "FDA", "seed": 0, "cell_id": "c", "count": 1, "seconds": 0.5}
 
 
-def told(*received: int | None) -> Any:
+def message_of(*received: int | None) -> Any:
     """A model and, after it, states; one row for each."""
     kinds = ["model", *["state"] * (len(received) - 1)]
     rows = [
@@ -27,17 +27,17 @@ def told(*received: int | None) -> Any:
 
 
 def test_all_that_was_measured_is_summed() -> None:
-    table = told(110, 105, 107)
+    table = message_of(110, 105, 107)
     assert table.frame["received_bytes"].tolist() == [110, 212]
     assert "Not measured" not in table.note
 
 
 def test_one_average_that_was_not_measured_leaves_the_sum_unknown() -> None:
-    table = told(110, 105, None)
+    table = message_of(110, 105, None)
     assert table.frame["received_bytes"].isna().tolist() == [False, True]
     assert [row[-3:-1] for row in table.rows] == [("110 B", "1.1000"), ("–", "–")]
     assert "Not measured (–) in 1 cell:" in table.note
 
 
 def test_an_interface_that_was_never_read_is_not_an_error() -> None:
-    assert "Not measured" not in told(None, None).note
+    assert "Not measured" not in message_of(None, None).note

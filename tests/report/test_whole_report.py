@@ -134,8 +134,8 @@ def test_each_direction_has_a_column_where_the_two_differ(results_of: Callable[.
         assert list(built.titles[at : at + len(expected)]) == expected
         assert ("received" in built.titles) == apart
     costs = headline_table(data)
-    known = costs.frame.dropna(subset="bytes")
-    assert (known["bytes_up"] == known["bytes_down"]).all() != apart
+    reference = costs.frame.dropna(subset="bytes")
+    assert (reference["bytes_up"] == reference["bytes_down"]).all() != apart
     assert ("need not add up" in costs.note) == apart
 
 

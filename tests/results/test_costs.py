@@ -105,19 +105,19 @@ def test_runs_of_collectives_cost_what_each_of_them_costs(
     single = [("initial", 0, 400)]
     single += [(kind, first + stride * i, n) for kind, first, stride, count, n in runs for i in range(count)]
     ledger = ledger_of(("initial", 0, 0, 1, 400), *rows)
-    done = [each for each in single if each[1] < step or (each[1] == step and each[0] in ("state", "initial"))]
+    done = [item for item in single if item[1] < step or (item[1] == step and item[0] in ("state", "initial"))]
     cost = CONVENTIONS[convention]
 
     def spent(kinds: tuple[str, ...], collectives: list[tuple[str, int, int]]) -> int:
         return sum(cost[kind](Message(n, n), workers) for kind, _, n in collectives if kind in kinds)
 
-    for found, expected in (
+    for actual, expected in (
         (bytes_at(ledger, EvalPoint(step), workers, convention), done),
         (total_bytes(ledger, workers, convention), single),
     ):
-        assert found.model == spent(("initial", "model"), expected)
-        assert found.state == spent(("state",), expected)
-        assert found.optimizer == spent(("optimizer",), expected)
+        assert actual.model == spent(("initial", "model"), expected)
+        assert actual.state == spent(("state",), expected)
+        assert actual.optimizer == spent(("optimizer",), expected)
     assert collectives_at(ledger, EvalPoint(step)) == len(done)
 
 
@@ -128,14 +128,14 @@ def test_runs_of_collectives_cost_what_each_of_them_costs(
     st.sampled_from(sorted(CONVENTIONS)),
 )
 def test_many_evaluations_at_once_cost_what_each_of_them_costs(
-    runs: list[tuple[str, int, int, int, int]], asked: list[tuple[int, bool]], workers: int, convention: str
+    runs: list[tuple[str, int, int, int, int]], arguments: list[tuple[int, bool]], workers: int, convention: str
 ) -> None:
     rows = [(kind, first, first + stride * (count - 1), count, n) for kind, first, stride, count, n in runs]
     ledger = ledger_of(("initial", 0, 0, 1, 400), ("statistics", 3, 9, 3, 16), *rows)
-    found = add_byte_columns(pd.DataFrame(asked, columns=["step", "after_sync"]), ledger, workers, convention)
-    each = [bytes_at(ledger, EvalPoint(step, after), workers, convention) for step, after in asked]
-    columns = found[["bytes_model", "bytes_state", "bytes_optimizer", "bytes_total"]]
-    assert columns.to_numpy().tolist() == [[*bill, bill.total] for bill in each]
+    actual = add_byte_columns(pd.DataFrame(arguments, columns=["step", "after_sync"]), ledger, workers, convention)
+    values = [bytes_at(ledger, EvalPoint(step, after), workers, convention) for step, after in arguments]
+    columns = actual[["bytes_model", "bytes_state", "bytes_optimizer", "bytes_total"]]
+    assert columns.to_numpy().tolist() == [[*bill, bill.total] for bill in values]
 
 
 @pytest.mark.parametrize(
@@ -230,15 +230,15 @@ def test_cells_that_failed_or_never_started_are_rows_without_an_outcome() -> Non
 def test_a_hit_has_the_bytes_spent_by_then_and_a_miss_is_a_row() -> None:
     hits = derive_hits(LOCK, RECORDS, EVALS, FDA.assign(cell_id="aa")).set_index("target")
     assert list(hits["cell_id"]) == ["aa"] * 3
-    first, second, missed = (hits.loc[target] for target in LOCK.targets)
+    first, second, misses = (hits.loc[target] for target in LOCK.targets)
     # at step 10 one sync is made and 10 states are in; at step 15 the third sync is still to come
     assert (first["step"], first["step_before"], first["syncs"]) == (10, 5, 1)
     assert (first["bytes_model"], first["bytes_state"], first["bytes_total"]) == (8_000, 400, 8_400)
     assert (second["step"], second["syncs"], second["bytes_total"]) == (15, 2, 12_000 + 600)
     # one step before each: at step 5 the initial distribution and 5 states, at step 10 as above
     assert (first["bytes_before"], second["bytes_before"]) == (4_000 + 200, 8_400)
-    assert not missed["reached"]
-    assert missed[["step", "syncs", "bytes_total", "bytes_before"]].isna().all()
+    assert not misses["reached"]
+    assert misses[["step", "syncs", "bytes_total", "bytes_before"]].isna().all()
 
 
 def test_a_hit_of_a_servers_model_pays_for_the_sync_that_made_it() -> None:

@@ -47,30 +47,30 @@ FDA = ledger_of(("initial", 0, 0, 1, 1000, 0), ("state", 1, 40, 40, 8, 0), ("mod
 def test_equal_machines_take_the_time_of_the_network(name: str, convention: str, point: EvalPoint) -> None:
     network = NETWORKS[name]
     fleet = Fleet(Constant(), Links((network.bandwidth,), (network.latency,), network.shared))
-    found = fleet_time(FDA, point, 5, convention, fleet, 0.02, seed=0)
+    actual = fleet_time(FDA, point, 5, convention, fleet, 0.02, seed=0)
     expected = volume_at(FDA, point, 5, convention).seconds_on(NETWORKS[name], 0.02)
-    assert found.total == pytest.approx(expected, rel=1e-12)
-    assert found.compute == pytest.approx(0.02 * point.step)
-    assert found.waiting == pytest.approx(0, abs=1e-9)
+    assert actual.total == pytest.approx(expected, rel=1e-12)
+    assert actual.compute == pytest.approx(0.02 * point.step)
+    assert actual.waiting == pytest.approx(0, abs=1e-9)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 10])
 def test_with_exponential_times_a_barrier_at_every_step_costs_the_harmonic_number(workers: int) -> None:
     """The maximum of K exponentials has mean H_K and variance sum 1/k^2, so 5 standard errors are allowed."""
     steps = 40_000
-    found = fleet_time(every(1, steps), EvalPoint(steps), workers, "paper", Fleet(Exponential(), FREE), 1.0, seed=1)
+    actual = fleet_time(every(1, steps), EvalPoint(steps), workers, "paper", Fleet(Exponential(), FREE), 1.0, seed=1)
     harmonic = sum(1 / k for k in range(1, workers + 1))
     error = math.sqrt(sum(1 / k**2 for k in range(1, workers + 1)) / steps)
-    assert found.total / steps == pytest.approx(harmonic, abs=5 * error)
+    assert actual.total / steps == pytest.approx(harmonic, abs=5 * error)
 
 
 @pytest.mark.parametrize(("period", "expected"), [(1, 2.25), (10, 1.35), (100, 1.11)])
 def test_waiting_under_the_jitter_of_fedscale(period: int, expected: float) -> None:
     """Ten workers, sigma 0.6: Monte Carlo figures of another program, with 4,000 draws and three digits."""
     steps = 40_000
-    found = fleet_time(every(period, steps), EvalPoint(steps), 10, "paper", Fleet(Lognormal(0.6), FREE), 1.0, seed=0)
-    assert found.total / steps == pytest.approx(expected, abs=0.02)
-    assert found.waiting == pytest.approx(found.total - found.compute)
+    actual = fleet_time(every(period, steps), EvalPoint(steps), 10, "paper", Fleet(Lognormal(0.6), FREE), 1.0, seed=0)
+    assert actual.total / steps == pytest.approx(expected, abs=0.02)
+    assert actual.waiting == pytest.approx(actual.total - actual.compute)
 
 
 def test_constant_unequal_speeds_cost_the_same_at_every_period() -> None:
@@ -92,8 +92,8 @@ def test_time_grows_with_sigma_and_with_the_number_of_workers() -> None:
 
 @pytest.mark.parametrize("law", [Constant(), Lognormal(0.6), Exponential(), Pareto(2.5), Pareto(1.0, 20.0)])
 def test_a_law_has_mean_one(law: StepTime) -> None:
-    drawn = law.draw(np.random.default_rng(0), 200_000, np.ones(2), 1.0)
-    assert drawn.mean() == pytest.approx(1, abs=5 * drawn.std() / math.sqrt(drawn.size) + 1e-12)
+    samples = law.draw(np.random.default_rng(0), 200_000, np.ones(2), 1.0)
+    assert samples.mean() == pytest.approx(1, abs=5 * samples.std() / math.sqrt(samples.size) + 1e-12)
 
 
 def test_a_run_in_many_blocks_is_the_run_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +103,7 @@ def test_a_run_in_many_blocks_is_the_run_in_one(monkeypatch: pytest.MonkeyPatch)
     for block in (3, 6, 9, 21, 60):
         monkeypatch.setattr("fdabench.accounting.fleets._BLOCK", block)
         parts = [fleet_time(FDA, EvalPoint(step), 3, "paper", fleet, 1.0, seed=0) for step in (6, 7, 39, 40)]
-        assert parts == [pytest.approx(each, rel=1e-12) for each in whole]
+        assert parts == [pytest.approx(item, rel=1e-12) for item in whole]
 
 
 def clocks(step_times: np.ndarray, collectives: Sequence[tuple[int, float, int]]) -> float:
@@ -125,11 +125,13 @@ def clocks(step_times: np.ndarray, collectives: Sequence[tuple[int, float, int]]
 def test_overlap_as_a_plain_simulation_has_it(lag: int) -> None:
     fleet = Fleet(Lognormal(0.6), Links((8000.0,), (0.3,)))
     ledger = ledger_of(("state", 1, 40, 40, 8, lag), ("model", 7, 21, 3, 1000, 0))
-    found = fleet_time(ledger, EvalPoint(40), 4, "star", fleet, 1.0, seed=5)
-    drawn = fleet.step_time.draw(np.random.default_rng((0xF1EE7, 5)), 40, np.ones(4), 1.0)
+    actual = fleet_time(ledger, EvalPoint(40), 4, "star", fleet, 1.0, seed=5)
+    samples = fleet.step_time.draw(np.random.default_rng((0xF1EE7, 5)), 40, np.ones(4), 1.0)
     state = [(step, 0.6 + 8 * 16 / 8000, lag) for step in range(1, 41)]
     models = [(step, 0.6 + 8 * 2000 / 8000, 0) for step in (7, 14, 21)]
-    assert found.total == pytest.approx(clocks(drawn, sorted(state + models, key=lambda each: (each[0], not each[2]))))
+    assert actual.total == pytest.approx(
+        clocks(samples, sorted(state + models, key=lambda item: (item[0], not item[2])))
+    )
 
 
 def test_overlap_hides_the_latency_of_a_state() -> None:
@@ -143,16 +145,16 @@ def test_overlap_hides_the_latency_of_a_state() -> None:
 def test_two_sites_take_both_networks_one_after_the_other() -> None:
     """Six workers in two sites of three: star accounting sends 2,000 bytes a worker in each tier, two messages each."""
     fleet = Fleet(Constant(), Links((8e3,), (0.1,)), sites=2, between=Links((4e3,), (1.0,)))
-    found = fleet_time(every(10, 10, size=1000), EvalPoint(10), 6, "star", fleet, 1.0, 0)
-    assert found.communication == pytest.approx(2 * 0.1 + 2.0 + 2 * 1.0 + 4.0)
+    actual = fleet_time(every(10, 10, size=1000), EvalPoint(10), 6, "star", fleet, 1.0, 0)
+    assert actual.communication == pytest.approx(2 * 0.1 + 2.0 + 2 * 1.0 + 4.0)
 
 
 def test_the_slowest_link_decides() -> None:
     fast, mixed = (Fleet(Constant(), Links(bandwidths)) for bandwidths in ((8e3,), (8e3, 2e3)))
-    found = [
+    actual = [
         fleet_time(every(10, 10, size=1000), EvalPoint(10), 4, "star", fleet, 0.0, 0).total for fleet in (fast, mixed)
     ]
-    assert found == [pytest.approx(2.0), pytest.approx(8.0)]
+    assert actual == [pytest.approx(2.0), pytest.approx(8.0)]
 
 
 def test_built_in_fleets_differ() -> None:
@@ -166,24 +168,24 @@ def test_threads_that_sleep_take_the_predicted_time() -> None:
     fleet, steps, workers, mean = Fleet(Lognormal(0.6), FREE), 120, 4, 0.02
     for period in (1, 10):
         predicted = fleet_time(every(period, steps), EvalPoint(steps), workers, "paper", fleet, mean, seed=2).total
-        drawn = fleet.step_time.draw(np.random.default_rng((0xF1EE7, 2)), steps, np.ones(workers), mean)
+        samples = fleet.step_time.draw(np.random.default_rng((0xF1EE7, 2)), steps, np.ones(workers), mean)
         barrier = threading.Barrier(workers)
 
         def work(
-            worker: int, drawn: np.ndarray = drawn, period: int = period, barrier: threading.Barrier = barrier
+            worker: int, samples: np.ndarray = samples, period: int = period, barrier: threading.Barrier = barrier
         ) -> None:
             for step in range(steps):
-                time.sleep(drawn[step, worker])
+                time.sleep(samples[step, worker])
                 if (step + 1) % period == 0:
                     barrier.wait()
 
         threads = [threading.Thread(target=work, args=(worker,)) for worker in range(workers)]
-        begun = time.perf_counter()
+        start = time.perf_counter()
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert time.perf_counter() - begun == pytest.approx(predicted, rel=0.1)
+        assert time.perf_counter() - start == pytest.approx(predicted, rel=0.1)
 
 
 def test_a_trace_replaces_the_times_of_steps(tmp_path: Path) -> None:

@@ -177,8 +177,8 @@ def test_a_suite_with_anything_in_it_is_read_or_refused(
 ) -> None:
     raw = tomllib.loads(suite.read_text(encoding="utf-8"))
     for at in (place, other):
-        found = list(places(raw))
-        raw = changed(raw, found[at % len(found)], wrong)
+        actual = list(places(raw))
+        raw = changed(raw, actual[at % len(actual)], wrong)
     path = tmp_path / "suite.toml"
     path.write_text(tomli_w.dumps(raw), encoding="utf-8")
     try:

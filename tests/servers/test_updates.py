@@ -25,11 +25,11 @@ def two_rounds(server: ServerOptimizer) -> list[float]:
 
 def rounds(server: ServerOptimizer, drifts: Sequence[float]) -> list[float]:
     w_D = torch.zeros(1, dtype=torch.float64)
-    state, found = server.init(w_D), []
+    state, actual = server.init(w_D), []
     for drift in drifts:
         w_D, state = server.update(w_D, torch.tensor([drift], dtype=torch.float64), state, ONE_STEP)
-        found.append(w_D.item())
-    return found
+        actual.append(w_D.item())
+    return actual
 
 
 def test_average_adds_the_mean_drift() -> None:
@@ -46,8 +46,8 @@ def test_the_adam_of_reddi() -> None:
 
     w = 0.1 * 0.1 / 0.2410674, less 0.1 * 0.11 / 0.3443379.
     """
-    found = two_rounds(ReddiAdam(lr=0.1, beta1=0.9, beta2=0.99, tau=0.1))
-    assert found == pytest.approx([0.04148218, 0.00953675], abs=1e-7)
+    actual = two_rounds(ReddiAdam(lr=0.1, beta1=0.9, beta2=0.99, tau=0.1))
+    assert actual == pytest.approx([0.04148218, 0.00953675], abs=1e-7)
 
 
 def test_the_adam_of_keras() -> None:
@@ -55,8 +55,8 @@ def test_the_adam_of_keras() -> None:
 
     w = 0.1 * 0.1 / 0.11, less 0.07424598 * 0.11 / 0.2333831.
     """
-    found = two_rounds(KerasAdam(lr=0.1, beta1=0.9, beta2=0.99, eps=0.01))
-    assert found == pytest.approx([0.09090909, 0.05591478], abs=1e-7)
+    actual = two_rounds(KerasAdam(lr=0.1, beta1=0.9, beta2=0.99, eps=0.01))
+    assert actual == pytest.approx([0.09090909, 0.05591478], abs=1e-7)
 
 
 def test_keras_adam_is_torchs_but_for_the_place_of_eps() -> None:
@@ -64,16 +64,16 @@ def test_keras_adam_is_torchs_but_for_the_place_of_eps() -> None:
     server, eps, beta2 = KerasAdam(lr=0.03, eps=1e-3), 1e-3, 0.999
     generator = torch.Generator().manual_seed(8)
     ours_D = torch.randn(50, dtype=torch.float64, generator=generator)
-    theirs = torch.nn.Parameter(ours_D.clone())
-    optimizer = torch.optim.Adam([theirs], lr=0.03, betas=(0.9, beta2))
+    expected = torch.nn.Parameter(ours_D.clone())
+    optimizer = torch.optim.Adam([expected], lr=0.03, betas=(0.9, beta2))
     state = server.init(ours_D)
     for n in range(1, 21):
         u_D = 1e-3 * torch.randn(50, dtype=torch.float64, generator=generator)
         ours_D, state = server.update(ours_D, u_D, state, ONE_STEP)
         optimizer.param_groups[0]["eps"] = eps / sqrt(1 - beta2**n)
-        theirs.grad = -u_D
+        expected.grad = -u_D
         optimizer.step()
-    assert (ours_D - theirs.detach()).abs().max() < 1e-12
+    assert (ours_D - expected.detach()).abs().max() < 1e-12
 
 
 FOUR_DRIFTS = (1.0, 2.0, -1.0, 0.5)
@@ -86,8 +86,8 @@ def test_nesterov() -> None:
 
 def test_yogi() -> None:
     """m = 0.1, 0.29, 0.161, 0.1949; v from 1e-6 by 0.01 u^2, up each time because v stays below u^2."""
-    found = rounds(Yogi(lr=0.1), FOUR_DRIFTS)
-    assert found == pytest.approx([0.099005, 0.228118, 0.293578, 0.371227], abs=1e-6)
+    actual = rounds(Yogi(lr=0.1), FOUR_DRIFTS)
+    assert actual == pytest.approx([0.099005, 0.228118, 0.293578, 0.371227], abs=1e-6)
 
 
 def test_yogi_lets_the_second_moment_fall_slowly() -> None:
@@ -100,23 +100,23 @@ def test_yogi_lets_the_second_moment_fall_slowly() -> None:
 
 def test_adagrad() -> None:
     """v = 1, 5, 6, 6.25 and 1e-6."""
-    found = rounds(Adagrad(lr=0.1), FOUR_DRIFTS)
-    assert found == pytest.approx([0.0999, 0.189303, 0.148495, 0.168487], abs=1e-6)
+    actual = rounds(Adagrad(lr=0.1), FOUR_DRIFTS)
+    assert actual == pytest.approx([0.0999, 0.189303, 0.148495, 0.168487], abs=1e-6)
 
 
 def test_nesterov_is_torchs_sgd_on_the_pseudo_gradient() -> None:
     server = Nesterov(lr=0.3, momentum=0.8)
     generator = torch.Generator().manual_seed(10)
     ours_D = torch.randn(50, dtype=torch.float64, generator=generator)
-    theirs = torch.nn.Parameter(ours_D.clone())
-    optimizer = torch.optim.SGD([theirs], lr=0.3, momentum=0.8, nesterov=True)
+    expected = torch.nn.Parameter(ours_D.clone())
+    optimizer = torch.optim.SGD([expected], lr=0.3, momentum=0.8, nesterov=True)
     state = server.init(ours_D)
     for _ in range(20):
         u_D = 1e-2 * torch.randn(50, dtype=torch.float64, generator=generator)
         ours_D, state = server.update(ours_D, u_D, state, ONE_STEP)
-        theirs.grad = -u_D
+        expected.grad = -u_D
         optimizer.step()
-    assert (ours_D - theirs.detach()).abs().max() < 1e-14
+    assert (ours_D - expected.detach()).abs().max() < 1e-14
 
 
 @pytest.mark.parametrize("server", [Momentum(lr=1.0, momentum=0.0), Nesterov(lr=1.0, momentum=0.0)])
@@ -143,13 +143,13 @@ def test_the_defaults_are_the_published_ones() -> None:
 
 def test_slowmo() -> None:
     """Drifts of 1, 2, -1, 0.5 at learning rates of 0.1, 0.1, 0.05, 0.05: the momentum is halved with the lr."""
-    server, w_D, found = SlowMo(), torch.zeros(1, dtype=torch.float64), []
+    server, w_D, actual = SlowMo(), torch.zeros(1, dtype=torch.float64), []
     state = server.init(w_D)
     for drift, lr in zip(FOUR_DRIFTS, (0.1, 0.1, 0.05, 0.05), strict=True):
         info = RoundInfo(0, 5, lambda t, lr=lr: lr)  # type: ignore[misc]
         w_D, state = server.update(w_D, torch.tensor([drift], dtype=torch.float64), state, info)
-        found.append(w_D.item())
-    assert found == pytest.approx([1.0, 3.5, 3.125, 3.4375], abs=1e-12)
+        actual.append(w_D.item())
+    assert actual == pytest.approx([1.0, 3.5, 3.125, 3.4375], abs=1e-12)
 
 
 def test_slowmo_at_a_constant_learning_rate_is_momentum() -> None:

@@ -80,7 +80,7 @@ def test_the_table_of_conventions_is_that_of_the_command() -> None:
     page = (ROOT / "docs" / "costs.md").read_text(encoding="utf-8")
     shown = dict(re.findall(r"^\| `(paper|star|ring|upload)`[^|]*\| (.*) \| [^|]+ \|$", page, re.MULTILINE))
     columns = ("model sync of n bytes", "local state of n bytes", "initial distribution")
-    assert shown == {row["name"]: " | ".join(str(row[each]) for each in columns) for row in conventions().records}
+    assert shown == {row["name"]: " | ".join(str(row[item]) for item in columns) for row in conventions().records}
 
 
 def test_the_example_of_the_conventions_is_computed() -> None:

@@ -22,8 +22,8 @@ SUITE_PAGE = suite_reference(SCHEMA)
 
 
 def section(heading: str) -> str:
-    (found,) = re.findall(rf"^## {re.escape(heading)}\n(.*?)(?=^\(|\Z)", SUITE_PAGE, re.MULTILINE | re.DOTALL)
-    return found
+    (actual,) = re.findall(rf"^## {re.escape(heading)}\n(.*?)(?=^\(|\Z)", SUITE_PAGE, re.MULTILINE | re.DOTALL)
+    return actual
 
 
 def keys_in(text: str) -> list[str]:
@@ -84,7 +84,7 @@ def test_every_command_and_every_option_is_on_the_page_of_commands() -> None:
     root: Any = typer.main.get_command(app)
     commands = {
         **root.commands,
-        **{f"baseline {name}": each for name, each in root.commands["baseline"].commands.items()},
+        **{f"baseline {name}": values for name, values in root.commands["baseline"].commands.items()},
     }
     for name, command in commands.items():
         (text,) = re.findall(rf"^## fdabench {name}\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)

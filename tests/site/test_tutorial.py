@@ -16,7 +16,7 @@ BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 def write_files(folder: Path) -> list[str]:
     """Write the blocks whose first line names a file; the names."""
-    named = [(found[1], text) for _, text in BLOCKS if (found := re.match(r"# ([\w.]+)\n", text))]
+    named = [(actual[1], text) for _, text in BLOCKS if (actual := re.match(r"# ([\w.]+)\n", text))]
     for name, text in named:
         (folder / name).write_text(text, encoding="utf-8")
     return [name for name, _ in named]

@@ -49,13 +49,13 @@ def test_it_is_torchs_own_training_on_the_batches_of_all_workers() -> None:
     optimizer = torch.optim.Adam(net.parameters(), lr=0.02, eps=1e-8)
     x, y = data()
     for _ in range(STEPS):
-        drawn = torch.cat([torch.from_numpy(each.next_batch()) for each in samplers])
+        samples = torch.cat([torch.from_numpy(item.next_batch()) for item in samplers])
         optimizer.zero_grad()
-        nn.functional.cross_entropy(net(x[drawn].double()), y[drawn]).backward()
+        nn.functional.cross_entropy(net(x[samples].double()), y[samples]).backward()
         optimizer.step()
     plain_D = torch.cat([w.detach().flatten() for w in net.parameters()])
-    found = train(DDP(), local=Adam(lr=0.02), dtype=torch.float64)
-    assert (found.w_KD - plain_D).abs().max() < ROUNDING
+    actual = train(DDP(), local=Adam(lr=0.02), dtype=torch.float64)
+    assert (actual.w_KD - plain_D).abs().max() < ROUNDING
 
 
 def test_what_crosses_are_the_initial_model_and_a_gradient_a_step() -> None:

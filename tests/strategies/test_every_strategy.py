@@ -98,8 +98,8 @@ def test_the_ledger_is_the_forecast_given_the_syncs(convention: str, name: str, 
     strategy = ALL_STRATEGIES[name]
     assert isinstance(strategy, HasTrafficForecast)
     size = RunSize(WORKERS, PARAMETERS, STEPS)
-    found = forecast_strategy(strategy, PLANNED, size, (), convention)
-    expected, sent = found.volume(len(ran[name].syncs)), total_bytes(ran[name].ledger, WORKERS, convention).total
+    actual = forecast_strategy(strategy, PLANNED, size, (), convention)
+    expected, sent = actual.volume(len(ran[name].syncs)), total_bytes(ran[name].ledger, WORKERS, convention).total
     if isinstance(strategy, HasSyncRule) and strategy.rule.by_layer:
         assert sent <= expected.wire_bytes  # as if every sync were one of all layers
     else:
@@ -168,15 +168,15 @@ def test_a_step_changes_nothing_that_it_was_given(name: str) -> None:
     strategy, generator = ALL_STRATEGIES[name], torch.Generator().manual_seed(2)
     channel = Channel(InProcessCollective(equal_shares(WORKERS)), Ledger())
     r, w_KD, syncs = strategy.init(torch.zeros(PARAMETERS)), torch.zeros(WORKERS, PARAMETERS), 0
-    kept = first_worker_state(strategy)
+    stored = first_worker_state(strategy)
     for t in range(9):
         w_KD = w_KD + 0.1 * torch.randn(WORKERS, PARAMETERS, generator=generator)
         before = [tensor.clone() for tensor in (w_KD, *tensors(r))]
-        kept_before = {key: x_KD.clone() for key, x_KD in kept.items()}
-        outcome = strategy.step(step_context(t, w_KD, worker_state=kept), r, channel)
+        kept_before = {key: x_KD.clone() for key, x_KD in stored.items()}
+        outcome = strategy.step(step_context(t, w_KD, worker_state=stored), r, channel)
         assert all(torch.equal(was, now) for was, now in zip(before, (w_KD, *tensors(r)), strict=True))
-        assert all(torch.equal(was, kept[key]) for key, was in kept_before.items())
-        assert set(outcome.worker_state or {}) <= set(kept)
+        assert all(torch.equal(was, stored[key]) for key, was in kept_before.items())
+        assert set(outcome.worker_state or {}) <= set(stored)
         if outcome.synced:
             replaced = averaged_part(strategy, outcome.round.index)
             assert torch.equal(outcome.w_KD[:, replaced], outcome.round.anchor_D[replaced].expand_as(w_KD[:, replaced]))
@@ -185,7 +185,7 @@ def test_a_step_changes_nothing_that_it_was_given(name: str) -> None:
             syncs += 1
         assert outcome.round.index == syncs
         r, w_KD = outcome.round, outcome.w_KD.clone()
-        kept = {**kept, **(outcome.worker_state or {})}
+        stored = {**stored, **(outcome.worker_state or {})}
     assert syncs > 2
 
 

@@ -36,12 +36,12 @@ def test_one_worker_far_out_asks_no_later_than_the_mean_of_all(theta: float) -> 
 
 @pytest.mark.parametrize("theta", THETAS)
 def test_while_no_worker_signals_every_worker_is_within_its_ball(theta: float) -> None:
-    seen = []
+    visited = []
 
     def see(moment: StepEvent) -> None:
         farthest = float(row_squared_norms(moment.context.w_KD - moment.round.anchor_D).max())
-        seen.append((farthest > theta, moment.outcome.synced))
+        visited.append((farthest > theta, moment.outcome.synced))
 
     train(REGISTRY.strategies["kamp"](theta), on_step=see)
-    assert {outside == synced for outside, synced in seen} == {True}
-    assert len(set(seen)) == 2
+    assert {outside == synced for outside, synced in visited} == {True}
+    assert len(set(visited)) == 2

@@ -81,9 +81,9 @@ def test_of_one_check_a_round_fda_opt_is_fedavg_plus_the_states() -> None:
 
 def test_the_threshold_of_fda_opt_follows_the_variance_of_the_round() -> None:
     """theta <- most / 2 * Var / checks; of the last check's exact variance, the estimate of the exact monitor."""
-    seen: list[StepEvent] = []
-    train(FDAOpt(Exact(), 2, 5), on_step=seen.append)
-    syncs = [moment for moment in seen if moment.outcome.synced]
+    visited: list[StepEvent] = []
+    train(FDAOpt(Exact(), 2, 5), on_step=visited.append)
+    syncs = [moment for moment in visited if moment.outcome.synced]
     assert [moment.outcome.theta for moment in syncs[:1]] == [0.0]
     assert len(syncs) > 2
     for before, after in pairwise(syncs):

@@ -106,10 +106,10 @@ def test_synchronous_sgd_is_one_worker_with_one_big_batch() -> None:
     optimizer = torch.optim.SGD(together.parameters(), lr=0.2)
     samplers = [sampler(k, WORKERS) for k in range(WORKERS)]
     for _ in range(STEPS):
-        drawn = torch.cat([torch.from_numpy(each.next_batch()) for each in samplers])
-        assert len(drawn) == 32
+        samples = torch.cat([torch.from_numpy(item.next_batch()) for item in samplers])
+        assert len(samples) == 32
         optimizer.zero_grad()
-        nn.functional.cross_entropy(together(x[drawn].double()), y[drawn]).backward()
+        nn.functional.cross_entropy(together(x[samples].double()), y[samples]).backward()
         optimizer.step()
     ran = train(Synchronous(), local=SGD(lr=0.2), dtype=torch.float64)
     assert (ran.w_KD - flat(together)).abs().max() < ROUNDING
@@ -127,9 +127,9 @@ def test_one_worker_is_plain_training(local: str, strategy: object) -> None:
     optimizer, batches = PLAIN[local](plain.parameters()), sampler(0, 1)
     losses = []
     for _ in range(STEPS):
-        drawn = torch.from_numpy(batches.next_batch())
+        samples = torch.from_numpy(batches.next_batch())
         optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(plain(x[drawn].double()), y[drawn])
+        loss = nn.functional.cross_entropy(plain(x[samples].double()), y[samples])
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
@@ -216,16 +216,16 @@ class Fixed(Sampler):
 def test_workers_count_by_their_share_of_the_samples() -> None:
     """Shares of 1/4 and 3/4: one synchronous step of SGD is the step on the weighted gradient."""
     x, y = data()
-    ours, theirs = torch.arange(8), torch.arange(100, 108)
+    ours, expected = torch.arange(8), torch.arange(100, 108)
     crew = sequential_workers(
-        model(torch.float64), SGD(lr=0.2), [Fixed(ours), Fixed(theirs)], LabeledData(x.double(), y)
+        model(torch.float64), SGD(lr=0.2), [Fixed(ours), Fixed(expected)], LabeledData(x.double(), y)
     )
     channel = Channel(InProcessCollective(torch.tensor([0.25, 0.75], dtype=torch.float64)), Ledger())
     train_loop(crew, [CellLoop(Synchronous(), channel, 1, lambda moment: True)])
     plain = model(torch.float64)
     loss = sum(
-        share * nn.functional.cross_entropy(plain(x[drawn].double()), y[drawn])
-        for share, drawn in ((0.25, ours), (0.75, theirs))
+        share * nn.functional.cross_entropy(plain(x[samples].double()), y[samples])
+        for share, samples in ((0.25, ours), (0.75, expected))
     )
     gradient = torch.cat([part.flatten() for part in torch.autograd.grad(loss, list(plain.parameters()))])
     assert (crew.weights() - (flat(plain) - 0.2 * gradient)).abs().max() < ROUNDING
@@ -273,8 +273,8 @@ def test_reset_state_is_that_of_a_new_optimizer(name: str) -> None:
     crew, channel, _ = stepped(name, "reset")
     samplers = [sampler(k, 3) for k in range(3)]
     for _ in range(5):
-        for each in samplers:
-            each.next_batch()
+        for item in samplers:
+            item.next_batch()
     other = sequential_workers(model(), OPTIMIZERS[name][0]("keep"), samplers, LabeledData(*data()))
     crew.load_synced_models(0, other.weights().clone(), channel, 1)
     crew.step()

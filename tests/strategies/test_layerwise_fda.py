@@ -65,21 +65,21 @@ def test_with_one_layer_it_is_naive_fda(theta: float, codec: Int8 | None, feedba
     generator, one_layer = torch.Generator().manual_seed(1), (TensorSlice("w", 0, 50, (5, 10)),)
     w_KD = torch.zeros(WORKERS, 50)
     rounds = [plain.init(w_KD[0]), layerwise.init(w_KD[0])]
-    kept = {name: torch.zeros_like(w_KD) for name in plain.rule.worker_state}
+    stored = {name: torch.zeros_like(w_KD) for name in plain.rule.worker_state}
     syncs = 0
     for t in range(STEPS):
         w_KD = w_KD + 0.02 * torch.randn(w_KD.shape, generator=generator)
-        ctx = step_context(t, w_KD, worker_state=kept)._replace(layout=one_layer)
-        ours, theirs = (
+        ctx = step_context(t, w_KD, worker_state=stored)._replace(layout=one_layer)
+        ours, expected = (
             strategy.step(ctx, r, channel)
             for strategy, r, channel in zip((layerwise, plain), reversed(rounds), reversed(channels), strict=True)
         )
-        assert torch.equal(ours.w_KD, theirs.w_KD)
-        assert (ours.synced, ours.estimate.hex()) == (theirs.synced, theirs.estimate.hex())
-        rounds, w_KD, syncs = [theirs.round, ours.round], ours.w_KD.clone(), syncs + ours.synced
-        if theirs.worker_state:
-            assert torch.equal(ours.worker_state["residual"], theirs.worker_state["residual"])
-            kept = {**kept, **theirs.worker_state}
+        assert torch.equal(ours.w_KD, expected.w_KD)
+        assert (ours.synced, ours.estimate.hex()) == (expected.synced, expected.estimate.hex())
+        rounds, w_KD, syncs = [expected.round, ours.round], ours.w_KD.clone(), syncs + ours.synced
+        if expected.worker_state:
+            assert torch.equal(ours.worker_state["residual"], expected.worker_state["residual"])
+            stored = {**stored, **expected.worker_state}
     assert channels[0].ledger.entries == channels[1].ledger.entries
     assert (syncs > 1) == (theta < inf)
 
@@ -115,7 +115,7 @@ def test_the_ledger_has_the_bytes_of_the_layers_that_changed() -> None:
     def count(event: StepEvent) -> None:
         if event.outcome.synced:
             changed_D = (event.outcome.w_KD != event.context.w_KD).any(0)
-            sent.append(sum(each.stop - each.start for each in layout() if changed_D[each.start : each.stop].any()))
+            sent.append(sum(item.stop - item.start for item in layout() if changed_D[item.start : item.stop].any()))
 
     ran = train(LayerwiseFDA(0.05), on_step=count)
     models = [entry for entry in ran.entries if entry.kind == "model"]

@@ -28,8 +28,8 @@ def test_periods_of_one_are_averages_at_every_sync() -> None:
 
 
 def test_periods_that_never_come_keep_the_moments() -> None:
-    kept = train(FedAvg(Fraction(3)), local=AdamW(lr=0.02, state_on_sync="keep"))
-    assert torch.equal(averaged(99, 99, 3).w_KD, kept.w_KD)
+    stored = train(FedAvg(Fraction(3)), local=AdamW(lr=0.02, state_on_sync="keep"))
+    assert torch.equal(averaged(99, 99, 3).w_KD, stored.w_KD)
 
 
 def test_the_published_periods_halve_what_local_adam_sends() -> None:

@@ -34,39 +34,41 @@ def history(strategy: Strategy, net: torch.nn.Module) -> Tensor:
         net, SGD(lr=LEARNING_RATE), [sampler(k, 2) for k in range(2)], LabeledData(x.double(), y), STEPS
     )
     channel = Channel(InProcessCollective(equal_shares(2, torch.float64)), Ledger())
-    found = []
+    actual = []
 
     def record(event: StepEvent) -> bool:
-        found.append((event.outcome.w_KD if event.outcome.synced else event.context.w_KD).clone())
+        actual.append((event.outcome.w_KD if event.outcome.synced else event.context.w_KD).clone())
         return True
 
     train_loop(workers, [CellLoop(strategy, channel, STEPS, record)])
-    return torch.stack(found)
+    return torch.stack(actual)
 
 
 @pytest.fixture(scope="module")
-def theirs() -> list[dict[str, Tensor]]:
+def expected_result() -> list[dict[str, Tensor]]:
     """For each of two ranks, the models after each step, by package."""
     installed = [name for name in ("torchft", "accelerate") if find_spec(name)]
     return launch(other_packages, 2, PERIOD, STEPS, installed)
 
 
-def assert_equal(strategy: Strategy, net: torch.nn.Module, theirs: list[dict[str, Tensor]], package: str) -> None:
-    if package not in theirs[0]:
+def assert_equal(
+    strategy: Strategy, net: torch.nn.Module, expected_result: list[dict[str, Tensor]], package: str
+) -> None:
+    if package not in expected_result[0]:
         pytest.skip(f"pip install {package.split()[0]}")
     ours_TKD = history(strategy, net)
-    assert (ours_TKD - torch.stack([rank[package] for rank in theirs], 1)).abs().max() < BOUND
+    assert (ours_TKD - torch.stack([rank[package] for rank in expected_result], 1)).abs().max() < BOUND
     assert (ours_TKD[-1] - ours_TKD[0]).abs().max() > 0.05
 
 
 @pytest.mark.parametrize("package", ["torch", "accelerate"])
-def test_fedavg_is_local_sgd_elsewhere(package: str, theirs: list[dict[str, Tensor]]) -> None:
+def test_fedavg_is_local_sgd_elsewhere(package: str, expected_result: list[dict[str, Tensor]]) -> None:
     """Ours and accelerate's LocalSGD synchronize after 4, 8, 12, 16 steps; torch's averager after a warm-up of 3."""
-    assert_equal(FedAvg(Fraction(PERIOD)), model(torch.float64), theirs, package)
+    assert_equal(FedAvg(Fraction(PERIOD)), model(torch.float64), expected_result, package)
 
 
 @pytest.mark.parametrize("fragments", [1, 2])
-def test_diloco_is_that_of_torchft(fragments: int, theirs: list[dict[str, Tensor]]) -> None:
+def test_diloco_is_that_of_torchft(fragments: int, expected_result: list[dict[str, Tensor]]) -> None:
     """Also as Streaming DiLoCo of two fragments, whose layers are of equal length. A stub replaces the manager."""
     strategy = DiLoCo(Fraction(PERIOD)) if fragments == 1 else StreamingDiLoCo(Fraction(PERIOD), 2)
-    assert_equal(strategy, wide_model(), theirs, f"torchft {fragments}")
+    assert_equal(strategy, wide_model(), expected_result, f"torchft {fragments}")

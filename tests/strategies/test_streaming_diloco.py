@@ -104,19 +104,19 @@ def test_a_packed_message_has_its_slack_in_the_ledger() -> None:
 
 def test_with_the_plain_average_the_first_fragments_are_those_of_fedavg() -> None:
     """Nobody has replaced anything before the first sync, so the first fragment's mean is the mean of the models."""
-    seen: list[Tensor] = []
+    visited: list[Tensor] = []
 
     def see(event: StepEvent) -> None:
         if event.outcome.synced:
-            seen.append(event.outcome.w_KD)
+            visited.append(event.outcome.w_KD)
 
     train(StreamingDiLoCo(Fraction(8), 2, server=Average()), on_step=see)
     part = fragment_slices(PARAMETERS, 2)[0]
-    streaming_KD = seen.pop(0)
-    seen.clear()
+    streaming_KD = visited.pop(0)
+    visited.clear()
     train(FedAvg(Fraction(4)), on_step=see)
-    assert torch.equal(streaming_KD[:, part], seen[0][:, part])
-    assert not torch.equal(streaming_KD, seen[0])
+    assert torch.equal(streaming_KD[:, part], visited[0][:, part])
+    assert not torch.equal(streaming_KD, visited[0])
 
 
 @pytest.mark.parametrize("period", [Fraction(100), Fraction(375, 2)])

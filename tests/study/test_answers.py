@@ -47,20 +47,20 @@ def outcomes(costs: dict[str, list[float]], workload: str = "iid") -> pd.DataFra
 
 
 def test_the_bonferroni_interval_contains_the_95_percent_interval():
-    found = ratio(outcomes({"LinearFDA": [10, 12, 9], "FedAvg": [20, 26, 17]}), "LinearFDA", "FedAvg", "cost_bytes")
-    assert found is not None
-    assert found.mean == pytest.approx((10 * 12 * 9 / (20 * 26 * 17)) ** (1 / 3))
-    assert found.clear_low < found.low < found.mean < found.high < found.clear_high
+    actual = ratio(outcomes({"LinearFDA": [10, 12, 9], "FedAvg": [20, 26, 17]}), "LinearFDA", "FedAvg", "cost_bytes")
+    assert actual is not None
+    assert actual.mean == pytest.approx((10 * 12 * 9 / (20 * 26 * 17)) ** (1 / 3))
+    assert actual.clear_low < actual.low < actual.mean < actual.high < actual.clear_high
 
 
 def test_a_ratio_with_misses_on_one_side_is_a_bound():
-    found = ratio(
+    actual = ratio(
         outcomes({"LinearFDA": [10, 12, 9], "FedAvg": [-100, -100, -100]}), "FedAvg", "LinearFDA", "cost_bytes"
     )
-    assert found is not None
-    assert found.bound == "≥"
-    assert math.isnan(found.high)
-    assert found.verdict(1.0) in ("clear", "likely")
+    assert actual is not None
+    assert actual.bound == "≥"
+    assert math.isnan(actual.high)
+    assert actual.verdict(1.0) in ("clear", "likely")
 
 
 def test_a_method_without_results_has_no_ratio():
@@ -68,10 +68,10 @@ def test_a_method_without_results_has_no_ratio():
 
 
 def test_a_difference_is_the_mean_of_pairs_with_its_t_interval():
-    found = difference(outcomes({"LinearFDA": [10, 12, 14], "FedAvg": [8, 11, 11]}), "LinearFDA", "FedAvg", "value")
-    assert found is not None
-    assert found.mean == pytest.approx(0.02)
-    assert found.high - found.mean == pytest.approx(4.302653 * 0.01 / math.sqrt(3))
+    actual = difference(outcomes({"LinearFDA": [10, 12, 14], "FedAvg": [8, 11, 11]}), "LinearFDA", "FedAvg", "value")
+    assert actual is not None
+    assert actual.mean == pytest.approx(0.02)
+    assert actual.high - actual.mean == pytest.approx(4.302653 * 0.01 / math.sqrt(3))
 
 
 def test_equal_orders_have_tau_1_and_reversed_orders_minus_1():

@@ -29,8 +29,8 @@ def test_every_method_has_nine_candidates_with_three_or_nine_learning_rates(name
     for candidate in candidates_without_results(STUDY / name):
         of_method.setdefault(candidate.method, []).append(candidate)
     assert set(of_method) == set(METHODS.values())
-    assert {len(mine) for mine in of_method.values()} == {9}
-    rates = {method: len({each.lr for each in mine}) for method, mine in of_method.items()}
+    assert {len(actual) for actual in of_method.values()} == {9}
+    rates = {method: len({item.lr for item in actual}) for method, actual in of_method.items()}
     assert {method for method, number in rates.items() if number == 9} == {"DDP", "Synchronous"}
     assert set(rates.values()) == {3, 9}
 
@@ -63,20 +63,20 @@ def test_the_headline_is_the_target_that_all_but_two_methods_reached():
 def test_a_suite_of_candidates_near_the_best_has_three_more_of_each_method(workload, tmp_path):
     """The text is read back as a suite, so every value that the rules write is one that the strategy accepts."""
     path = STUDY / f"tuning-{workload}.toml"
-    given = candidates_without_results(path)
-    best = best_of(given)
-    added = list(near(given))
-    assert [each.method for each in added] == [method for method in best for _ in range(3)]
+    arguments = candidates_without_results(path)
+    best = best_of(arguments)
+    added = list(near(arguments))
+    assert [item.method for item in added] == [method for method in best for _ in range(3)]
 
     head = path.read_text().split("[[strategy]]")[0]
     optimizer = tomllib.loads(path.read_text())["workload"][0]["optimizer"]
     written = tmp_path / "near.toml"
     written.write_text(suite_text(head, optimizer, added))
     cells = read_suite(written).cells
-    assert [method_of(cell.config.strategy.to_table()) for cell in cells] == [each.method for each in added]
-    assert [cell.config.optimizer.to_table()["lr"] for cell in cells] == [each.lr for each in added]
-    known = {(each.method, each.lr, str(each.strategy)) for each in given}
-    assert not known & {(each.method, each.lr, str(each.strategy)) for each in added}
+    assert [method_of(cell.config.strategy.to_table()) for cell in cells] == [item.method for item in added]
+    assert [cell.config.optimizer.to_table()["lr"] for cell in cells] == [item.lr for item in added]
+    reference = {(item.method, item.lr, str(item.strategy)) for item in arguments}
+    assert not reference & {(item.method, item.lr, str(item.strategy)) for item in added}
 
 
 def test_the_period_is_halved_and_doubled_and_never_below_one_step():

@@ -31,8 +31,8 @@ def test_every_component_of_a_cell_is_cited(name: str) -> None:
     cells = read_suite(ROOT / name).cells
     used = {pair for cell in cells for pair in components_used(cell.config, BUILT_IN)}
     keys = {"fdabench"} | {key for role, part in used for key in BUILT_IN.info(role, part).references}
-    found = citations(BUILT_IN.info(*pair) for pair in distinct_components(cells, BUILT_IN))
-    assert found == [bibliography()[key] for key in sorted(keys)]
+    actual = citations(BUILT_IN.info(*pair) for pair in distinct_components(cells, BUILT_IN))
+    assert actual == [bibliography()[key] for key in sorted(keys)]
 
 
 def test_a_report_cites_what_its_locks_describe() -> None:

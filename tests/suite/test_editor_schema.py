@@ -12,7 +12,7 @@ from fdabench.suite.synonyms import KEYS_OF_OTHER_TOOLS, suggest_replacement
 
 
 @pytest.mark.parametrize(
-    ("word", "known", "meant"),
+    ("word", "allowed", "meant"),
     [
         ("FDA", ["synchronous", "fda"], "fda"),
         ("sync", ["fedavg", "synchronous"], "synchronous"),
@@ -21,8 +21,8 @@ from fdabench.suite.synonyms import KEYS_OF_OTHER_TOOLS, suggest_replacement
         ("fedAvg", ["fedavgm", "fedavg"], "fedavg"),
     ],
 )
-def test_the_nearest_name_is_found_in_any_case(word: str, known: list[str], meant: str) -> None:
-    assert did_you_mean(word, known) == f'; did you mean "{meant}"?'
+def test_the_nearest_name_is_found_in_any_case(word: str, allowed: list[str], meant: str) -> None:
+    assert did_you_mean(word, allowed) == f'; did you mean "{meant}"?'
 
 
 def test_what_is_near_nothing_has_no_hint() -> None:
@@ -57,10 +57,10 @@ def keys(node: Any, where: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def test_an_editor_has_a_description_of_every_key() -> None:
-    found = dict(keys(suite_json_schema()))
-    assert len(found) > 100
-    assert [where for where, key in found.items() if not key.get("description", "").strip()] == []
-    left_over = [where for where, key in found.items() if key["description"].startswith("A key of ")]
+    actual = dict(keys(suite_json_schema()))
+    assert len(actual) > 100
+    assert [where for where, key in actual.items() if not key.get("description", "").strip()] == []
+    left_over = [where for where, key in actual.items() if key["description"].startswith("A key of ")]
     assert left_over == [], "what only plug-ins' own keys have"
 
 
@@ -70,6 +70,6 @@ def test_an_editor_knows_the_tables_of_own_data_and_models() -> None:
         # a name, a table of one kind, or for models a table of a name with what is trained; each also in a list
         allowed = workload[key]["anyOf"][0]["anyOf"]
         assert "digits" in str(allowed[0]) or "mlp" in str(allowed[0])
-        found = [table["properties"]["kind"]["const"] for table in allowed[1:] if "kind" in table["properties"]]
-        assert found == list(kinds)
-        assert len(allowed) - 1 - len(found) == (1 if key == "model" else 0)
+        actual = [table["properties"]["kind"]["const"] for table in allowed[1:] if "kind" in table["properties"]]
+        assert actual == list(kinds)
+        assert len(allowed) - 1 - len(actual) == (1 if key == "model" else 0)

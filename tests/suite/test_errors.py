@@ -521,14 +521,14 @@ def test_values_of_every_type_are_refused_everywhere(good: Table, read: Read) ->
 def assert_lines_named(error: SuiteError, lines: list[str]) -> None:
     """A message that names a line names one where a table or a key of its path stands."""
     for fault in error.faults:
-        found = ORIGIN.match(fault)
-        if not found:
+        actual = ORIGIN.match(fault)
+        if not actual:
             # what is wrong with the whole file, such as a key that is missing at the top
             assert re.match(r"\w+ is missing|gate.limit|the suite has|exclude", fault), fault
             continue
         path = without_origin(fault).split(": ")[0].split(".")
         header_or_key = [key for key in path if not key.isdigit()]
-        line = lines[int(found["line"]) - 1]
+        line = lines[int(actual["line"]) - 1]
         assert any(key in line for key in header_or_key) or re.fullmatch(r"\s*[\[{].*|\s*\S+,", line), (fault, line)
 
 
@@ -583,8 +583,8 @@ def test_a_fault_names_the_file_and_the_line_of_its_key(tmp_path: Path) -> None:
     (tmp_path / "suite.toml").write_text(LINES)
     with pytest.raises(SuiteError) as caught:
         read_suite(tmp_path / "suite.toml", ["eval.consecutive=0", "workload.workers=0"])
-    told = [fault.removeprefix(f"{tmp_path}/").split(": unknown")[0] for fault in caught.value.faults]
-    assert sorted(told) == [
+    message = [fault.removeprefix(f"{tmp_path}/").split(": unknown")[0] for fault in caught.value.faults]
+    assert sorted(message) == [
         "--set eval.consecutive: 0 is out of range: it must be at least 1",
         "--set workload.0.workers: 0 is out of range: it must be at least 1",
         "--set workload.1.workers: 0 is out of range: it must be at least 1",

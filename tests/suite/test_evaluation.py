@@ -21,7 +21,7 @@ def suite(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("override", "told"),
+    ("override", "message"),
     [
         ("eval.model=mean", 'eval.model: "mean" is unknown'),
         ("eval.validation={share = 1.0}", "eval.validation.share: 1.0 is out of range: it must be less than 1"),
@@ -42,14 +42,14 @@ def suite(tmp_path: Path) -> Path:
         ),
     ],
 )
-def test_an_error_in_the_evaluation_is_reported(suite: Path, override: str, told: str) -> None:
+def test_an_error_in_the_evaluation_is_reported(suite: Path, override: str, message: str) -> None:
     with pytest.raises(SuiteError) as caught:
         read_suite(suite, [override])
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_the_rule_and_the_split_decide_numbers_and_so_ids(suite: Path) -> None:
     overrides = [[], ["eval.model=synced"], ["eval.model=paper"], ["eval.validation={share=0.1}"]]
     overrides += [["eval.validation={share=0.1, seed=1}"]]
-    ids = [cell.id for each in overrides for cell in read_suite(suite, each).cells]
+    ids = [cell.id for item in overrides for cell in read_suite(suite, item).cells]
     assert len(set(ids)) == len(ids) == 2 * len(overrides)

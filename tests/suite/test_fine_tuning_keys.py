@@ -86,10 +86,10 @@ def trained(folder: Path, text: str) -> tuple[ResolvedCell, TrainingResult]:
 )
 def test_faults_name_the_key_and_write_nothing(model: str, message: str, tmp_path: Path) -> None:
     torch.save(init_model(MODELS["gpt-micro"], (64,), 256, 0).state_dict(), tmp_path / "micro.pt")
-    code, said = invoke("run", write(tmp_path, suite(model)), "-o", tmp_path / "out")
+    code, output = invoke("run", write(tmp_path, suite(model)), "-o", tmp_path / "out")
     assert code == 2
-    assert message in " ".join(said.split())
-    assert "Traceback" not in said
+    assert message in " ".join(output.split())
+    assert "Traceback" not in output
     assert not (tmp_path / "out").exists()
 
 
@@ -116,8 +116,8 @@ def test_a_base_that_is_sent_is_counted_once_for_each_worker_and_planned(tmp_pat
 
 def test_memory_has_the_base_once_and_the_trained_part_for_each_worker(tmp_path: Path) -> None:
     whole, adapters = (
-        simulation_bytes(ResolvedCell(found.cells[0].config, found.registry))
-        for found in (read_suite(write(tmp_path, suite(model))) for model in ('"gpt-nano"', LORA))
+        simulation_bytes(ResolvedCell(actual.cells[0].config, actual.registry))
+        for actual in (read_suite(write(tmp_path, suite(model))) for model in ('"gpt-nano"', LORA))
     )
     vectors = Fraction(whole - RUNTIME_BYTES - K * 8, 4 * K * WHOLE)
     assert adapters == RUNTIME_BYTES + 4 * WHOLE + K * (4 * vectors * ADAPTERS + 8)
@@ -138,16 +138,18 @@ def test_a_model_begins_from_the_saved_model_of_a_cell(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_run_saves_models_and_another_suite_begins_from_one(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    code, said = invoke("run", write(tmp_path, suite('"gpt-nano"')), "-o", out, "--jobs", 1, "--save-model")
-    assert code == 0, said
+    code, output = invoke("run", write(tmp_path, suite('"gpt-nano"')), "-o", out, "--jobs", 1, "--save-model")
+    assert code == 0, output
     (saved,) = out.glob("cells/*/model.pt")
     then = write(
         tmp_path, suite(f'{{ name = "gpt-nano", init = "out#{saved.parent.name[:4]}", trainable = ["norm"] }}')
     )
-    code, said = invoke("run", then, "-o", tmp_path / "then", "--jobs", 1, "--engine", "distributed", "--processes", 2)
-    assert code == 0, said
-    code, said = invoke("run", then, "-o", tmp_path / "same", "--jobs", 1)
-    assert code == 0, said
+    code, output = invoke(
+        "run", then, "-o", tmp_path / "then", "--jobs", 1, "--engine", "distributed", "--processes", 2
+    )
+    assert code == 0, output
+    code, output = invoke("run", then, "-o", tmp_path / "same", "--jobs", 1)
+    assert code == 0, output
     losses = [
         pd.read_parquet(next((tmp_path / name).glob("cells/*/evals.parquet")))["test_loss"].tolist()
         for name in ("then", "same")
@@ -168,10 +170,10 @@ def test_the_suites_pretrain_and_finetune_run_one_after_the_other(
     text.write_text("Fellow-Citizens of the Senate and House of Representatives. " * 500)
     monkeypatch.chdir(tmp_path)
     shorter = ("--jobs", 1, "--set", "budget.steps=2", "--set", "eval.every_steps=2", "--set", "eval.samples=4")
-    code, said = invoke("run", "suites/pretrain.toml", "--save-model", *shorter)
-    assert code == 0, said
-    code, said = invoke("run", "suites/finetune.toml", "--seeds", 0, "-k", "LinearFDA", *shorter)
-    assert code == 0, said
+    code, output = invoke("run", "suites/pretrain.toml", "--save-model", *shorter)
+    assert code == 0, output
+    code, output = invoke("run", "suites/finetune.toml", "--seeds", 0, "-k", "LinearFDA", *shorter)
+    assert code == 0, output
     runs = pd.read_parquet("results/finetune/runs.parquet")
     done = runs[runs["state"] == "done"]
     assert sorted(done["label"]) == ["LinearFDA", "LinearFDA", "LinearFDA-Opt", "LinearFDA-Opt"]

@@ -126,11 +126,11 @@ def test_lists_are_crossed_at_every_depth(good: Table, read: Read) -> None:
         {"kind": "fda", "monitor": ["naive", {"kind": "sketch", "width": [10, 20]}], "theta": [1.0, 2.0]}
     ]
     suite = read(good)
-    found = {
+    actual = {
         (c.config.workers, c.config.optimizer.parameters["lr"], str(c.config.strategy.parameters["monitor"]), c.label)
         for c in suite.cells
     }
-    assert len(suite.cells) == len(found) == 2 * 2 * 3 * 2
+    assert len(suite.cells) == len(actual) == 2 * 2 * 3 * 2
 
 
 def test_a_kind_alone_equals_a_table_with_that_kind(good: Table, read: Read) -> None:

@@ -56,10 +56,10 @@ def workloads(suite: LoadedSuite) -> dict[str, WorkloadTitle]:
 
 def assert_told_apart(suite: LoadedSuite) -> None:
     """Workload, strategy and seed name one cell; so does a title."""
-    found, cells = workloads(suite), suite.to_lock().cell
-    keys = Counter((found[c.id].id, c.label, c.config.seed) for c in cells)
+    actual, cells = workloads(suite), suite.to_lock().cell
+    keys = Counter((actual[c.id].id, c.label, c.config.seed) for c in cells)
     assert max(keys.values()) == 1
-    assert len({w.title for w in found.values()}) == len({w.id for w in found.values()})
+    assert len({w.title for w in actual.values()}) == len({w.id for w in actual.values()})
     assert len({cell.title for cell in suite.cells}) == len(suite.cells)
 
 
@@ -71,9 +71,9 @@ def test_every_axis_of_a_workload_is_tried() -> None:
 def test_a_list_on_any_axis_makes_one_workload_for_each_value(good: Table, read: Read, axis: str) -> None:
     good["workload"][0][axis] = list(TWO[axis])
     suite = read(good, "seeds=[0, 1]")
-    found = workloads(suite)
+    actual = workloads(suite)
     assert_told_apart(suite)
-    assert len({workload.id for workload in found.values()}) == 2
+    assert len({workload.id for workload in actual.values()}) == 2
     assert grid_summary(suite) == "12 cells = 3 strategies x 2 workloads x 2 seeds"
 
 
@@ -123,8 +123,8 @@ def test_a_strategy_with_its_own_optimizer_is_compared_in_the_first_workload_wit
     good["workload"][0]["optimizer"] = {"kind": "adam", "lr": [1e-3, 1e-4]}
     good["strategy"][1]["optimizer"] = {"kind": "sgd", "lr": 0.1}
     suite = read(good)
-    found = workloads(suite)
-    (own,) = [found[cell.id] for cell in suite.cells if cell.label == "FedAvg"]
+    actual = workloads(suite)
+    (own,) = [actual[cell.id] for cell in suite.cells if cell.label == "FedAvg"]
     assert own.title.endswith("lr=0.001")
     assert any(note.startswith("FedAvg: with an optimizer of its own") for note in suite.notes)
     assert_told_apart(suite)
@@ -141,14 +141,14 @@ def test_titles_without_an_axis_are_shared_by_what_differs_in_nothing_else(good:
         {**good["workload"][0], "workers": [2, 4], "averaging": "samples"},
         {**good["workload"][0], "workers": 4, "averaging": "uniform"},
     ]
-    found = sorted(set(workloads(read(good)).values()), key=lambda workload: workload.title)
-    assert [workload.except_workers.rsplit(", ", 1)[1] for workload in found] == [
+    actual = sorted(set(workloads(read(good)).values()), key=lambda workload: workload.title)
+    assert [workload.except_workers.rsplit(", ", 1)[1] for workload in actual] == [
         "averaging=samples",
         "averaging=samples",
         "averaging=uniform",
     ]
-    assert found[0].except_workers == found[1].except_workers != found[2].except_workers
-    assert found[1].except_partition == "digits mlp, K=4, b=16, averaging=samples"
+    assert actual[0].except_workers == actual[1].except_workers != actual[2].except_workers
+    assert actual[1].except_partition == "digits mlp, K=4, b=16, averaging=samples"
 
 
 @pytest.mark.parametrize(
@@ -210,6 +210,6 @@ def test_ids_without_a_setting_are_shared_by_what_differs_in_nothing_else(good: 
         {**good["workload"][0], "workers": 4, "partition": first},
         {**good["workload"][0], "workers": 8, "partition": other},
     ]
-    found = sorted(set(workloads(read(good)).values()), key=lambda workload: int(workload.head.split("K=")[1][0]))
-    assert found[0].except_workers_id == found[1].except_workers_id != found[2].except_workers_id
-    assert len({workload.except_partition_id for workload in found}) == 3
+    actual = sorted(set(workloads(read(good)).values()), key=lambda workload: int(workload.head.split("K=")[1][0]))
+    assert actual[0].except_workers_id == actual[1].except_workers_id != actual[2].except_workers_id
+    assert len({workload.except_partition_id for workload in actual}) == 3

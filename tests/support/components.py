@@ -25,13 +25,13 @@ def components_of(configs: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, d
     """The `components` of a lock with these cells, whose tables may lack keys and name kinds that are not built in."""
     used = {pair for config in configs for pair in _named(config)}
     roles = [field.name for field in fields(BUILT_IN) if field.name not in ("plugins", "data_hashes", "availability")]
-    found = {
+    actual = {
         role: {name: BUILT_IN.info(role, name).as_table() for name in getattr(BUILT_IN, role) if (role, name) in used}
         for role in roles
     }
     others = {kind for role, kind in used if role == "monitors"} - {*BUILT_IN.monitors, *BUILT_IN.servers}
-    found["monitors"] |= {kind: {} for kind in sorted(others)}
-    return {role: kinds for role, kinds in found.items() if kinds}
+    actual["monitors"] |= {kind: {} for kind in sorted(others)}
+    return {role: kinds for role, kinds in actual.items() if kinds}
 
 
 def _named(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -56,8 +56,8 @@ def start(folder: Path, out: str) -> subprocess.Popen[str]:
         "--checkpoint-every",
         "0.1s",
     ]
-    home = str(Path(fdabench.__file__).parents[1])
-    variables = os.environ | {"TMPDIR": str(folder / "tmp"), "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": home}
+    base_folder = str(Path(fdabench.__file__).parents[1])
+    variables = os.environ | {"TMPDIR": str(folder / "tmp"), "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": base_folder}
     pipe = subprocess.PIPE
     return subprocess.Popen(
         command, cwd=folder, env=variables, text=True, stdout=pipe, stderr=pipe, start_new_session=True
@@ -66,12 +66,12 @@ def start(folder: Path, out: str) -> subprocess.Popen[str]:
 
 def cell_processes(results: Path) -> list[int]:
     """The ids of the processes that run a cell now, from the records."""
-    found = []
+    actual = []
     for path in results.glob("cells/*/cell.json"):
         record = json.loads(path.read_bytes())
         if record["state"] == "interrupted":
-            found.append(record["process"]["pid"])
-    return found
+            actual.append(record["process"]["pid"])
+    return actual
 
 
 def wait_for_cells(program: subprocess.Popen[str], results: Path) -> None:
@@ -99,12 +99,12 @@ def kill_one(program: subprocess.Popen[str], results: Path, rng: random.Random, 
 
 def tables(results: Path) -> dict[str, pd.DataFrame]:
     """All tables of all cells, without the columns that hold wall-clock times."""
-    store, found = ResultsFolder(results), {}
+    store, actual = ResultsFolder(results), {}
     for cell in store.read_lock().cell:
         for name in TABLES:
             frame = store.read_cell_table(cell.id, name).to_pandas()
-            found[f"{cell.label} {name}"] = frame.drop(columns=[c for c in CLOCK_COLUMNS if c in frame])
-    return found
+            actual[f"{cell.label} {name}"] = frame.drop(columns=[c for c in CLOCK_COLUMNS if c in frame])
+    return actual
 
 
 def kill_and_resume(folder: Path, trial: int, most_s: float) -> str:
@@ -112,27 +112,27 @@ def kill_and_resume(folder: Path, trial: int, most_s: float) -> str:
 
     Asserts that its tables equal those of the uninterrupted run, that no temporary file is left, and that it ends.
     """
-    rng, results, story = random.Random(trial), folder / f"run{trial}", []
+    rng, results, log = random.Random(trial), folder / f"run{trial}", []
     for call in range(MAX_CALLS):
         program = start(folder, results.name)
         if call < 1 + trial % 2:
-            story.append(kill_one(program, results, rng, most_s))
+            log.append(kill_one(program, results, rng, most_s))
         _, err = program.communicate(timeout=300)
-        story.append(str(program.returncode))
+        log.append(str(program.returncode))
         if program.returncode == 0:
             break
         assert program.returncode in (3, -signal.SIGKILL), err
-    assert story[-1] == "0", story
-    expected, found = tables(folder / REFERENCE), tables(results)
+    assert log[-1] == "0", log
+    expected, actual = tables(folder / REFERENCE), tables(results)
     for name, frame in expected.items():
-        pd.testing.assert_frame_equal(found[name], frame, check_exact=True, obj=name)
+        pd.testing.assert_frame_equal(actual[name], frame, check_exact=True, obj=name)
     resumed = []
     for path in results.glob("cells/*/cell.json"):
-        assert {each.suffix for each in path.parent.iterdir()} == {".json", ".parquet"}, list(path.parent.iterdir())
+        assert {item.suffix for item in path.parent.iterdir()} == {".json", ".parquet"}, list(path.parent.iterdir())
         resumed.append(json.loads(path.read_bytes())["resumed_at_step"])
     left = [path.name for path in (folder / "tmp").glob("fdabench*")]
     assert left == [], left
-    return f"{' '.join(story)}, resumed at {sorted(resumed)}"
+    return f"{' '.join(log)}, resumed at {sorted(resumed)}"
 
 
 def run_uninterrupted(folder: Path) -> float:
@@ -160,8 +160,8 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as name:
         length = run_uninterrupted(Path(name))
         for trial in count(options.first):
-            story = kill_and_resume(Path(name), trial, length)
-            killed += sum(word in TARGETS for word in story.split())
-            print(f"{trial}: {story}; {killed} kills, each run equal to the uninterrupted one", flush=True)
+            log = kill_and_resume(Path(name), trial, length)
+            killed += sum(word in TARGETS for word in log.split())
+            print(f"{trial}: {log}; {killed} kills, each run equal to the uninterrupted one", flush=True)
             if killed >= options.kills:
                 break

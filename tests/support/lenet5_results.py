@@ -100,7 +100,7 @@ def _write(store: ResultsFolder, entry: Mapping[str, Any], cell: SyntheticCell) 
     config, steps = entry["config"], cell.evals[-1][0]
     ledger = [_row("initial", 0, 0, MODEL_BYTES), *(_row("model", step, step, MODEL_BYTES) for step in cell.syncs)]
     ledger += [_row("state", 1, steps, cell.state)] if cell.state else []
-    evals = [{"cell_id": entry["id"], **_eval(*each, config)} for each in cell.evals]
+    evals = [{"cell_id": entry["id"], **_eval(*item, config)} for item in cell.evals]
     tables = {"evals": evals, "ledger": ledger, "rounds": [], "trace": [], "partition": []}
     store.write_tables(entry["id"], tables, json.dumps(config))
     theta = {"theta": config["strategy"]["theta"]} if "theta" in config["strategy"] else {}

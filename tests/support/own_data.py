@@ -48,7 +48,7 @@ def write_npz(folder: Path, images: Images) -> str:
 
 def write_parquet(folder: Path, images: Images) -> str:
     for name, x, y in (("train", *images[:2]), ("test", *images[2:])):
-        pq.write_table(pa.table({"image": [png(each) for each in x], "label": y}), folder / f"{name}.parquet")
+        pq.write_table(pa.table({"image": [png(item) for item in x], "label": y}), folder / f"{name}.parquet")
     return '{ kind = "table", alias = "mine", path = "train.parquet", test = "test.parquet", input = "image" }'
 
 
@@ -74,7 +74,7 @@ def write_hf_disk(folder: Path, images: Images) -> str:
         split.mkdir()
         (split / "dataset_info.json").write_text(json.dumps({"features": features}))
         (split / "state.json").write_text(json.dumps({"_data_files": [{"filename": "data-00000-of-00001.arrow"}]}))
-        pictures = pa.array([{"bytes": png(each), "path": None} for each in x])
+        pictures = pa.array([{"bytes": png(item), "path": None} for item in x])
         table = pa.table({"image": pictures, "label": y})
         file = str(split / "data-00000-of-00001.arrow")
         with pa.OSFile(file, "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:

@@ -149,9 +149,9 @@ def _local_sgd(net: nn.Module, steps: int, optimizer: Any, after_step: Callable[
     x, y = data()
     batches, history = sampler(dist.get_rank(), dist.get_world_size()), []
     for _ in range(steps):
-        drawn = torch.from_numpy(batches.next_batch())
+        samples = torch.from_numpy(batches.next_batch())
         optimizer.zero_grad()
-        nn.functional.cross_entropy(net(x[drawn].double()), y[drawn]).backward()
+        nn.functional.cross_entropy(net(x[samples].double()), y[samples]).backward()
         optimizer.step()
         after_step()
         history.append(flat(net))
@@ -228,12 +228,12 @@ def torchft_diloco(period: int, fragments: int, steps: int) -> Tensor:
 
 def other_packages(period: int, steps: int, installed: Sequence[str]) -> dict[str, Tensor]:
     """The models of this rank after each step, by package; torchft's DiLoCo of one and of two fragments."""
-    found = {"torch": torch_averager(period, steps)}
+    actual = {"torch": torch_averager(period, steps)}
     if "torchft" in installed:
-        found |= {f"torchft {fragments}": torchft_diloco(period, fragments, steps) for fragments in (1, 2)}
+        actual |= {f"torchft {fragments}": torchft_diloco(period, fragments, steps) for fragments in (1, 2)}
     if "accelerate" in installed:
-        found["accelerate"] = accelerate_local_sgd(period, steps)
-    return found
+        actual["accelerate"] = accelerate_local_sgd(period, steps)
+    return actual
 
 
 def torch_powersgd(m_TKD: Tensor, shapes: Sequence[tuple[int, ...]], rank: int, first: Sequence[Tensor]) -> Tensor:

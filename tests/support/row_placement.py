@@ -41,8 +41,8 @@ def random_rows(size: int) -> tuple[Tensor, Tensor, Tensor]:
 
 def sums(v_D: Tensor, w_D: Tensor) -> dict[str, Sum]:
     r = Round(v_D, w_D, ())
-    found: dict[str, Sum] = {"squared_norms": row_squared_norms, "dots": lambda u_KD: row_dots(u_KD, v_D)}
-    return found | {name: partial(made().local_state, r=r) for name, made in MONITORS.items()}
+    actual: dict[str, Sum] = {"squared_norms": row_squared_norms, "dots": lambda u_KD: row_dots(u_KD, v_D)}
+    return actual | {name: partial(made().local_state, r=r) for name, made in MONITORS.items()}
 
 
 def copies(u_KD: Tensor) -> Iterator[tuple[slice, Tensor]]:
@@ -59,18 +59,18 @@ def copies(u_KD: Tensor) -> Iterator[tuple[slice, Tensor]]:
 def differing_rows(size: int) -> list[str]:
     """Names of the sums that have other bits for some copy of the rows."""
     u_KD, v_D, w_D = random_rows(size)
-    found = []
+    actual = []
     for name, total in sums(v_D, w_D).items():
         whole = total(u_KD)
         if not all(torch.equal(total(copy), whole[rows]) for rows, copy in copies(u_KD)):
-            found.append(f"{name} at {size}")
-    return found
+            actual.append(f"{name} at {size}")
+    return actual
 
 
 def differing_means(size: int) -> list[str]:
     """Numbers of workers whose mean has other bits for some copy of the rows."""
     u_KD, *_ = random_rows(size)
-    found = []
+    actual = []
     for count in range(1, MAX_ROWS + 1):
         mean = InProcessCollective(torch.full((count,), 1 / count)).mean
         here = mean(u_KD[:count].clone())
@@ -79,8 +79,8 @@ def differing_means(size: int) -> list[str]:
         equal_rows = u_KD[:1].expand(count, -1)
         same = torch.equal(mean(equal_rows), mean(equal_rows.clone(memory_format=torch.contiguous_format)))
         if not same or not all(torch.equal(mean(copy), here) for copy in copied):
-            found.append(f"mean of {count} at {size}")
-    return found
+            actual.append(f"mean of {count} at {size}")
+    return actual
 
 
 if __name__ == "__main__":

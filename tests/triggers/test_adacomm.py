@@ -19,13 +19,13 @@ def periods(trigger: AdaComm, first_loss: float, losses: list[float], lrs: list[
     channel, w_KD = Channel(InProcessCollective(equal_shares(WORKERS)), Ledger()), torch.zeros(WORKERS, 1)
     strategy = AdaCommStrategy(trigger)
     r = strategy.init(w_KD[0])
-    found: list[int] = []
+    actual: list[int] = []
     t, loss, lr = 0, first_loss, 0.1
-    while len(found) < len(losses):
+    while len(actual) < len(losses):
         ends = t + 1 == r.trigger[0]
         if t > 0:
-            loss = losses[len(found)] if ends else nan  # losses between syncs are not read
-            lr = lrs[len(found)] if lrs and ends else lr
+            loss = losses[len(actual)] if ends else nan  # losses between syncs are not read
+            lr = lrs[len(actual)] if lrs and ends else lr
         # the workers' losses differ; their mean is what counts
         loss_K = loss * torch.linspace(0.5, 1.5, WORKERS)
         context = step_context(t, w_KD)._replace(
@@ -35,8 +35,8 @@ def periods(trigger: AdaComm, first_loss: float, losses: list[float], lrs: list[
         assert outcome.synced == ends
         r, t = outcome.round, t + 1
         if outcome.synced:
-            found.append(r.trigger[0] - t)
-    return found
+            actual.append(r.trigger[0] - t)
+    return actual
 
 
 def test_the_periods_for_these_losses_are_these() -> None:

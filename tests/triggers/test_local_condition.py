@@ -45,15 +45,15 @@ def test_it_is_the_example_kamp(theta: float) -> None:
 
 @pytest.mark.parametrize("every", [1, 3])
 def test_it_synchronizes_exactly_when_a_checked_worker_is_outside(every: int) -> None:
-    theta, seen = 0.03, []
+    theta, visited = 0.03, []
 
     def see(moment: StepEvent) -> None:
         farthest = float(row_squared_norms(moment.context.w_KD - moment.round.anchor_D).max())
-        seen.append((farthest > theta and moment.step % every == 0, moment.outcome.synced))
+        visited.append((farthest > theta and moment.step % every == 0, moment.outcome.synced))
 
     train(GM(LocalCondition(theta, every)), on_step=see)
-    assert {outside == synced for outside, synced in seen} == {True}
-    assert len(set(seen)) == 2
+    assert {outside == synced for outside, synced in visited} == {True}
+    assert len(set(visited)) == 2
 
 
 def test_each_worker_sends_one_number_at_each_check() -> None:

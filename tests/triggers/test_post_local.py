@@ -28,13 +28,13 @@ MOMENTUM_AND_ADAM = {kind: LOCALS[kind] for kind in ("momentum", "adam")}
 
 def models(strategy: StagesStrategy | DDP, local: LocalOptimizer) -> list[Tensor]:
     """The models of the workers after each step and its sync, in float64."""
-    found: list[Tensor] = []
+    actual: list[Tensor] = []
 
     def see(moment: StepEvent) -> None:
-        found.append((moment.outcome.w_KD if moment.outcome.synced else moment.context.w_KD).clone())
+        actual.append((moment.outcome.w_KD if moment.outcome.synced else moment.context.w_KD).clone())
 
     train(strategy, local=local, dtype=torch.float64, on_step=see)
-    return found
+    return actual
 
 
 @pytest.mark.parametrize("local", LOCALS)

@@ -25,16 +25,16 @@ def sync_steps(trigger: QSR, steps: int, lr: float, schedule: LRSchedule | None 
     run = PlannedRun(steps, 2, lambda t: learning_rate(local, t, steps))
     w_KD, channel = torch.zeros(WORKERS, 2), Channel(InProcessCollective(equal_shares(WORKERS)), Ledger())
     r = QSRStrategy(trigger).init(w_KD[0])
-    found = []
+    actual = []
     for t in range(steps):
         context = step_context(t, w_KD)._replace(steps=steps, lr_at=run.lr_at)
         outcome = QSRStrategy(trigger).step(context, r, channel)
         r = outcome.round
         if outcome.synced:
-            found.append(t + 1)
-    assert list(trigger.sync_steps(run)) == found
-    assert trigger.forecast_traffic(run) == TrafficForecast(len(found), len(found))
-    return found
+            actual.append(t + 1)
+    assert list(trigger.sync_steps(run)) == actual
+    assert trigger.forecast_traffic(run) == TrafficForecast(len(actual), len(actual))
+    return actual
 
 
 COSINE = CosineLR(final=0.01)

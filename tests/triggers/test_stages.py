@@ -95,9 +95,9 @@ def simulated(trigger: Stages | Doubling, run: int) -> int:
             period = Fraction(trigger.first) if t < trigger.switch else trigger.period
         else:
             period = Fraction(min(trigger.most, trigger.first * 2 ** int(t // trigger.every)))
-        found = period_delay(t + 1 - start, delay, period)
-        if found is not None:
-            start, delay, syncs = t + 1, found, syncs + 1
+        actual = period_delay(t + 1 - start, delay, period)
+        if actual is not None:
+            start, delay, syncs = t + 1, actual, syncs + 1
     return syncs
 
 
@@ -119,10 +119,10 @@ def test_the_forecast_of_doubling_counts_the_syncs(run: int, every: Fraction, fi
 def test_with_one_period_the_delays_are_those_of_a_fixed_grid(run: int, period: Fraction) -> None:
     start, delay = 0, ON_TIME
     for t in range(run):
-        found = period_delay(t + 1 - start, delay, period)
-        assert (found is not None) == is_period_end(t, period)
-        if found is not None:
-            start, delay = t + 1, found
+        actual = period_delay(t + 1 - start, delay, period)
+        assert (actual is not None) == is_period_end(t, period)
+        if actual is not None:
+            start, delay = t + 1, actual
     assert count_period_ends(run, [(Fraction(run), period)]) == run // period
 
 

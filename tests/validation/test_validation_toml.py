@@ -74,13 +74,13 @@ LINES = {
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_each_key_has_the_line_on_which_it_begins(newline: str) -> None:
-    found = {format_path(path): line for path, line in key_lines(DOCUMENT.replace("\n", newline)).items()}
-    assert {path: found.get(path) for path in LINES} == LINES
+    actual = {format_path(path): line for path, line in key_lines(DOCUMENT.replace("\n", newline)).items()}
+    assert {path: actual.get(path) for path in LINES} == LINES
 
 
 def paths(value: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [*([above] if above else []), *(path for step, each in inner for path in paths(each, (*above, step)))]
+    return [*([above] if above else []), *(path for step, item in inner for path in paths(item, (*above, step)))]
 
 
 @pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)

@@ -39,10 +39,10 @@ def _ask(shell: str, words: str) -> list[str]:
         "zsh": {"_TYPER_COMPLETE_ARGS": words},
         "fish": {"_TYPER_COMPLETE_ARGS": words, "_TYPER_COMPLETE_FISH_ACTION": "get-args"},
     }[shell]
-    asked = {"_FDABENCH_COMPLETE": f"complete_{shell}"} | variables
-    said = CliRunner().invoke(app, [], prog_name="fdabench", env=asked)
-    assert said.exit_code == 0, said.output
-    text = said.stdout.removeprefix("_arguments '*: :((").removesuffix("))'\n")
+    arguments = {"_FDABENCH_COMPLETE": f"complete_{shell}"} | variables
+    result = CliRunner().invoke(app, [], prog_name="fdabench", env=arguments)
+    assert result.exit_code == 0, result.output
+    text = result.stdout.removeprefix("_arguments '*: :((").removesuffix("))'\n")
     return [line.split("\t")[0].split('":"')[0].strip('"') for line in text.splitlines() if line not in ("_files", "")]
 
 
@@ -96,7 +96,7 @@ def test_a_selection_has_the_components_of_the_suite(complete: Complete) -> None
 
 def test_lists_are_completed(complete: Complete) -> None:
     assert complete("fdabench list su") == ["suites"]
-    assert complete("fdabench list ") == [each.value for each in Listed]
+    assert complete("fdabench list ") == [item.value for item in Listed]
 
 
 def test_damaged_files_complete_nothing(complete: Complete) -> None:

@@ -45,8 +45,8 @@ def test_every_strategy_gives_a_valid_suite_alone_and_with_others(kind: str, dat
 
 def test_the_command_of_the_documentation(here: InProcess) -> None:
     options = ("--workload", "mnist", "--strategies", "fda, fedavg", "--workers", "8", "-o", "own.toml")
-    said = here("init", *options)
-    assert (said.exit_code, said.stdout) == (0, "own.toml: written; next: fdabench run own.toml\n")
+    result = here("init", *options)
+    assert (result.exit_code, result.stdout) == (0, "own.toml: written; next: fdabench run own.toml\n")
     assert here("validate", "own.toml").stdout == "own.toml: valid; 8 cells = 2 strategies x 2 workloads x 2 seeds\n"
 
 
@@ -74,10 +74,10 @@ def test_the_command_of_the_documentation(here: InProcess) -> None:
 def test_what_gives_no_suite_is_refused_and_nothing_is_written(
     options: list[str], messages: list[str], here: InProcess
 ) -> None:
-    said = here("init", *options)
-    assert said.exit_code == 2
+    result = here("init", *options)
+    assert result.exit_code == 2
     for message in messages:
-        assert message in said.stderr
+        assert message in result.stderr
     assert list(Path().glob("*.toml")) == [Path("tiny.toml")]
 
 

@@ -31,9 +31,9 @@ def test_an_unknown_name_is_refused_with_the_nearest(here: InProcess) -> None:
     with pytest.raises(typer.BadParameter, match='did you mean "quickstart"'):
         parse_suite("quikstart")
     for command in ("run", "plan", "validate", "cite"):
-        said = here(command, "quikstart")
-        assert said.exit_code == 2
-        assert "'quikstart' is neither a file nor a suite" in said.stderr
+        result = here(command, "quikstart")
+        assert result.exit_code == 2
+        assert "'quikstart' is neither a file nor a suite" in result.stderr
     assert list(Path().glob("results*")) == []
 
 
@@ -44,9 +44,9 @@ def test_a_path_that_ends_in_toml_is_left_to_the_reader(here: InProcess) -> None
 
 @pytest.mark.parametrize("command", ["validate", "cite"])
 def test_commands_take_a_name(here: InProcess, command: str) -> None:
-    said = here(command, "ci")
-    assert said.exit_code == 0, said.stderr
-    assert said.stdout
+    result = here(command, "ci")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout
 
 
 def test_the_list_has_the_cells_of_each_suite(here: InProcess) -> None:

@@ -61,7 +61,7 @@ class Classifier(nn.Module):
 
 
 def weights(model: nn.Module) -> Tensor:
-    return flatten([each.detach().clone() for each in model.parameters()])
+    return flatten([item.detach().clone() for item in model.parameters()])
 
 
 def fixed_periods() -> PeriodEnds:
@@ -75,16 +75,16 @@ def fixed_periods() -> PeriodEnds:
         model = small_model()
         return model, torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
 
-    mine, optimizer = start()
-    with sync(mine, optimizer, FEDAVG):
+    actual, optimizer = start()
+    with sync(actual, optimizer, FEDAVG):
         for draw in range(STEPS):
-            train_step(mine, optimizer, draw)
-    theirs, optimizer = start()
+            train_step(actual, optimizer, draw)
+    expected, optimizer = start()
     # LocalSGD calls `no_sync` of its model
-    accelerator, theirs = Accelerator(cpu=True), DistributedDataParallel(theirs)
-    with LocalSGD(accelerator, theirs, PERIOD) as local_sgd:
+    accelerator, expected = Accelerator(cpu=True), DistributedDataParallel(expected)
+    with LocalSGD(accelerator, expected, PERIOD) as local_sgd:
         for draw in range(STEPS):
-            train_step(theirs, optimizer, draw)
+            train_step(expected, optimizer, draw)
             local_sgd.step()
     averaged, optimizer = start()
     # its counter begins at 0, so that of the step H is H - 1
@@ -93,7 +93,7 @@ def fixed_periods() -> PeriodEnds:
     optimizer.register_step_post_hook(lambda *_: averager.average_parameters(averaged.parameters()))
     for draw in range(STEPS):
         train_step(averaged, optimizer, draw)
-    return PeriodEnds(weights(mine), weights(theirs), weights(averaged))
+    return PeriodEnds(weights(actual), weights(expected), weights(averaged))
 
 
 def in_accelerate() -> LoopEnd:
@@ -107,8 +107,8 @@ def in_accelerate() -> LoopEnd:
     with sync(model, optimizer, "fedavg", local_steps=2) as s:
         for batch in torch.arange(64).chunk(8):
             with accelerator.accumulate(model):
-                mine = batch[dist.get_rank() :: dist.get_world_size()]
-                accelerator.backward(nn.functional.cross_entropy(model(data.x[mine]), data.y[mine]))
+                actual = batch[dist.get_rank() :: dist.get_world_size()]
+                accelerator.backward(nn.functional.cross_entropy(model(data.x[actual]), data.y[actual]))
                 optimizer.step()
                 optimizer.zero_grad()
     return end_of(model, s)

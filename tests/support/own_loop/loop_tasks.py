@@ -108,8 +108,8 @@ def _both(cell: ResolvedCell, table: dict[str, Any], data: DatasetTensors) -> tu
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
     with sync(model, optimizer, table, seed=cell.seeds["sketch"], reduction="ordered") as s:
         for _ in range(STEPS):
-            drawn = torch.from_numpy(sampler.next_batch())
-            nn.functional.cross_entropy(model(looped.examples.x[drawn]), looped.examples.y[drawn]).backward()
+            samples = torch.from_numpy(sampler.next_batch())
+            nn.functional.cross_entropy(model(looped.examples.x[samples]), looped.examples.y[samples]).backward()
             optimizer.step()
             optimizer.zero_grad()
     return engine, end_of(model, s)
@@ -301,10 +301,10 @@ def without_gradient() -> LoopEnd:
 def two_groups() -> LoopEnd:
     """Four ranks in two groups: 0 and 2 average at every step, 1 and 3 after every second."""
     groups = [dist.new_group([0, 2]), dist.new_group([1, 3])]
-    mine = dist.get_rank() % 2
+    actual = dist.get_rank() % 2
     model = small_model(dist.get_rank())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    with sync(model, optimizer, "fedavg", local_steps=1 + mine, process_group=groups[mine]) as s:
+    with sync(model, optimizer, "fedavg", local_steps=1 + actual, process_group=groups[actual]) as s:
         for draw in range(4):
             train_step(model, optimizer, draw)
     return end_of(model, s)
