@@ -1,7 +1,7 @@
-"""Finds comparisons that depend on a single evaluation, for the caveats of the report.
+"""Finds comparisons that depend on few evaluations or on a model that was not sent, for the caveats of the report.
 
-These are targets that a cell reached and missed again at the next evaluation, and differences between strategies that
-are smaller than one evaluation interval.
+These are targets that a cell reached and missed again at the next or the last evaluation, targets that it reached
+before its first sync, and differences between strategies that are smaller than one evaluation interval.
 """
 
 from collections.abc import Iterator
@@ -27,14 +27,53 @@ def hits_lost_again(data: ReportData) -> Iterator[str]:
             continue
         lost = _lost(data, hits)
         if len(lost):
-            counts = lost.groupby("label", sort=False).size()
-            names = join_first([f"{label} {number}" for label, number in counts.items()], 16)
             target, side = hits["target_name"].iloc[0], data.metric.worse_side
             yield (
                 f"Hits that rest on one evaluation: {len(lost)} of {plural(len(hits), 'run')} that reached "
-                f"{target} were {side} it again at the next evaluation ({names}). "
+                f"{target} were {side} it again at the next evaluation ({_count_by_label(lost)}). "
                 "With eval.consecutive = 2 or more they would not count."
             )
+
+
+def hits_lost_at_the_end(data: ReportData) -> Iterator[str]:
+    """Yield a caveat for each suite in which cells missed the target again at their last evaluation."""
+    for hits in _hits_by_suite(data):
+        last = data.evals.sort_values("step").groupby("cell_id").last()
+        score = data.metric.score(data.metric.of(last, "test"))
+        lost = hits[hits["cell_id"].map(score) < data.metric.score(hits["target"])]
+        if len(lost):
+            target, side = hits["target_name"].iloc[0], data.metric.worse_side
+            yield (
+                f"Lost by the end: {len(lost)} of {plural(len(hits), 'run')} that reached {target} were {side} it at "
+                f"their last evaluation ({_count_by_label(lost)}). Compare the values at the end as well."
+            )
+
+
+def hits_before_the_first_sync(data: ReportData) -> Iterator[str]:
+    """Yield a caveat for each suite in which cells reached the target with a model that no sync had made yet."""
+    for hits in _hits_by_suite(data):
+        early = hits[hits["rounds"] == 1]
+        if len(early):
+            target = hits["target_name"].iloc[0]
+            yield (
+                f"Reached before the first sync: {len(early)} of {plural(len(hits), 'run')} that reached {target} "
+                f"({_count_by_label(early)}) did so with a mean of the workers' models that was computed and not sent. "
+                'Their bytes contain no sync; with eval.model = "synced" they would contain one.'
+            )
+
+
+def _hits_by_suite(data: ReportData) -> Iterator[pd.DataFrame]:
+    """Yield the hits of the headline target of each suite that has some."""
+    outcomes = data.at_suite_target
+    for suite in data.locks:
+        hits = outcomes[(outcomes["suite"] == suite) & outcomes["reached"].astype(bool)]
+        if len(hits):
+            yield hits
+
+
+def _count_by_label(hits: pd.DataFrame) -> str:
+    counts = hits.groupby("label", sort=False).size()
+    return join_first([f"{label} {number}" for label, number in counts.items()], 6)
 
 
 def _lost(data: ReportData, hits: pd.DataFrame) -> pd.DataFrame:

@@ -22,6 +22,7 @@ ALWAYS_HASHED = (
     "experiment/train.py",
     "experiment/recorder.py",
     "experiment/build.py",
+    "experiment/build_clients.py",
     "experiment/resolved_cell.py",
     "experiment/checkpoint/state.py",
     "registry/build_component.py",

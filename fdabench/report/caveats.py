@@ -8,7 +8,12 @@ from collections.abc import Callable, Iterator
 import pandas as pd
 
 from fdabench.analysis.data import WORKLOAD, ReportData
-from fdabench.analysis.evaluations import hits_lost_again, margins_under_one_evaluation
+from fdabench.analysis.evaluations import (
+    hits_before_the_first_sync,
+    hits_lost_again,
+    hits_lost_at_the_end,
+    margins_under_one_evaluation,
+)
 from fdabench.formatting import (
     format_bytes,
     format_component,
@@ -190,6 +195,8 @@ def _tuning(data: ReportData) -> Iterator[str]:
 _CHECKS: tuple[Callable[[ReportData], Iterator[str]], ...] = (
     _incomplete,
     _chosen_after_runs,
+    hits_lost_at_the_end,
+    hits_before_the_first_sync,
     margins_under_one_evaluation,
     hits_lost_again,
     _few_seeds,

@@ -4,7 +4,7 @@
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -41,9 +41,8 @@ class Conclusion:
         costs: if costs cannot be compared, a row for each strategy with its best value, its total bytes, and the bytes
             sent and received if they differ for a strategy.
         comparisons: a row for each strategy, the best first: its name, the runs that reached the target, bytes, the
-            ratio to the bytes of the best, the ratio of steps to the reference, the bytes sent and received if they
-            differ for a strategy, and remarks.
-        notes: one line each.
+            ratio to the bytes of the best, the ratio of steps to the reference, and remarks.
+        notes: one line each. The first has the bytes sent and received of the strategies for which they differ.
     """
 
     sentence: str
@@ -98,33 +97,29 @@ def conclude(data: ReportData, suite: str) -> Conclusion:
         notes.append(f"no strategy reached {target_text}; {headline.name} is {easier} that one reached")
     notes += [*_harder_targets(data, targets, metric.best((headline.target, headline.chosen))), *left_out]
     directions = direction_texts(outcomes[outcomes["reached"]], order.labels)
-    rows = _rows(outcomes, order, directions)
-    return Conclusion(sentence_of(outcomes, order, metric), _title(data, suite, directions), (), rows, notes)
+    apart = [f"{label} {text}" for label in order.labels if (text := directions.get(label))]
+    if apart:
+        notes.insert(0, f"{join_first(apart, MAX_ROWS)}; the {data.conventions} convention ranks by both")
+    rows = _rows(outcomes, order)
+    return Conclusion(sentence_of(outcomes, order, metric), _title(data, suite), (), rows, notes)
 
 
-def _title(data: ReportData, suite: str, directions: Mapping[str, str]) -> str:
-    """The heading of the rows. Workloads and seeds are counted in the compared rows, not in the suite.
-
-    It says which bytes rank strategies if the rows show the bytes of each direction.
-    """
+def _title(data: ReportData, suite: str) -> str:
+    """The heading of the rows. Workloads and seeds are counted in the compared rows, not in the suite."""
     outcomes, headline = data.at_suite_target, data.headlines[suite]
     reached = outcomes.groupby(WORKLOAD)["reached"].any()
     workloads, seeds = len(reached), outcomes["seed"].nunique()
     over = f"geometric means over {plural(workloads, 'workload')}, {plural(seeds, 'seed')}"
     scope = "" if reached.all() else f"; reached on {int(reached.sum())} of {plural(workloads, 'workload')}"
     interval = ", 95 % CI" if seeds > 1 else ", no interval from one seed"
-    convention = "" if data.conventions == "paper" and not directions else f"; {data.conventions} convention"
-    ranking = ", which ranks by bytes sent + received" if directions else ""
+    convention = "" if data.conventions == "paper" else f"; {data.conventions} convention"
     budget = describe_budget([data.configs[cell_id] for cell_id in outcomes["cell_id"]])
     how = f", {headline.reason}" if headline.target == headline.chosen else ""
-    return f"Bytes to {headline.name}{how} ({over}{interval}{scope}; {budget}{convention}{ranking})"
+    return f"Bytes to {headline.name}{how} ({over}{interval}{scope}; {budget}{convention})"
 
 
-def _rows(outcomes: pd.DataFrame, order: Order, directions: Mapping[str, str]) -> list[SummaryRow]:
-    """One row for each strategy, the best first; each other strategy is compared with the best.
-
-    `directions` has the text of the bytes of each direction by label, or nothing, and then the rows have no such cell.
-    """
+def _rows(outcomes: pd.DataFrame, order: Order) -> list[SummaryRow]:
+    """One row for each strategy, the best first; each other strategy is compared with the best."""
     best = outcomes[outcomes["label"] == order.labels[0]]
     rows: list[SummaryRow] = []
     for label in order.labels[:MAX_ROWS]:
@@ -135,9 +130,8 @@ def _rows(outcomes: pd.DataFrame, order: Order, directions: Mapping[str, str]) -
         remarks = [_group(order, label), pair_words(ratio, of_label, best) if compared else ""]
         hits = of_label[of_label["reached"]]
         size = format_bytes(geometric_mean(hits["bytes_total"])) if len(hits) else ""
-        apart = [directions[label]] if directions else []
         steps = _steps(outcomes, of_label)
-        rows.append((label, runs_of(of_label), size, words, steps, *apart, "; ".join(filter(None, remarks))))
+        rows.append((label, runs_of(of_label), size, words, steps, "; ".join(filter(None, remarks))))
     return rows
 
 

@@ -1,16 +1,17 @@
 """Draws the two figures of the study.
 
-    python suites/study/figures.py reports/study/answers.csv -o reports/study \\
+    python suites/study/figures.py reports/study/answers.csv --outcomes reports/study/outcomes.csv -o reports/study \\
         --tuning results/study-tuning-cifar10 --tuning results/study-tuning-cifar10-near
 
 `bytes-vs-ddp` has the bytes of each method to the headline target, divided by DDP's, with both intervals. It shows
-`answers.csv`, which `answers.py` writes. `learning-rates-NAME` has the final metric of each candidate of a tuning suite
+`answers.csv`, which `answers.py` writes, and marks methods that `outcomes.csv` says reached the target before their
+first sync. `learning-rates-NAME` has the final metric of each candidate of a tuning suite
 by learning rate, one panel for each method.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import typer
@@ -30,17 +31,18 @@ COLUMNS = 3
 LINE, LIGHT = "#1f4e79", "#8fb3d9"
 
 
-def draw_ratios(answers: pd.DataFrame) -> Figure:
+def draw_ratios(answers: pd.DataFrame, unsynchronized: Collection[str] = ()) -> Figure:
     """Draw the ratio of each method's bytes to DDP's, the fewest on top.
 
     Args:
         answers: the rows of `answers.csv` whose question is 8 and whose convention is `paper`.
+        unsynchronized: methods that reached the target before their first sync in most of their runs.
     """
     rows = answers.sort_values("mean", ascending=False).reset_index(drop=True)
     figure, axes = plt.subplots(figsize=(WIDTH, 0.9 + 0.24 * len(rows)), layout="constrained")
     names = rows["number"].str.extract(r", (.+) / DDP$")[0]
-    for place, row in rows.iterrows():
-        _interval(axes, float(str(place)), row)
+    for place, (row, name) in enumerate(zip(rows.to_dict("records"), names, strict=True)):
+        _interval(axes, float(place), row, LINE if name not in unsynchronized else "white")
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(-0.7, len(rows) - 0.3)
@@ -55,16 +57,19 @@ def draw_ratios(answers: pd.DataFrame) -> Figure:
     ]
     if (rows["bound"].fillna("") != "").any():
         keys.append(plt.Line2D([], [], color=LINE, marker=">", markerfacecolor="white", linewidth=0, label="at least"))
-    figure.legend(handles=keys, loc="outside lower center", ncols=len(keys), frameon=False)
+    if set(names) & set(unsynchronized):
+        label = "mean; reached before the first sync"
+        keys.append(plt.Line2D([], [], color=LINE, marker="o", markerfacecolor="white", linewidth=2.4, label=label))
+    figure.legend(handles=keys, loc="outside lower center", ncols=min(len(keys), 2), frameon=False)
     return figure
 
 
-def _interval(axes: Axes, place: float, row: "pd.Series[float]") -> None:
+def _interval(axes: Axes, place: float, row: Mapping[Hashable, Any], fill_of_mean: str) -> None:
     bound = row["bound"] if isinstance(row["bound"], str) else ""
     if not bound:
         axes.plot([row["clear_low"], row["clear_high"]], [place] * 2, color=LIGHT, linewidth=1.2, zorder=2)
         axes.plot([row["low"], row["high"]], [place] * 2, color=LINE, linewidth=2.4, zorder=3)
-    marker, fill = {"": ("o", LINE), "≥": (">", "white"), "≤": ("<", "white")}[bound]
+    marker, fill = {"": ("o", fill_of_mean), "≥": (">", "white"), "≤": ("<", "white")}[bound]
     axes.plot(row["mean"], place, marker, color=LINE, markerfacecolor=fill, markersize=5, zorder=4)
 
 
@@ -82,6 +87,11 @@ def draw_learning_rates(folders: Sequence[Path]) -> tuple[str, Figure]:
     metric = METRICS[lock.metric]
     runs = pd.concat([_with_methods(view) for view in views], ignore_index=True)
     runs = runs.assign(value=metric.of(runs, "final").where(runs["state"] != "diverged"))
+    # a few candidates are far worse than all others; they are drawn at the edge, so that the others can be told apart
+    worst = metric.score(runs["value"]).quantile(0.1)
+    runs = runs.assign(
+        clipped=metric.score(runs["value"]) < worst, value=metric.score(metric.score(runs["value"]).clip(worst))
+    )
     methods = [method for method in METHODS.values() if method in set(runs["method"])]
     height = -(-len(methods) // COLUMNS)
     figure, grid = plt.subplots(
@@ -104,7 +114,7 @@ def draw_learning_rates(folders: Sequence[Path]) -> tuple[str, Figure]:
     grid.flat[0].minorticks_off()
     figure.supxlabel("learning rate of the local optimizer, in thousandths")
     grid.flat[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: metric.format_target(round(value, 6))))
-    figure.supylabel(f"final {metric.title}")
+    figure.supylabel(f"final {metric.title} (×: at the edge of the panel, or worse)")
     return lock.suite.removeprefix("study-tuning-"), figure
 
 
@@ -115,7 +125,9 @@ def _with_methods(view: "fdabench.notebook.ResultsView") -> pd.DataFrame:
 
 def _points(axes: Axes, runs: pd.DataFrame, metric: Metric, method: str) -> None:
     """Draw a point for each candidate, and a line through the best one of each learning rate."""
-    axes.plot(runs["lr"], runs["value"], "o", color=LIGHT, markersize=3)
+    within, clipped = runs[~runs["clipped"]], runs[runs["clipped"]]
+    axes.plot(within["lr"], within["value"], "o", color=LIGHT, markersize=3)
+    axes.plot(clipped["lr"], clipped["value"], "x", color=LIGHT, markersize=4)
     scores = metric.score(runs["value"]).groupby(runs["lr"]).max()
     axes.plot(scores.index, metric.score(scores), color=LINE, marker="o", markersize=3, linewidth=1.2)
     axes.set_title(method, fontsize="small")
@@ -127,6 +139,7 @@ def main(
     tuning: Annotated[
         list[Path] | None, typer.Option(exists=True, file_okay=False, help="Results of tuning suites of one workload.")
     ] = None,
+    outcomes: Annotated[Path | None, typer.Option(exists=True, help="outcomes.csv, which outcomes.py writes.")] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="The folder of the figures.")] = Path("reports/study"),
 ) -> None:
     """Write the figures as PNG and PDF."""
@@ -134,12 +147,20 @@ def main(
     paper = table[(table["question"] == 8) & table["number"].str.contains(r"\(paper\)")]
     out.mkdir(parents=True, exist_ok=True)
     with house_style():
-        figures = {"bytes-vs-ddp": draw_ratios(paper)} | ({} if not tuning else dict([_named(tuning)]))
+        ratios = draw_ratios(paper, [] if outcomes is None else _unsynchronized(pd.read_csv(outcomes)))
+        figures = {"bytes-vs-ddp": ratios} | ({} if not tuning else dict([_named(tuning)]))
         for name, figure in figures.items():
             for ending in ("png", "pdf"):
                 figure.savefig(out / f"{name}.{ending}")
             plt.close(figure)
     typer.echo(f"{2 * len(figures)} files in {out}")
+
+
+def _unsynchronized(outcomes: pd.DataFrame) -> list[str]:
+    """The methods that reached the easiest target of a suite before their first sync in most of their runs."""
+    easiest = outcomes.groupby(["suite", "method"]).first()
+    early = easiest["without_sync"] > easiest["reached"] / 2
+    return sorted({method for _, method in easiest[early].index})
 
 
 def _named(tuning: Sequence[Path]) -> tuple[str, Figure]:

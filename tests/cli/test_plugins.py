@@ -328,10 +328,9 @@ def test_two_plugins_with_one_name_are_refused_with_both_places(own: InProcess) 
     Path("sub").mkdir()
     Path("sub/other.py").write_text(MINE)
     change("own.toml", '["mine.py"]', '["mine.py", "sub/other.py"]')
-    output = refused(own)
+    text = refused(own)
     assert (
-        "plugins.1: sub/other.py:24: 'doubling' is taken: of the strategies, 'doubling' is added by mine.py:24"
-        in output
+        "plugins.1: sub/other.py:24: 'doubling' is taken: of the strategies, 'doubling' is added by mine.py:24" in text
     )
     shutil.move("sub/other.py", "sub/mine.py")
     change("own.toml", "sub/other.py", "sub/mine.py")

@@ -299,7 +299,7 @@ def test_a_checkpoint_holds_no_code(stopped: tuple[Cell, ResultsFolder]) -> None
 
 
 class Pair(NamedTuple):
-    observed: int
+    count: int
     mean_D: Tensor
 
 
@@ -329,14 +329,12 @@ class Remembering:
         return Memory(None, [], {}, Fraction(1, 3), np.zeros((2, 3), np.float16))
 
     def update(self, w_D: Tensor, u_D: Tensor, state: Memory, info: RoundInfo) -> tuple[Tensor, Memory]:
-        pair = (
-            Pair(1, u_D) if state.pair is None else Pair(state.pair.observed + 1, 0.9 * state.pair.mean_D + 0.1 * u_D)
-        )
+        pair = Pair(1, u_D) if state.pair is None else Pair(state.pair.count + 1, 0.9 * state.pair.mean_D + 0.1 * u_D)
         norm = float(u_D.norm()) + sum(state.norms) * 1e-3 + float(state.table.sum())
         memory = Memory(
             pair,
             [*state.history, norm],
-            {**state.counts, (pair.observed, "norm"): np.float32(norm)},
+            {**state.counts, (pair.count, "norm"): np.float32(norm)},
             state.period + Fraction(1, 7),
             state.table + np.float16(0.1),
         )
@@ -392,14 +390,12 @@ def test_a_state_that_cannot_be_stored_leaves_the_cell_without_checkpoints(
     cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It runs; it says so; stopped, it restarts."""
-    cell, store, message = expected_result(cells, Unstorable, monkeypatch), ResultsFolder(tmp_path), []
-    watcher = CellCallbacks(
-        should_stop=stops_after(9), on_warning=lambda cell_id, text: message.append((cell_id, text))
-    )
+    cell, store, warned = expected_result(cells, Unstorable, monkeypatch), ResultsFolder(tmp_path), []
+    watcher = CellCallbacks(should_stop=stops_after(9), on_warning=lambda *pair: warned.append(pair))
     (record,) = run_cells_batched([cell], store, machine(every_s=0.0), watcher)
     assert (record.state, record.steps) == ("interrupted", 9)
-    assert record.remarks == [text for _, text in message]
-    ((cell_id, text),) = message
+    assert record.remarks == [text for _, text in warned]
+    ((cell_id, text),) = warned
     assert cell_id == cell.id
     assert text == "no checkpoints: its state has a builtins.function in it; if it is stopped, it restarts"
     assert [path.name for path in store.cell_dir(cell.id).iterdir()] == ["cell.json"]
@@ -472,7 +468,7 @@ def test_what_has_no_form_on_disk_is_refused(value: Any) -> None:
 def test_no_class_is_made_but_those_of_the_cells_own_files(change: Any) -> None:
     own = records_for([Mine])
     packed = to_plain(Pair(1, torch.zeros(2)), own)
-    assert from_plain(packed, own).observed == 1
+    assert from_plain(packed, own).count == 1
     for records, tree in ((own, {**packed.tree, **change}), (NOTHING_OWN, packed.tree)):
         with pytest.raises(NotSerializableError):
             from_plain(packed._replace(tree=tree), records)

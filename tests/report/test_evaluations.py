@@ -32,6 +32,18 @@ def test_a_target_that_the_next_evaluation_misses_is_reported(tmp_path: Path) ->
     assert "at the next evaluation" not in caveats_of(tmp_path / "two", lost, stored, consecutive=2)
 
 
+def test_a_target_that_the_last_evaluation_misses_and_one_without_a_sync_are_reported(tmp_path: Path) -> None:
+    unsent = cell("Unsent", [(10, 0.5, 1), (20, HIT, 1), (30, HIT, 2)])
+    lost = cell("Lost", [(10, 0.5, 2), (20, HIT, 3), (30, HIT, 3), (40, BELOW, 3)])
+    output = caveats_of(tmp_path / "both", unsent, lost)
+    assert "Lost by the end: 1 of 2 runs that reached 98 % were below it at their last evaluation (Lost 1)" in output
+    assert "Reached before the first sync: 1 of 2 runs that reached 98 % (Unsent 1)" in output
+    sure = cell("Sure", [(10, 0.5, 2), (20, HIT, 3), (30, HIT, 3)])
+    output = caveats_of(tmp_path / "none", sure)
+    assert "Lost by the end" not in output
+    assert "before the first sync" not in output
+
+
 def test_margins_within_one_evaluation_are_a_caveat(tmp_path: Path) -> None:
     """A state at each step is all that they send: A needed 10 to 20 of them, B 20 to 30, C 15 to 25."""
     first = [cell("A", [(10, 0.5, 1), (20, HIT, 1)], seed) for seed in (0, 1)]

@@ -36,6 +36,14 @@ def test_the_method_of_the_fewest_bytes_is_on_top_and_a_bound_has_no_interval():
     plt.close(figure)
 
 
+def test_a_method_that_reached_the_target_before_its_first_sync_has_an_open_circle():
+    figure = draw_ratios(answers(), ["QSR"])
+    points = [line for line in figure.axes[0].get_lines() if line.get_marker() == "o"]
+    assert [line.get_markerfacecolor() == "white" for line in points] == [True, False]
+    assert "mean; reached before the first sync" in [text.get_text() for text in figure.legends[0].get_texts()]
+    plt.close(figure)
+
+
 def test_learning_rates_have_a_panel_for_each_method(tmp_path):
     write(tmp_path / "tuning", FULL)
     _, figure = draw_learning_rates([tmp_path / "tuning"])

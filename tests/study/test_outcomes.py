@@ -1,0 +1,43 @@
+"""The table of how the study's runs ended counts what bytes to a target hide."""
+
+import pandas as pd
+import pytest
+from outcomes import main, markdown, outcomes
+
+import fdabench
+from support.digits_results import FULL, write
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("outcomes") / "study"
+    write(folder, FULL)
+    return folder
+
+
+def test_each_method_has_a_row_for_each_target_with_the_numbers_of_its_runs(folder):
+    view = fdabench.load(folder)
+    rows = pd.DataFrame(outcomes(view))
+    targets = view.targets["target"].nunique()
+    assert (rows.groupby("method").size() == targets).all()
+    row = rows[rows["method"] == "FedAvg"].iloc[0]
+    own = view.runs[view.runs["label"].str.startswith("FedAvg") & (view.runs["strategy"] == "fedavg")]
+    hits = view.targets[view.targets["cell_id"].isin(own["cell_id"]) & (view.targets["target"] == row["target"])]
+    assert (row["runs"], row["reached"]) == (len(own), int(hits["reached"].sum()))
+    assert row["final"] == pytest.approx(own["final_accuracy"].mean())
+    assert row["total_bytes"] == pytest.approx(own["bytes_total"].mean())
+    assert (rows["kept"] <= rows["reached"]).all()
+    assert (rows["without_sync"] <= rows["reached"]).all()
+
+
+def test_the_table_says_which_hits_were_lost_and_which_had_no_sync():
+    row = {"suite": "s", "final": 3.75, "sd": 0.1, "syncs": 2.0, "total_bytes": 2e7, "runs": 10}
+    early = {"method": "A", "target": 2.6, "reached": 10, "kept": 1, "without_sync": 9, "bytes": 8e6}
+    no_hit = {"method": "A", "target": 2.4, "reached": 0, "kept": 0, "without_sync": 0, "bytes": float("nan")}
+    text = markdown(pd.DataFrame([row | early, row | no_hit]))
+    assert "10 of 10, 8.00 MB (9 before the first sync; 9 lost it again) | 0 of 10 |" in text
+
+
+def test_both_files_are_written(folder, tmp_path):
+    main([folder], tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["outcomes.csv", "outcomes.md"]
