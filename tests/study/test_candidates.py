@@ -4,10 +4,22 @@ import tomllib
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from candidates import METHODS, Candidate, best_of, headline_of, learning_rate_step, method_of, near, suite_text
+from candidates import (
+    METHODS,
+    Candidate,
+    best_of,
+    headline_of,
+    kept_hits,
+    learning_rate_step,
+    method_of,
+    near,
+    suite_text,
+)
 
 from fdabench.api import read_suite
+from fdabench.metrics import METRICS
 
 STUDY = Path(__file__).parents[2] / "suites" / "study"
 
@@ -38,6 +50,14 @@ def test_every_method_has_nine_candidates_with_three_or_nine_learning_rates(name
 def test_the_best_candidate_reached_the_hardest_target_with_the_fewest_bytes():
     cheap, hard, hard_and_cheap = fedavg(1e-3, 40, 1, 5.0), fedavg(1e-3, 10, 2, 90.0), fedavg(3e-3, 20, 2, 80.0)
     assert best_of([cheap, hard, hard_and_cheap, fedavg(3e-3)]) == {"FedAvg": hard_and_cheap}
+
+
+def test_a_hit_counts_after_the_first_sync_and_if_the_last_evaluation_keeps_it():
+    hits = pd.DataFrame({"cell_id": ["kept", "lost", "early"], "target": 2.4, "syncs": [3, 3, 0]})
+    runs = pd.DataFrame({"cell_id": ["kept", "lost", "early"], "final_loss": [2.4, 2.41, 2.3]})
+    assert list(kept_hits(hits, runs, METRICS["loss"])["cell_id"]) == ["kept"]
+    accuracies = runs.assign(final_accuracy=[0.5, 0.49, 0.6])
+    assert list(kept_hits(hits.assign(target=0.5), accuracies, METRICS["accuracy"])["cell_id"]) == ["kept"]
 
 
 def test_the_learning_rate_moves_outward_at_an_edge_and_to_the_better_neighbor_within():
