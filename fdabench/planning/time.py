@@ -39,25 +39,32 @@ class SpeedKey(NamedTuple):
     precision: Precision
 
 
-def estimated_seconds(cells: Sequence[Cell], store: ResultsFolder, jobs: int, registry: Registry = BUILT_IN) -> float:
+def estimated_seconds(
+    cells: Sequence[Cell], step_s: Sequence[float], jobs: int, registry: Registry = BUILT_IN
+) -> float:
     """Return the estimated wall time of cells.
-
-    A speed from cells that are done includes evaluations; one that is measured here does not.
 
     Args:
         cells: to be run.
-        store: the results folder, from which the speed of done cells is read.
+        step_s: the seconds of a local step of one worker of each, as `step_seconds` returns them.
         jobs: processes that run at the same time, each with one thread.
         registry: the components that the cells name.
     """
     steps = [ResolvedCell(cell.config, registry).budget_steps * cell.config.workers for cell in cells]
-    times = step_seconds(cells, store, registry)
-    work = [float(count) * seconds for count, seconds in zip(steps, times, strict=True)]
+    work = [float(count) * seconds for count, seconds in zip(steps, step_s, strict=True)]
     return max(sum(work) / max(1, min(jobs, len(cells))), max(work, default=0.0))
 
 
 def step_seconds(cells: Sequence[Cell], store: ResultsFolder, registry: Registry = BUILT_IN) -> list[float]:
-    """Return the seconds of a local step of one worker of each cell; arguments as in `estimated_seconds`."""
+    """Return the seconds of a local step of one worker of each cell.
+
+    A speed from cells that are done includes evaluations; one that is measured here does not.
+
+    Args:
+        cells: those whose time is estimated, and those that may be done.
+        store: the results folder, from which the speed of done cells is read.
+        registry: the components that the cells name.
+    """
     kinds = {_speed_key(cell) for cell in cells}
     measured = _measured_speeds(cells, store)
     speeds = {kind: measured[kind] if kind in measured else _calibrated_speed(kind, registry) for kind in kinds}

@@ -58,9 +58,8 @@ def test_a_plan_fetches_no_weights(
     monkeypatch.setattr(estimate, "perf_counter", lambda: next(readings) / 4)
     cell = cells()[0]
     worker_steps = 24 * cell.config.workers
-    assert estimate.estimated_seconds([cell], ResultsFolder(tmp_path), jobs=1) == pytest.approx(
-        worker_steps / (3 / 1.25)
-    )
+    step_s = estimate.step_seconds([cell], ResultsFolder(tmp_path))
+    assert estimate.estimated_seconds([cell], step_s, jobs=1) == pytest.approx(worker_steps / (3 / 1.25))
 
 
 @pytest.mark.parametrize(

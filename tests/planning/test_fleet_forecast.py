@@ -76,3 +76,18 @@ def test_plan_has_a_column_for_each_fleet_that_is_named(tmp_path: Path) -> None:
     refused = CliRunner().invoke(app, ["plan", str(path), "--fleet", "device"])
     assert refused.exit_code == 2
     assert 'did you mean "devices"?' in refused.output
+
+
+def test_plan_measures_the_speed_of_a_step_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the time on fleets and for the time of the run; not at all where neither is printed."""
+    path = tmp_path / "suite.toml"
+    path.write_text(digits_suite([FEDAVG, linear_fda(1.0)], steps=20, every_steps=10), encoding="utf-8")
+    measured: list[object] = []
+    monkeypatch.setattr("fdabench.planning.time._calibrated_speed", lambda *kind: measured.append(kind) or 100.0)
+    arguments = ["plan", str(path), "-o", str(tmp_path / "out")]
+    counts = []
+    for options in ([], ["--fleet", "cluster"], ["--output-format", "json"]):
+        assert CliRunner().invoke(app, [*arguments, *options]).exit_code == 0
+        counts.append(len(measured))
+        measured.clear()
+    assert counts == [1, 1, 0]

@@ -1,6 +1,7 @@
 """`fdabench plan`: prints what `fdabench run` would do."""
 
 from collections.abc import Sequence
+from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,14 +61,17 @@ def print_plan(request: PlanRequest, form: str) -> None:
         statuses = mark_all_to_run(statuses)
     print_note(f"{suite.suite.name}: {grid_summary(suite)}  ->  {store.root.as_posix()}")
     convention = suite.suite.accounting.convention
-    step_s = step_seconds([status.cell for status in statuses], store, suite.registry) if fleets else []
+    pending = [request.fresh or status.status not in FINISHED_STATUSES for status in statuses]
+    # cells that are done tell the speed of the others
+    estimates_time = bool(fleets) or (any(pending) and form not in AS_TABLE)
+    step_s = step_seconds([status.cell for status in statuses], store, suite.registry) if estimates_time else []
     costs = priced(statuses, convention, suite.registry, fleets, step_s)
     print_table((cells_table if request.every_cell else folded_table)(costs, convention), form)
     if form in AS_TABLE:
         return
-    to_run = [cost for cost in costs if request.fresh or cost.cell_status.status not in FINISHED_STATUSES]
+    to_run, pending_step_s = list(compress(costs, pending)), list(compress(step_s, pending))
     jobs = default_jobs(parse_device("auto"))
-    seconds = estimated_seconds([cost.cell_status.cell for cost in to_run], store, jobs, suite.registry)
+    seconds = estimated_seconds([cost.cell_status.cell for cost in to_run], pending_step_s, jobs, suite.registry)
     remaining = f": {total(to_run)}, about {format_duration(seconds)} with --jobs {jobs}" if to_run else ""
     print_result(f"total: {plural(len(statuses), 'cell')}, {total(costs)}")
     if memory := _largest_process([cost.cell_status.cell for cost in to_run], suite.registry):
