@@ -1,7 +1,7 @@
 """Reads traces of availability: Parquet files that say when each client can take part in training."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,13 +80,17 @@ def read_intervals(path: Path) -> ClientIntervals:
         raise WorkloadError(f"{place}: the trace has no rows")
     client_M, start_M, stop_M = (_numbers(table, name) for name in COLUMNS)
     faults = _client_faults(client_M) + _interval_faults(start_M, stop_M)
-    if not faults:
-        order = np.lexsort((start_M, client_M))
-        client_M, start_M, stop_M = client_M[order].astype(np.int64), start_M[order], stop_M[order]
-        faults = _overlaps(client_M, start_M, stop_M)
     if faults:
-        raise WorkloadError("\n".join(f"{place}: {fault}" for fault in faults))
-    return ClientIntervals(client_M, start_M, stop_M)
+        raise _faulty(place, faults)
+    order = np.lexsort((start_M, client_M))
+    intervals = ClientIntervals(client_M[order].astype(np.int64), start_M[order], stop_M[order])
+    if faults := _overlaps(intervals.client_M, intervals.start_M, intervals.stop_M):
+        raise _faulty(place, faults)
+    return intervals
+
+
+def _faulty(place: str, faults: Sequence[str]) -> WorkloadError:
+    return WorkloadError("\n".join(f"{place}: {fault}" for fault in faults))
 
 
 def _numbers(table: Any, name: str) -> npt.NDArray[np.float64]:

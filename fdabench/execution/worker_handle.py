@@ -50,7 +50,9 @@ class WorkerHandle:
         """Why the process ended; it must have been joined."""
         if self.startup_timed_out:
             return f"it was not ready within {START_TIMEOUT_S:g} s"
-        return describe_exit(self.process.exitcode)
+        exit_code = self.process.exitcode
+        assert exit_code is not None, "the process must be joined first"
+        return describe_exit(exit_code)
 
     def kill(self) -> None:
         """Kill the process and its followers, and wait for them."""

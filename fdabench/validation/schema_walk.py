@@ -56,9 +56,11 @@ def _node(loc: Loc, schema: JsonSchema) -> JsonSchema:
 def _child(node: JsonSchema, step: int | str, schema: JsonSchema) -> JsonSchema:
     node = _resolved(node, schema)
     if isinstance(step, int):
-        return node.get("items", {})
+        items: JsonSchema = node.get("items", {})
+        return items
     if step in node.get("properties", {}):
-        return node["properties"][step]
+        child: JsonSchema = node["properties"][step]
+        return child
     options = _options(node, schema)
     for option in options:
         if option.get("properties", {}).get("kind", {}).get("const") == step:

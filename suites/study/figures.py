@@ -139,8 +139,8 @@ def main(
     tuning: Annotated[
         list[Path] | None, typer.Option(exists=True, file_okay=False, help="Results of tuning suites of one workload.")
     ] = None,
-    outcomes: Annotated[Path | None, typer.Option(exists=True, help="outcomes.csv, which outcomes.py writes.")] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="The folder of the figures.")] = Path("reports/study"),
+    outcomes: Annotated[Path | None, typer.Option(exists=True, help="outcomes.csv, which outcomes.py writes.")] = None,
 ) -> None:
     """Write the figures as PNG and PDF."""
     table = pd.read_csv(answers)
