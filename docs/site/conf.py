@@ -21,6 +21,7 @@ include_patterns = [
     "benchmarks/README.md",
     "fdabench/published/README.md",
     "reports/*/*.md",
+    "suites/study/README.md",
     "README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",

@@ -374,7 +374,7 @@ def main(
     out.mkdir(parents=True, exist_ok=True)
     pd.DataFrame([record_of(item) for item in rows]).to_csv(out / "answers.csv", index=False)
     pd.DataFrame(at_targets).to_csv(out / "sensitivity.csv", index=False)
-    (out / "answers.md").write_text(markdown(rows), encoding="utf-8")
+    (out / "answers.md").write_text(f"# Answers of the study\n\n{markdown(rows)}", encoding="utf-8")
     if missing:
         typer.echo(f"note: no results of {', '.join(missing)}", err=True)
     typer.echo(f"3 files in {out}")

@@ -61,7 +61,7 @@ def markdown(rows: pd.DataFrame) -> str:
         targets = list(own["target"].unique())
         first = own[own["target"] == targets[0]].sort_values("final", ascending=targets[0] > targets[-1])
         heads = ["method", "last evaluation ± sd", "syncs", "bytes", *(f"runs that reached {t:g}" for t in targets)]
-        lines = [f"{suite}\n", f"| {' | '.join(heads)} |", f"|---|{'--:|' * (len(heads) - 1)}"]
+        lines = [f"## {suite}\n", f"| {' | '.join(heads)} |", f"|---|{'--:|' * (len(heads) - 1)}"]
         for row in first.itertuples():
             cells = [_hits(own[(own["method"] == row.method) & (own["target"] == t)].iloc[0]) for t in targets]
             ends = [f"{row.final:.3f} ± {row.sd:.3f}", f"{row.syncs:.0f}", format_bytes(row.total_bytes)]
@@ -91,7 +91,7 @@ def main(
     rows = pd.DataFrame([row for view in views for row in outcomes(view)])
     out.mkdir(parents=True, exist_ok=True)
     rows.to_csv(out / "outcomes.csv", index=False)
-    (out / "outcomes.md").write_text(markdown(rows), encoding="utf-8")
+    (out / "outcomes.md").write_text(f"# How the runs of the study ended\n\n{markdown(rows)}", encoding="utf-8")
     typer.echo(f"2 files in {out}")
 
 
