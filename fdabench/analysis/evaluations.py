@@ -19,11 +19,8 @@ def hits_lost_again(data: ReportData) -> Iterator[str]:
 
     A suite that requires several evaluations in a row (`eval.consecutive`) has no such hits.
     """
-    for suite, lock in data.locks.items():
-        hits = data.at_suite_target[
-            (data.at_suite_target["suite"] == suite) & data.at_suite_target["reached"].astype(bool)
-        ]
-        if lock.consecutive > 1 or hits.empty:
+    for suite, hits in _hits_by_suite(data):
+        if data.locks[suite].consecutive > 1:
             continue
         lost = _lost(data, hits)
         if len(lost):
@@ -37,7 +34,7 @@ def hits_lost_again(data: ReportData) -> Iterator[str]:
 
 def hits_lost_at_the_end(data: ReportData) -> Iterator[str]:
     """Yield a caveat for each suite in which cells missed the target again at their last evaluation."""
-    for hits in _hits_by_suite(data):
+    for _, hits in _hits_by_suite(data):
         last = data.evals.sort_values("step").groupby("cell_id").last()
         score = data.metric.score(data.metric.of(last, "test"))
         lost = hits[hits["cell_id"].map(score) < data.metric.score(hits["target"])]
@@ -51,7 +48,7 @@ def hits_lost_at_the_end(data: ReportData) -> Iterator[str]:
 
 def hits_before_the_first_sync(data: ReportData) -> Iterator[str]:
     """Yield a caveat for each suite in which cells reached the target with a model that no sync had made yet."""
-    for hits in _hits_by_suite(data):
+    for _, hits in _hits_by_suite(data):
         early = hits[hits["rounds"] == 1]
         if len(early):
             target = hits["target_name"].iloc[0]
@@ -62,18 +59,18 @@ def hits_before_the_first_sync(data: ReportData) -> Iterator[str]:
             )
 
 
-def _hits_by_suite(data: ReportData) -> Iterator[pd.DataFrame]:
-    """Yield the hits of the headline target of each suite that has some."""
+def _hits_by_suite(data: ReportData) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the name of each suite with hits of the headline target, and the hits."""
     outcomes = data.at_suite_target
     for suite in data.locks:
         hits = outcomes[(outcomes["suite"] == suite) & outcomes["reached"].astype(bool)]
         if len(hits):
-            yield hits
+            yield suite, hits
 
 
 def _count_by_label(hits: pd.DataFrame) -> str:
     counts = hits.groupby("label", sort=False).size()
-    return join_first([f"{label} {number}" for label, number in counts.items()], 6)
+    return join_first([f"{label} {number}" for label, number in counts.items()], 16)
 
 
 def _lost(data: ReportData, hits: pd.DataFrame) -> pd.DataFrame:

@@ -65,7 +65,7 @@ def merge_locks(locks: Sequence[SuiteLock]) -> SuiteLock:
     return first.with_changes(changes)
 
 
-def _settings(lock: SuiteLock) -> dict[str, Any]:
+def _settings(lock: SuiteLock) -> dict[str, object]:
     """All settings of a suite except its seeds, its cells and `_WRITTEN_BY`."""
     settings = lock.model_dump(exclude={*_WRITTEN_BY, *_JOINED}, exclude_unset=True, exclude_none=True)
     gate = _gate(lock)
@@ -118,7 +118,7 @@ def _limits(locks: Sequence[SuiteLock], ordered: Sequence[str]) -> list[dict[str
     return limits
 
 
-def _without_cells(limit: Mapping[str, object]) -> dict[str, Any]:
+def _without_cells(limit: Mapping[str, object]) -> dict[str, object]:
     return {key: value for key, value in limit.items() if key != "cells"}
 
 

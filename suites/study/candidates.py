@@ -24,6 +24,7 @@ import typer
 import fdabench
 from fdabench.api import Cell
 from fdabench.metrics import METRICS, Metric
+from fdabench.notebook import ResultsView
 from fdabench.results.cell_record import SUCCESS_STATES
 
 HERE = Path(__file__).parent
@@ -149,6 +150,12 @@ def method_of(strategy: Table) -> str:
     if key not in METHODS:
         raise typer.BadParameter(f"{toml(strategy)} is no method of the study; README.md lists them")
     return METHODS[key]
+
+
+def runs_with_methods(view: ResultsView) -> pd.DataFrame:
+    """Return the table `runs` with the column `method`."""
+    methods = {cell.id: method_of(cell.config.strategy.to_table()) for cell in view.cells}
+    return view.runs.assign(method=view.runs["cell_id"].map(methods))
 
 
 def candidates_of(folder: Path) -> list[Candidate]:

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import pandas as pd
 import typer
-from candidates import METHODS, method_of
+from candidates import METHODS, runs_with_methods
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -85,7 +85,7 @@ def draw_learning_rates(folders: Sequence[Path]) -> tuple[str, Figure]:
     views = [fdabench.load(folder) for folder in folders]
     lock = views[0].results.lock
     metric = METRICS[lock.metric]
-    runs = pd.concat([_with_methods(view) for view in views], ignore_index=True)
+    runs = pd.concat([runs_with_methods(view) for view in views], ignore_index=True)
     runs = runs.assign(value=metric.of(runs, "final").where(runs["state"] != "diverged"))
     # a few candidates are far worse than all others; they are drawn at the edge, so that the others can be told apart
     worst = metric.score(runs["value"]).quantile(0.1)
@@ -116,11 +116,6 @@ def draw_learning_rates(folders: Sequence[Path]) -> tuple[str, Figure]:
     grid.flat[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: metric.format_target(round(value, 6))))
     figure.supylabel(f"final {metric.title} (×: at the edge of the panel, or worse)")
     return lock.suite.removeprefix("study-tuning-"), figure
-
-
-def _with_methods(view: "fdabench.notebook.ResultsView") -> pd.DataFrame:
-    methods = {cell.id: method_of(cell.config.strategy.to_table()) for cell in view.cells}
-    return view.runs.assign(method=view.runs["cell_id"].map(methods))
 
 
 def _points(axes: Axes, runs: pd.DataFrame, metric: Metric, method: str) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 import typer
-from candidates import METHODS, method_of
+from candidates import METHODS, runs_with_methods
 
 import fdabench
 from fdabench.formatting import format_bytes
@@ -28,8 +28,7 @@ def outcomes(view: ResultsView) -> Iterator[dict[str, object]]:
     reached it before their first sync. `bytes` is the geometric mean over the runs that reached it.
     """
     metric = METRICS[view.results.lock.metric]
-    methods = {cell.id: method_of(cell.config.strategy.to_table()) for cell in view.cells}
-    runs = view.runs.assign(method=view.runs["cell_id"].map(methods))
+    runs = runs_with_methods(view)
     runs = runs.assign(final=metric.of(runs, "final"))
     for method in [name for name in METHODS.values() if name in set(runs["method"])]:
         own = runs[runs["method"] == method]

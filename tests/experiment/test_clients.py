@@ -21,11 +21,10 @@ from fdabench.engine.clients import AvailabilityLaw, ClientDraw, Clients, Worker
 from fdabench.engine.sampling import IndependentBatchSampler
 from fdabench.errors import SuiteError
 from fdabench.results.folder import TABLES
-from fdabench.results.schema import CLOCK_COLUMNS
 from fdabench.servers.dyn import DynServer
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import read_suite
-from support.cells import stop_and_resume, train_cell
+from support.cells import stop_and_resume, tables_of, train_cell
 from support.suites import ADAM, FEDAVG, digits_suite, linear_fda
 
 SCAFFOLD = 'kind = "scaffold"\nlocal_steps = 3'
@@ -41,14 +40,6 @@ def cells_of(
     text = digits_suite(strategies, steps=24, every_steps=6, workers=workers, workload=line, **changes)  # type: ignore[arg-type]
     path.write_text(text, encoding="utf-8")
     return list(read_suite(path).cells)
-
-
-def tables_of(cell: Cell) -> dict[str, list[dict[str, object]]]:
-    actual = train_cell(cell.config).tables
-    return {
-        name: [{key: value for key, value in row.items() if key not in CLOCK_COLUMNS} for row in rows]
-        for name, rows in actual.items()
-    }
 
 
 @pytest.mark.parametrize("strategy", [FEDAVG, linear_fda(0.3), SCAFFOLD, TOPK])

@@ -18,13 +18,12 @@ from fdabench.core.strategy import ServerOptimizer
 from fdabench.engine.loop import StepEvent
 from fdabench.errors import SuiteError
 from fdabench.results.folder import TABLES
-from fdabench.results.schema import CLOCK_COLUMNS
 from fdabench.servers.average import Average
 from fdabench.servers.momentum import Momentum
 from fdabench.strategies.fedavg import FedAvg
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import read_suite
-from support.cells import stop_and_resume, train_cell
+from support.cells import stop_and_resume, tables_of
 from support.suites import FEDAVG, SYNCHRONOUS, digits_suite, linear_fda
 from support.toy import equal_shares, train
 
@@ -41,14 +40,6 @@ def cell_of(tmp_path: Path, strategy: str, loss: str = "", workers: int = 4) -> 
     path.write_text(text, encoding="utf-8")
     (cell,) = read_suite(path).cells
     return cell
-
-
-def tables_of(cell: Cell) -> dict[str, list[dict[str, object]]]:
-    actual = train_cell(cell.config).tables
-    return {
-        name: [{key: value for key, value in row.items() if key not in CLOCK_COLUMNS} for row in rows]
-        for name, rows in actual.items()
-    }
 
 
 def channel_at(step: int, loss: LossyMessages | None) -> Channel:

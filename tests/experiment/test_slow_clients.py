@@ -18,10 +18,9 @@ from fdabench.engine.workers import Workers
 from fdabench.experiment.build import build_cell, build_training
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.results.folder import TABLES
-from fdabench.results.schema import CLOCK_COLUMNS
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import read_suite
-from support.cells import load_dataset, stop_and_resume, train_cell
+from support.cells import load_dataset, stop_and_resume, tables_of
 from support.suites import ADAM, FEDAVG, digits_suite, linear_fda
 from support.toy import equal_shares, sampler
 
@@ -36,14 +35,6 @@ def cell_of(tmp_path: Path, strategy: str, *lines: str) -> Cell:
     path.write_text(text, encoding="utf-8")
     (cell,) = read_suite(path).cells
     return cell
-
-
-def tables_of(cell: Cell) -> dict[str, list[dict[str, object]]]:
-    actual = train_cell(cell.config).tables
-    return {
-        name: [{key: value for key, value in row.items() if key not in CLOCK_COLUMNS} for row in rows]
-        for name, rows in actual.items()
-    }
 
 
 @pytest.mark.parametrize(

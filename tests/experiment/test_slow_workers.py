@@ -25,12 +25,11 @@ from fdabench.errors import SuiteError
 from fdabench.optimizers.adam import Adam
 from fdabench.optimizers.sgd import SGD
 from fdabench.results.folder import TABLES
-from fdabench.results.schema import CLOCK_COLUMNS
 from fdabench.servers.momentum import Momentum
 from fdabench.strategies.fedavg import FedAvg
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import read_suite
-from support.cells import stop_and_resume, train_cell
+from support.cells import stop_and_resume, tables_of, train_cell
 from support.suites import FEDAVG, SYNCHRONOUS, digits_suite, linear_fda
 from support.toy import BATCH, LabeledData, data, equal_shares, model, sampler, train
 
@@ -45,14 +44,6 @@ def cells_of(tmp_path: Path, *strategies: str, workload: str = "", optimizer: st
     text = digits_suite(strategies, steps=TICKS, every_steps=6, workers=4, workload=workload, **changes)
     path.write_text(text, encoding="utf-8")
     return list(read_suite(path).cells)
-
-
-def tables_of(cell: Cell) -> dict[str, list[dict[str, object]]]:
-    actual = train_cell(cell.config).tables
-    return {
-        name: [{key: value for key, value in row.items() if key not in CLOCK_COLUMNS} for row in rows]
-        for name, rows in actual.items()
-    }
 
 
 @given(speeds=st.lists(st.integers(1, 10**6).map(lambda parts: parts / 10**6), min_size=1, max_size=5))

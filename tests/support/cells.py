@@ -50,6 +50,15 @@ def train_cell(
     return done
 
 
+def tables_of(cell: Cell) -> dict[str, list[dict[str, object]]]:
+    """The rows of a cell's tables without the clock columns, which two runs may fill differently."""
+    actual = train_cell(cell.config).tables
+    return {
+        name: [{key: value for key, value in row.items() if key not in CLOCK_COLUMNS} for row in rows]
+        for name, rows in actual.items()
+    }
+
+
 def run_suite(path: Path, root: Path, overrides: Sequence[str] = ()) -> None:
     """Run every cell of a suite into the folder `root`, and write the tables that `fdabench run` derives from them."""
     suite, store = read_suite(path, overrides), ResultsFolder(root)
