@@ -65,6 +65,7 @@ class ExportedTo(StrEnum):
     github_benchmark = "github-benchmark"
     bencher = "bencher"
     csv = "csv"
+    archive = "archive"
 
 
 _NAMES = [kind.value for kind in Listed]
@@ -190,7 +191,7 @@ def export(
         Path | None, typer.Option("-o", "--out", metavar="PATH", help="File or folder.  [default: named by the tool]")
     ] = None,
 ) -> None:
-    """Write results for TensorBoard, MLflow or another tool."""
+    """Write results for TensorBoard, MLflow or another tool, or as one compressed file."""
     from fdabench.cli.commands.export import export_results
 
     export_results(results, to.value, out)
@@ -224,7 +225,8 @@ def compare(
 @with_exit_codes
 def advise(
     results: Annotated[
-        Path, typer.Option("--from", metavar="RESULTS", help="A results folder; required.", show_default=False)
+        Path,
+        typer.Option("--from", metavar="RESULTS", help="A results folder or archive; required.", show_default=False),
     ],
     parameters: Annotated[
         str,

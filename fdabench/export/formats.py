@@ -7,7 +7,13 @@ from pathlib import Path
 from fdabench.errors import UsageError
 from fdabench.export.benchmarks import write_bencher, write_github_benchmark
 from fdabench.export.csv_file import write_csv
+from fdabench.results.archive import SUFFIX, opened, write_archive
 from fdabench.results.load import Results
+
+
+def _archive(results: Results, path: Path) -> None:
+    with opened(results.root) as folder:
+        write_archive(folder, path)
 
 
 def _tensorboard(results: Results, path: Path) -> None:
@@ -59,6 +65,7 @@ FORMATS: Mapping[str, ExportFormat] = {
     "github-benchmark": ExportFormat(write_github_benchmark, "github-benchmark.json", True),
     "bencher": ExportFormat(write_bencher, "bencher.json", True),
     "csv": ExportFormat(write_csv, "evaluations.csv", True),
+    "archive": ExportFormat(_archive, f"results{SUFFIX}", True),
 }
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
+from fdabench.results.archive import opened
 from fdabench.results.cell_record import CellRecord
 from fdabench.results.derive import derive_hits, derive_runs
 from fdabench.results.files import write_table
@@ -16,10 +17,11 @@ from fdabench.results.suite_lock import ConventionName, SuiteLock
 
 @dataclass(frozen=True)
 class Results:
-    """The content of a results folder.
+    """The content of a results folder or archive.
 
-    `lock` is the frozen suite. `records` has the `cell.json` of each cell that was started, by cell id. The frames have
-    the columns of `results.schema`; the first column of the cells' own tables is `cell_id`.
+    `root` is the folder or the archive. `lock` is the frozen suite. `records` has the `cell.json` of each cell that was
+    started, by cell id. The frames have the columns of `results.schema`; the first column of the cells' own tables is
+    `cell_id`.
     """
 
     root: Path
@@ -37,13 +39,13 @@ class Results:
 
 
 def load(root: Path) -> Results:
-    """Read the results folder and derive `runs` and `hits`.
+    """Read a results folder or a results archive and derive `runs` and `hits`.
 
     Raises:
         ResultError: the folder contains no results, or files that cannot be read or are inconsistent.
     """
-    with corruption_as_result_error(root):
-        return _load(root)
+    with corruption_as_result_error(root), opened(root) as folder:
+        return replace(_load(folder), root=root)
 
 
 def _load(root: Path) -> Results:

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ import pyarrow as pa
 from fdabench.errors import ResultError
 from fdabench.formatting import truncate_list
 from fdabench.regular_files import open_regular, read_regular
+from fdabench.results.archive import opened
 from fdabench.results.cell_record import FAILURE_STATES, PENDING_STATES, CellRecord
 from fdabench.results.files import atomic_write, atomic_write_bytes
 from fdabench.results.folder import OPTIONAL_TABLES, TABLES, ResultsFolder, corruption_as_result_error
@@ -45,7 +46,7 @@ def merge(roots: Sequence[Path], out: Path) -> Results:
     preference to an interrupted one.
 
     Args:
-        roots: the results folders to merge.
+        roots: the results folders and archives to merge; an archive alone is unpacked.
         out: the new folder; it must not exist or must be empty.
 
     Returns:
@@ -57,15 +58,16 @@ def merge(roots: Sequence[Path], out: Path) -> Results:
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ResultError(f"{out}: already exists; name a new folder, or an empty one")
-    sources = _read(roots)
-    lock = merge_locks([source.lock for source in sources])
-    sources_by_cell = _take_cells(sources, [(cell.id, cell.label) for cell in lock.cell])
-    with _new_folder(out) as folder:
-        store = ResultsFolder(folder)
-        store.write_lock(lock)
-        for cell_id, cell_source in sources_by_cell.items():
-            _copy(cell_id, cell_source, store)
-        write_derived(load(folder))
+    with ExitStack() as stack:
+        sources = _read([stack.enter_context(opened(root)) for root in roots])
+        lock = merge_locks([source.lock for source in sources])
+        sources_by_cell = _take_cells(sources, [(cell.id, cell.label) for cell in lock.cell])
+        with _new_folder(out) as folder:
+            store = ResultsFolder(folder)
+            store.write_lock(lock)
+            for cell_id, cell_source in sources_by_cell.items():
+                _copy(cell_id, cell_source, store)
+            write_derived(load(folder))
     return load(out)
 
 

@@ -24,6 +24,7 @@ from fdabench.formatting import (
     plural,
 )
 from fdabench.planning.advice import FEW_SEEDS, Advice, Deployment, Estimate, advise
+from fdabench.results.archive import SUFFIX
 from fdabench.results.folder import corruption_as_result_error
 from fdabench.results.load import load
 from fdabench.suite.cell import Cell
@@ -60,13 +61,14 @@ def print_advice(request: AdviseRequest, form: str) -> None:
         ResultError: the results cannot be read, or have no costs to estimate from.
     """
     deployment, place = _deployment(request)
-    results = load(request.results)
+    results = [load(path) for path in _sources(request.results)]
     with corruption_as_result_error(request.results):
-        data = combine_results([results])
-        cells = [Cell.from_lock(locked) for locked in results.lock.cell]
+        data = combine_results(results)
         chosen = None
         if request.expression is not None:
-            chosen = {f"{results.lock.suite}:{cell.id}" for cell in select(cells, request.expression)}
+            cells = [Cell.from_lock(locked) for one in results for locked in one.lock.cell]
+            ids = {cell.id for cell in select(cells, request.expression)}
+            chosen = {f"{one.lock.suite}:{cell_id}" for one in results for cell_id in ids}
         advice = advise(data, deployment, chosen)
     if form not in AS_TABLE:
         print_result(
@@ -80,6 +82,12 @@ def print_advice(request: AdviseRequest, form: str) -> None:
     if form not in AS_TABLE:
         for line in _notes(advice, deployment, request):
             print_note(line)
+
+
+def _sources(path: Path) -> list[Path]:
+    """Return the results to read: the folder or the archive itself, or the archives in a folder that has no results."""
+    archives = [] if (path / "suite.lock.toml").exists() else sorted(path.glob(f"*{SUFFIX}"))
+    return archives or [path]
 
 
 def parse_parameters(text: str) -> int | None:

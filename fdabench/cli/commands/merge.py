@@ -7,6 +7,7 @@ from pathlib import Path
 from fdabench.cli.console import print_result
 from fdabench.errors import UsageError
 from fdabench.formatting import plural
+from fdabench.results.archive import is_archive
 from fdabench.results.cell_record import FAILURE_STATES, PENDING_STATES, SUCCESS_STATES
 from fdabench.results.merge import merge
 
@@ -15,14 +16,14 @@ def merge_results(roots: Sequence[Path], out: Path | None) -> None:
     """Write the results of several folders to a new folder and print how many cells have which state.
 
     Args:
-        roots: at least two results folders of the same suite.
+        roots: at least two results folders or archives of the same suite, or one archive to unpack.
         out: the new folder.
 
     Raises:
-        UsageError: fewer than two folders are given, or `out` is None.
+        UsageError: one folder is given, or `out` is None.
         ResultError: the folders cannot be merged.
     """
-    if len(roots) < 2:
+    if len(roots) < 2 and not is_archive(roots[0]):
         raise UsageError(
             f"merge: {plural(len(roots), 'results folder')} given; give two or more, such as: fdabench merge A B -o C"
         )
@@ -33,7 +34,7 @@ def merge_results(roots: Sequence[Path], out: Path | None) -> None:
     states = [
         f"{counts[state]} {state}" for state in (*SUCCESS_STATES, *FAILURE_STATES, *PENDING_STATES) if counts[state]
     ]
+    sources = roots[0].as_posix() if len(roots) == 1 else f"{len(roots)} folders"
     print_result(
-        f"{out.as_posix()}: {len(merged.runs)} cells of {merged.lock.suite} from {len(roots)} folders: "
-        f"{', '.join(states)}"
+        f"{out.as_posix()}: {len(merged.runs)} cells of {merged.lock.suite} from {sources}: {', '.join(states)}"
     )

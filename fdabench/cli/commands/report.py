@@ -7,6 +7,7 @@ from fdabench.cli.console import print_note, print_result
 from fdabench.errors import ResultError, UsageError
 from fdabench.experiment.git import is_tracked
 from fdabench.report.build import build_report
+from fdabench.results.archive import is_archive
 from fdabench.results.load import load, write_derived
 from fdabench.suite.citations import locked_citations
 from fdabench.validation.fleet_file import named_fleets
@@ -27,6 +28,8 @@ def write_report(roots: Sequence[Path], out: Path | None, fleets: Sequence[str] 
     machines = named_fleets(fleets)
     results = [load(root) for root in roots]
     for result in results:
+        if is_archive(result.root):
+            continue
         try:
             write_derived(result)
         except ResultError as error:
@@ -47,6 +50,8 @@ def _default_folder(root: Path, suite: str) -> Path:
     default, fallback = Path("reports") / suite, root / "report"
     if not is_tracked(default):
         return default
+    if is_archive(root):
+        raise UsageError(f"{default.as_posix()} is tracked by git; give the folder of the report with -o")
     if is_tracked(fallback):
         folders = f"{default.as_posix()} and {fallback.as_posix()}"
         raise UsageError(

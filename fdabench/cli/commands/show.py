@@ -9,8 +9,9 @@ from fdabench.cli.cell_results import read_cell_results
 from fdabench.cli.conclusion import print_conclusion
 from fdabench.cli.console import print_data, print_note, print_table
 from fdabench.errors import UsageError
+from fdabench.results.archive import is_archive, opened
 from fdabench.results.folder import ResultsFolder, corruption_as_result_error
-from fdabench.results.load import load
+from fdabench.results.load import Results, load
 from fdabench.suite.cell import Cell
 from fdabench.suite.selection import find_cell
 
@@ -32,31 +33,35 @@ def show(arguments: Sequence[str], form: str) -> None:
         with corruption_as_result_error(Path(", ".join(folder.as_posix() for folder in folders))):
             print_conclusion(results, form)
         if form in ("auto", "rich", "plain"):
-            _print_hint(folders[0])
+            _print_hint(results[0])
     elif len(folders) > 1:
         text = " ".join(words)
         raise UsageError(
             f"show: {text!r}: a cell is read from one results folder, and {len(folders)} are given; give one"
         )
     else:
-        with corruption_as_result_error(folders[0]):
-            _show_cell(ResultsFolder(folders[0]), words, form)
+        with corruption_as_result_error(folders[0]), opened(folders[0]) as folder:
+            _show_cell(ResultsFolder(folder), words, form)
 
 
 def _split_words(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
     """Return the folders and the words after them. The first argument is a folder even if it does not exist."""
     count = 1
-    while count < len(arguments) and ResultsFolder(Path(arguments[count])).lock_path.is_file():
+    while count < len(arguments) and _has_results(Path(arguments[count])):
         count += 1
     return [Path(argument) for argument in arguments[:count]], list(arguments[count:])
 
 
-def _print_hint(folder: Path) -> None:
+def _has_results(path: Path) -> bool:
+    return ResultsFolder(path).lock_path.is_file() or (is_archive(path) and path.is_file())
+
+
+def _print_hint(results: Results) -> None:
     """Print the command that shows the first cell, ready to paste."""
-    with corruption_as_result_error(folder):
-        for locked in ResultsFolder(folder).read_lock().cell[:1]:
+    with corruption_as_result_error(results.root):
+        for locked in results.lock.cell[:1]:
             words = Cell.from_lock(locked).title.replace("|", " ").split()
-            print_note(f"to show one cell: {shlex.join(['fdabench', 'show', folder.as_posix(), *words])}")
+            print_note(f"to show one cell: {shlex.join(['fdabench', 'show', results.root.as_posix(), *words])}")
 
 
 def _show_cell(store: ResultsFolder, words: Sequence[str], form: str) -> None:
