@@ -126,7 +126,7 @@ def test_without_weights_the_error_says_how_to_get_them(
     with pytest.raises(WorkloadError) as raised:
         convnext.pretrained_imagenet()
     assert str(tmp_path / "checkpoints" / FILE) in str(raised.value)
-    assert "take the model convnext-large" in str(raised.value)
+    assert "The model convnext-large needs no file" in str(raised.value)
 
 
 def test_counting_fetches_nothing() -> None:
