@@ -204,7 +204,7 @@ def test_files_are_hashed_instead_where_the_source_names_them(blobs: InProcess) 
 
 
 KNOWN = (
-    "fdabench knows images, or what has their shape [N, C, H, W], with class labels, and sequences of tokens [N, T] "
+    "fdabench supports images, or other data of shape [N, C, H, W], with class labels, and sequences of tokens [N, T] "
     "with task = 'next-token' in the DatasetSpec"
 )
 DATA_FAULTS: dict[str, tuple[str, str, list[str]]] = {

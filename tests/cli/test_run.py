@@ -243,7 +243,7 @@ def test_missing_data_is_reported_before_anything_is_written(here: InProcess, mo
     result = here("run", "tiny.toml", "--set", "workload.0.dataset=mnist", "--data-dir", "elsewhere", "-o", "out")
     assert result.exit_code == 2, result.output
     assert "MNIST: not found under elsewhere" in result.stderr
-    for way in ("where there is a network", "elsewhere/MNIST/raw", "--data-dir DIR, or FDABENCH_DATA=DIR"):
+    for way in ("on a machine with network access", "elsewhere/MNIST/raw", "--data-dir DIR, or FDABENCH_DATA=DIR"):
         assert way in result.stderr
     assert not Path("out").exists()
 

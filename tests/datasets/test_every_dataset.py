@@ -79,7 +79,7 @@ def test_the_error_for_missing_data_names_the_files_the_folder_and_the_remedy(
     with pytest.raises(WorkloadError) as caught:
         DATASETS[name].load(tmp_path)
     text = str(caught.value)
-    assert text.startswith(f"{class_name}: not found under {tmp_path} and it cannot be downloaded from here")
+    assert text.startswith(f"{class_name}: not found under {tmp_path}, and the download failed")
     assert "Three ways to get it" in text
     assert len(text.splitlines()) == 4
     for way in ("downloaded on first use", str(tmp_path / first_file), "--data-dir DIR, or FDABENCH_DATA=DIR"):

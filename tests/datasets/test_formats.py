@@ -171,7 +171,7 @@ def test_normalization_by_channel_gives_mean_0_and_variance_1(tmp_path: Path) ->
 
 FAULTS = {
     "missing": ('{ kind = "npz", path = "no.npz" }', "path: DIR/no.npz: there is no such file"),
-    "folder": ('{ kind = "npz", path = "." }', "path: DIR: is a folder; expected a file"),
+    "folder": ('{ kind = "npz", path = "." }', "path: DIR: it is a folder; expected a file"),
     "kind": ('{ kind = "parket", path = "a" }', 'kind: "parket" is unknown; allowed: "table", "hf-disk"'),
     "key": ('{ kind = "npz", pth = "images.npz" }', 'npz takes no pth; allowed: kind, path, test'),
     "share": (

@@ -74,7 +74,7 @@ def test_owners_are_files_or_folders() -> None:
 
 REFUSED = {
     "flie": "has 0 groups; did you mean 'file'?",
-    "(": "is no regular expression",
+    "(": "is not a regular expression",
     "(a)(b)": "has 2 groups",
     "^(nobody)$": "matches no line of one.txt",
 }

@@ -149,7 +149,7 @@ def test_faults_of_a_file_are_all_named(table: pd.DataFrame, messages: list[str]
     ("participation", "message"),
     [
         (output(trace="nigth.parquet"), "nigth.parquet: cannot be read: No such file or directory"),
-        (output(trace="suite.toml"), "no Parquet file that can be read"),
+        (output(trace="suite.toml"), "it cannot be read as Parquet"),
         (output(trace="."), "cannot be read"),
         (output(period=5), "availability.period: 5 rounds, but the trace ends in round 6; use at least that"),
         (output(clients=3), "availability.trace: on average 1.08 of 3 clients are available, and workers = 2"),
