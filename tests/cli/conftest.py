@@ -1,4 +1,4 @@
-"""The program as people call it: a process of its own, in a folder of its own."""
+"""Fixtures that run the program in its own process and folder."""
 
 import os
 import signal

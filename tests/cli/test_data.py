@@ -1,4 +1,4 @@
-"""Data sets and models of a plug-in through the real program: they are checked, and a change of data is seen."""
+"""Data sets and models of a plug-in in runs of the program: they are checked, and a change of data is detected."""
 
 import json
 import os
@@ -165,7 +165,7 @@ def test_two_processes_and_distributed_workers_record_the_same_hash(blobs: InPro
         assert " 4 done | 0 to run" in blobs("run", "blobs.toml").stderr
 
 
-def test_data_that_nothing_was_run_with_are_not_loaded_to_plan(blobs: InProcess) -> None:
+def test_plan_does_not_load_data_of_cells_that_never_ran(blobs: InProcess) -> None:
     os.unlink("blobs.npz")
     assert {row["status"] for row in planned(blobs).values() if isinstance(row, dict)} == {"to run"}
     write_data()
@@ -180,7 +180,7 @@ def test_data_that_nothing_was_run_with_are_not_loaded_to_plan(blobs: InProcess)
 
 
 @pytest.mark.slow
-def test_files_are_hashed_instead_where_the_source_names_them(blobs: InProcess) -> None:
+def test_files_are_hashed_in_place_of_tensors_where_the_spec_names_them(blobs: InProcess) -> None:
     change("blobs.py", 'DatasetSpec(load, 60, (2, 1, 1), 3, "three centers")', (
         'FileBackedDatasetSpec(load, 60, (2, 1, 1), 3, "three centers", files=(FILE, "more.txt"))'))  # fmt: skip
     Path("data").mkdir()
@@ -230,7 +230,7 @@ DATA_FAULTS: dict[str, tuple[str, str, list[str]]] = {
 
 
 @pytest.mark.parametrize(("old", "new", "faults"), DATA_FAULTS.values(), ids=DATA_FAULTS)
-def test_data_that_cannot_be_trained_on_are_a_fault_of_the_plugin(
+def test_data_that_cannot_be_trained_on_are_reported_as_a_fault_of_the_plugin(
     blobs: InProcess, old: str, new: str, faults: list[str]
 ) -> None:
     change("blobs.py", old, new)
@@ -302,7 +302,7 @@ def test_other_shapes_than_images_are_refused_where_they_are_declared(blobs: InP
 
 
 @pytest.mark.slow
-def test_fresh_says_what_is_run_again(blobs: InProcess) -> None:
+def test_fresh_states_which_cells_are_run_again(blobs: InProcess) -> None:
     result = blobs("plan", "blobs.toml", "--fresh")
     assert "0 done | 4 to run" in result.stdout
     run(blobs)

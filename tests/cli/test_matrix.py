@@ -1,4 +1,4 @@
-"""Every command, well and badly called and on results with a failed cell, on a terminal, in a pipe and as JSON."""
+"""Every command with valid and invalid arguments and with a failed cell, on a terminal, in a pipe and as JSON."""
 
 import json
 import os
@@ -211,7 +211,9 @@ def read_all(ours: int) -> str:
 
 
 @pytest.mark.parametrize("call", MATRIX, ids=lambda call: f"{call.case} {call.command} {call.form}")
-def test_every_command_ends_as_the_contract_says(outputs: dict[tuple[str, str, str], Said], call: Call) -> None:
+def test_every_command_has_the_documented_exit_code_and_output(
+    outputs: dict[tuple[str, str, str], Said], call: Call
+) -> None:
     code, out, err = outputs[call.case, call.command, call.form]
     assert code == str(call.code), out + err
     assert "this is a bug in fdabench" not in out + err
@@ -225,7 +227,7 @@ def test_every_command_ends_as_the_contract_says(outputs: dict[tuple[str, str, s
         assert "NaN" not in out
 
 
-def test_numbers_are_numbers_and_lists_are_whole_for_programs(outputs: dict[tuple[str, str, str], Said]) -> None:
+def test_json_has_numbers_as_numbers_and_lists_in_full(outputs: dict[tuple[str, str, str], Said]) -> None:
     status = json.loads(outputs["failed", "status", "json"].out)
     assert [(row["state"], row["cells"]) for row in status] == [("done", 1), ("failed", 1), ("all", 2)]
     assert status[-1]["which"] == ["Synchronous", "LinearFDA"]
@@ -241,7 +243,7 @@ def test_numbers_are_numbers_and_lists_are_whole_for_programs(outputs: dict[tupl
     assert any("bugdet" in fault for fault in bad["faults"])
 
 
-def test_a_conclusion_is_the_same_at_the_end_of_a_run_and_from_results_alone(
+def test_show_prints_the_conclusion_that_the_run_printed(
     outputs: dict[tuple[str, str, str], Said],
 ) -> None:
     assert outputs["ok", "show", "pipe"].out == outputs["ok", "run", "pipe"].out

@@ -124,7 +124,7 @@ def test_runs_of_other_seeds_are_joined_as_if_run_at_once(copies: Any, here: InP
         ("interrupted", "lost", "lost"),
     ],
 )
-def test_the_best_record_of_a_cell_is_taken(
+def test_a_merge_uses_the_most_complete_record_of_a_cell(
     parts: Path, here: InProcess, order: tuple[str, str], state: str, against: str, used: str
 ) -> None:
     for name, item in zip(order, (state, against), strict=True):
@@ -145,7 +145,7 @@ def test_a_cell_whose_process_died_before_its_first_message_is_merged(parts: Pat
     assert here("merge", "one", "other", "-o", "joined").stdout.endswith("2 done\n")
 
 
-def test_of_interrupted_cells_the_one_that_is_further_brings_its_checkpoint(parts: Path, here: InProcess) -> None:
+def test_of_interrupted_cells_the_checkpoint_with_more_steps_is_merged(parts: Path, here: InProcess) -> None:
     for name, steps in (("near", 2), ("far", 3)):
         shutil.copytree(parts / "whole", name)
         cell_id = cell_ids(Path(name))[0]
@@ -159,7 +159,7 @@ def test_of_interrupted_cells_the_one_that_is_further_brings_its_checkpoint(part
     }
 
 
-def test_other_numbers_of_the_same_cell_are_refused_by_name(copies: Any, here: InProcess) -> None:
+def test_different_numbers_of_the_same_cell_are_refused_with_its_name(copies: Any, here: InProcess) -> None:
     """Clocks may differ: `one` and `whole` were run at different times."""
     one, two, whole = copies("one", "two", "whole")
     first, second = cell_ids(whole)
@@ -208,7 +208,7 @@ def test_all_damaged_or_foreign_folders_are_reported_at_once_and_nothing_is_writ
     assert sorted(os.listdir(".")) == before
 
 
-def test_another_grid_is_another_suite(copies: Any, here: InProcess) -> None:
+def test_a_merge_refuses_results_of_another_grid(copies: Any, here: InProcess) -> None:
     (whole,) = copies("whole")
     added = ("--set", "strategy.1.theta=2.0", "--seeds", "7")
     assert here("run", "tiny.toml", "-o", "theta", *QUICK, *added, "--shard", "1/2").exit_code == 0
@@ -222,7 +222,7 @@ def test_another_grid_is_another_suite(copies: Any, here: InProcess) -> None:
 
 
 @pytest.mark.parametrize("damage", ['seeds = "x"', "seeds = 3", "gate = 3", "plugins = 3", "", "overrides = [3]"])
-def test_a_lock_that_makes_no_sense_is_refused(copies: Any, here: InProcess, damage: str) -> None:
+def test_an_invalid_lock_is_refused(copies: Any, here: InProcess, damage: str) -> None:
     one, two = copies("one", "two")
     text = (two / "suite.lock.toml").read_text()
     key = damage.split(" =")[0] or "seeds"
@@ -254,7 +254,7 @@ def test_folders_that_cannot_be_merged_are_refused_with_exit_2(
     assert sorted(os.listdir(".")) == ["one", "tiny.toml", "two"]
 
 
-def test_a_disk_that_is_full_leaves_nothing(copies: Any, here: InProcess) -> None:
+def test_a_merge_on_a_full_disk_leaves_no_files(copies: Any, here: InProcess) -> None:
     """A real limit on the size of files, in a process of its own."""
     copies("one", "two")
     command = f"ulimit -f 4; {sys.executable} -m fdabench merge one two -o joined"
@@ -302,7 +302,7 @@ def test_a_job_whose_time_is_up_is_requeued(here: InProcess, tmp_path: Path) -> 
     assert (done.returncode, done.stdout) == (75, "requeue 4711\n")
 
 
-def test_the_records_of_a_merge_are_json_that_says_where_each_cell_was_run(copies: Any, here: InProcess) -> None:
+def test_the_records_of_a_merge_state_where_each_cell_was_run(copies: Any, here: InProcess) -> None:
     assert here("merge", *copies("one", "two"), "-o", "joined").exit_code == 0
     for path in Path("joined").rglob("cell.json"):
         assert json.loads(path.read_bytes())["process"].keys() == {"host", "pid"}

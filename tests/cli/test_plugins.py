@@ -1,4 +1,4 @@
-"""A user's own strategy through the real program: found, run, recorded, run again after a change, told when wrong."""
+"""A user's strategy in runs of the program: loaded, recorded, run again after a change, and reported if invalid."""
 
 import json
 import os
@@ -114,7 +114,7 @@ def refused(own: InProcess, *arguments: str) -> str:
 
 
 @pytest.mark.slow
-def test_it_runs_in_spawned_processes_and_leaves_what_any_strategy_leaves(done: Done, ran: InProcess) -> None:
+def test_a_strategy_of_a_plugin_runs_in_spawned_processes_and_writes_every_file(done: Done, ran: InProcess) -> None:
     assert done.output.returncode == 0, done.output.stderr
     assert "note: own.toml: plug-in mine.py adds strategies.doubling" in done.output.stderr
     runs = pd.read_parquet("results/own/runs.parquet").set_index("label")
@@ -135,7 +135,7 @@ def test_it_runs_in_spawned_processes_and_leaves_what_any_strategy_leaves(done: 
 
 
 @pytest.mark.slow
-def test_a_cell_is_run_again_when_the_code_of_its_plugin_changed_and_not_for_a_word(ran: InProcess) -> None:
+def test_a_cell_is_run_again_after_a_change_of_plugin_code_and_not_of_comments(ran: InProcess) -> None:
     assert plan(ran) == {"Synchronous": ("done", ""), "doubling": ("done", "")}
     change("mine.py", STEP, "        # a remark\n\n" + STEP)
     change("mine.py", "Sync after `first` steps", "Other words")
@@ -181,7 +181,7 @@ def test_results_are_read_without_the_plugin(ran: InProcess) -> None:
     assert "doubling" in Path("reports/own/summary.md").read_text()
 
 
-def test_a_strategy_that_raises_fails_its_cell_and_the_screen_names_the_users_line(own: InProcess) -> None:
+def test_a_strategy_that_raises_fails_its_cell_and_the_output_names_the_users_line(own: InProcess) -> None:
     """So does one that returns nothing or changes the models in place, where no line of theirs is under way, and one
     that would end the program.
     """
@@ -281,7 +281,7 @@ def test_a_plugin_that_cannot_be_used_is_the_users_fault_with_file_and_line(
         ("[3]", "plugins.0: expected a string, found 3"),
     ],
 )
-def test_what_is_no_plugin_is_refused(own: InProcess, plugins: str, message: str) -> None:
+def test_a_file_that_is_not_a_plugin_is_refused(own: InProcess, plugins: str, message: str) -> None:
     Path("folder.py").mkdir()
     Path("zero.py").symlink_to("/dev/zero")
     Path("huge.py").write_text("#" * 1_000_001)
@@ -337,7 +337,7 @@ def test_two_plugins_with_one_name_are_refused_with_both_places(own: InProcess) 
     assert "another plug-in mine.py is mine.py: rename one of them" in refused(own)
 
 
-def test_a_file_that_is_extended_brings_its_plugins_relative_to_itself(own: InProcess) -> None:
+def test_plugins_of_an_extended_suite_are_relative_to_its_file(own: InProcess) -> None:
     Path("base").mkdir()
     for name in ("own.toml", "mine.py"):
         shutil.move(name, f"base/{name}")
@@ -351,7 +351,7 @@ def test_a_file_that_is_extended_brings_its_plugins_relative_to_itself(own: InPr
     assert "base/own.toml:3: plugins.0: base/mine.py:10: SyntaxError" in refused(own)
 
 
-def test_no_code_is_run_where_no_plugin_is_named(own: InProcess) -> None:
+def test_without_a_named_plugin_no_user_code_is_run(own: InProcess) -> None:
     """Files of the names that Python itself looks for are in the folder, too."""
     for name in ("mine.py", "conftest.py", "sitecustomize.py", "torch.py", "fdabench_plugin.py"):
         Path(name).write_text("open('ran', 'w').close()\n")
@@ -368,12 +368,12 @@ def test_no_code_is_run_where_no_plugin_is_named(own: InProcess) -> None:
     assert "only a suite's file names plug-ins" in refused(own, "plan", "tiny.toml", "--set", 'plugins=["mine.py"]')
 
 
-def test_what_a_plugin_prints_does_not_spoil_the_result(own: InProcess) -> None:
+def test_text_that_a_plugin_prints_does_not_change_the_result(own: InProcess) -> None:
     change("mine.py", "STRATEGIES", "print('hello')\nSTRATEGIES")
     assert plan(own)["doubling"] == ("to run", "")
 
 
-def test_list_shows_them_with_their_file(own: InProcess) -> None:
+def test_list_shows_components_of_plugins_with_their_file(own: InProcess) -> None:
     rows = json.loads(own("list", "strategies", "--suite", "own.toml", "--output-format", "json").stdout)
     assert rows[-1] == {
         "kind": "doubling",
@@ -477,7 +477,7 @@ MODELS = {"net": replace(MLP, build=lambda shape, classes: torch.nn.Sequential(
 
 
 @pytest.mark.slow
-def test_everything_can_be_a_users_own(own: InProcess, fdabench_in: Fdabench) -> None:
+def test_a_plugin_can_define_components_of_every_role(own: InProcess, fdabench_in: Fdabench) -> None:
     Path("mine.py").write_text(EVERYTHING)
     change("own.toml", 'kind = "doubling"\nfirst = 2', 'kind = "fda"\nmonitor = "norm"\ntheta = 0.001\nserver = "half"')
     change("own.toml", '{ kind = "sgd", lr = 0.1 }', '{ kind = "plain", speed = 0.1 }\npartition = "stripes"')
@@ -512,7 +512,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_a_package_brings_a_plugin_along(own: InProcess, fdabench_in: Fdabench, package: Path) -> None:
+def test_an_installed_package_provides_a_plugin(own: InProcess, fdabench_in: Fdabench, package: Path) -> None:
     import fdabench
 
     path = {"PYTHONPATH": f"{Path(fdabench.__file__).parents[1]}{os.pathsep}{package}", "PYTHONDONTWRITEBYTECODE": "1"}

@@ -1,4 +1,4 @@
-"""`fdabench run` as a real program: exit codes, files, what goes on after a stop."""
+"""`fdabench run` as a program: exit codes, files, and resuming after a stop."""
 
 import json
 import os
@@ -50,7 +50,7 @@ def states(results: Path) -> list[str]:
     return ["pending" if record is None else record.state for record in records]
 
 
-def test_a_run_ends_well_and_leaves_the_files_of_the_contract(finished: Any) -> None:
+def test_a_run_exits_with_0_and_writes_the_documented_files(finished: Any) -> None:
     assert finished.output.returncode == 0, finished.output.stderr
     names = {path.name for path in finished.results.iterdir()}
     assert names == {"suite.lock.toml", "cells", "runs.parquet", "targets.parquet", "run.log", ".leases"}
@@ -102,7 +102,7 @@ def test_a_second_run_runs_nothing_and_touches_no_cell(finished: Any, fdabench_i
     }
 
 
-def test_a_chosen_cell_run_afresh_by_one_job_gives_the_same_numbers(finished: Any, here: InProcess) -> None:
+def test_a_selected_cell_run_again_by_one_job_has_the_same_numbers(finished: Any, here: InProcess) -> None:
     shutil.copytree(finished.results, "again")
     synchronous, fda = cell_ids(finished.results)
     result = here("run", "tiny.toml", "--fresh", "--jobs", 1, "-k", "fda", "-o", "again", "--device", "cpu")
@@ -115,7 +115,7 @@ def test_a_chosen_cell_run_afresh_by_one_job_gives_the_same_numbers(finished: An
 
 
 @pytest.mark.slow
-def test_cells_side_by_side_in_one_matrix_give_the_same_numbers(finished: Any, here: InProcess) -> None:
+def test_cells_batched_in_one_matrix_have_the_same_numbers(finished: Any, here: InProcess) -> None:
     """One process, both cells at once, by the engine that an accelerator would have: syncs and bytes are equal."""
     arguments = ("run", "tiny.toml", "--jobs", 1, "--cells-per-batch", 2, "--device", "cpu", "-q")
     assert here(*arguments, "-o", "side").exit_code == 0
@@ -140,14 +140,14 @@ def test_every_evaluation_is_printed_on_request(here: InProcess) -> None:
     assert len(re.findall(r"^\[[12]/2\] done", result.stderr, re.MULTILINE)) == 2
 
 
-def test_quiet_and_verbose_are_not_both(here: InProcess) -> None:
+def test_quiet_and_verbose_together_are_refused(here: InProcess) -> None:
     result = here("run", "tiny.toml", "-q", "-v")
     assert result.exit_code == 2
     assert result.stderr == "fdabench: --quiet and --verbose are both given; give one of them\n"
     assert not Path("results").exists()
 
 
-def test_a_cell_that_fails_makes_exit_3_and_the_others_are_saved(failing: InProcess) -> None:
+def test_a_failed_cell_gives_exit_3_and_the_others_are_saved(failing: InProcess) -> None:
     """Also seeds and overrides, which are recorded."""
     fails = 'strategy.1={kind = "fails"}'
     changes = ["--seeds", "3..3", "--set", fails, "--set", "budget.steps=4", "--set", "eval.every_steps=2"]
@@ -332,7 +332,7 @@ def under_way(results: Path) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_a_second_signal_stops_at_once(start: Callable[..., subprocess.Popen[str]]) -> None:
+def test_a_second_signal_stops_immediately(start: Callable[..., subprocess.Popen[str]]) -> None:
     """Also where a cell does not come to the end of its step: its process is halted."""
     program = start("run", "tiny.toml", "--jobs", "1", *SLOW_SUITE)
     said_so_far(program, " 0 done")
@@ -350,7 +350,9 @@ def test_a_second_signal_stops_at_once(start: Callable[..., subprocess.Popen[str
 
 
 @pytest.mark.slow
-def test_a_process_that_is_terminated_by_itself_hands_its_cell_on(start: Callable[..., subprocess.Popen[str]]) -> None:
+def test_the_cell_of_a_terminated_worker_process_resumes_in_another(
+    start: Callable[..., subprocess.Popen[str]],
+) -> None:
     program = start("run", "tiny.toml", "--jobs", "1", *SLOW_SUITE)
     record = under_way(Path("results/tiny"))
     os.kill(record["process"]["pid"], signal.SIGTERM)
