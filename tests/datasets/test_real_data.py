@@ -1,4 +1,4 @@
-"""On the real files, where FDABENCH_DATA has them."""
+"""Tests on the real files of data sets, if FDABENCH_DATA has them."""
 
 import os
 from functools import cache
