@@ -1,4 +1,4 @@
-"""The program over several processes: the simulation's tables, and what becomes of processes that are lost."""
+"""The program over several processes: it writes the tables of the simulation, and handles lost processes."""
 
 import json
 import os
@@ -222,7 +222,7 @@ SLOW = pytest.mark.slow
 
 @pytest.mark.slow
 @pytest.mark.parametrize("processes", [2, pytest.param(4, marks=SLOW), pytest.param(1, marks=SLOW)])
-def test_every_strategy_leaves_the_tables_of_the_simulation(
+def test_every_strategy_writes_the_tables_of_the_simulation(
     call: Call, alone: Path, tmp_path: Path, processes: int
 ) -> None:
     suite(tmp_path, EVERY_STRATEGY, 5)
@@ -234,7 +234,7 @@ def test_every_strategy_leaves_the_tables_of_the_simulation(
 
 
 @pytest.mark.slow
-def test_torchrun_leaves_them_as_well(call: Call, alone: Path, tmp_path: Path) -> None:
+def test_torchrun_writes_the_tables_of_the_simulation(call: Call, alone: Path, tmp_path: Path) -> None:
     suite(tmp_path, EVERY_STRATEGY, 5)
     torchrun = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "fdabench", "run", "suite.toml")
     for _ in range(2):  # the second time there is nothing to do
@@ -426,7 +426,7 @@ def test_workers_are_shared_out_evenly_and_in_order(workers: int, processes: int
     assert [worker for part in stored for worker in part] == list(range(workers))
 
 
-def test_each_process_holds_its_own_workers_samples_only(tmp_path: Path) -> None:
+def test_each_process_has_the_samples_of_its_own_workers_only(tmp_path: Path) -> None:
     cell = ResolvedCell(read_suite(suite(tmp_path, LONG, 3)).cells[0].config)
     data = load_datasets(["digits"], Path("no-data"))["digits"]
     whole = build_cell(cell, data)

@@ -1,4 +1,4 @@
-"""What the processes of a team believe: nothing that arrives is run, and nobody listens where nobody needs to ask."""
+"""Messages between processes are never executed, and sockets listen on the required interfaces only."""
 
 import socket
 import subprocess
@@ -155,7 +155,7 @@ def inodes_of(root: int) -> set[str]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="listeners are read from /proc")
-def test_processes_of_one_machine_listen_to_that_machine_only(tmp_path: Path) -> None:
+def test_processes_of_one_machine_listen_on_the_loopback_interface_only(tmp_path: Path) -> None:
     """The store and gloo."""
     (tmp_path / "heard.toml").write_text(SUITE)
     command = [
