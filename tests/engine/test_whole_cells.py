@@ -1,4 +1,4 @@
-"""Whole cells on the digits: what is measured when, what it costs, and what their random draws depend on."""
+"""Complete cells on the digits: evaluations and their bytes, and the seeds of random draws."""
 
 from math import isfinite, nan
 from pathlib import Path
@@ -105,7 +105,7 @@ def test_a_row_is_written_before_the_sync_of_its_step() -> None:
     assert rows["paper_bytes_total"].tolist() == rows["paper_bytes_model"].tolist()
 
 
-def test_a_servers_model_is_tested_after_its_step_and_pays_for_it() -> None:
+def test_the_model_of_a_server_is_evaluated_after_its_step_with_the_bytes_of_that_sync() -> None:
     """As FedAdam was published: between syncs the global model stands still, at a sync it is the server's new one."""
     published = {"every_steps": 5, "model": "paper"}
     rows = evals(go({"kind": "fedadam", "local_steps": 10, "server": KERAS}, eval=published))
@@ -116,7 +116,7 @@ def test_a_servers_model_is_tested_after_its_step_and_pays_for_it() -> None:
     assert losses[0] != losses[1] == losses[2] != losses[3]
 
 
-def test_a_server_that_only_averages_is_tested_as_the_mean_of_the_workers() -> None:
+def test_with_the_average_server_the_mean_of_the_workers_is_evaluated() -> None:
     servers = [{"kind": "momentum", "lr": 1.0, "momentum": momentum} for momentum in (0.0, 0.9)]
     published = {"every_steps": 10, "model": "paper"}
     plain, moved = (
@@ -142,14 +142,14 @@ def test_the_evaluated_model_is_the_mean_of_the_workers() -> None:
     assert (row["test_accuracy"], row["test_loss"]) == (expected.accuracy, expected.loss)
 
 
-def test_a_row_of_fda_pays_for_the_state_of_its_own_step() -> None:
+def test_an_evaluation_of_fda_includes_the_bytes_of_the_state_of_its_step() -> None:
     """A theta that is always crossed: at step n, n states and n - 1 syncs are over, and the distribution before."""
     rows = evals(go(fda("linear", 0.0), budget={"steps": 6}, eval={"every_steps": 2}))
     assert rows["paper_bytes_state"].tolist() == [8 * K * step for step in (2, 4, 6)]
     assert rows["paper_bytes_model"].tolist() == [8 * D * K * (1 + syncs) for syncs in (1, 3, 5)]
 
 
-def test_the_ledger_is_the_papers_closed_form() -> None:
+def test_the_bytes_of_the_ledger_equal_the_closed_form_of_the_paper() -> None:
     """FDA with s syncs in n steps: (s + 1) 8 d K and state n K; the last step is a row, so its sync is not in it."""
     done = go(fda("sketch", 0.5), budget={"steps": 40}, eval={"every_steps": 40})
     syncs = [row["step"] for row in done.tables["rounds"]]
@@ -162,13 +162,13 @@ def test_the_ledger_is_the_papers_closed_form() -> None:
     assert kinds == {"initial": 1, "model": len(syncs), "state": 40}
 
 
-def test_averaged_optimizer_state_is_paid_for_after_its_sync() -> None:
+def test_averaged_optimizer_state_is_counted_after_its_sync() -> None:
     rows = evals(go(fedavg(10), optimizer=ADAM | {"state_on_sync": "average"}))
     assert rows["paper_bytes_optimizer"].tolist() == [0, 2 * 8 * D * K]
     assert rows["paper_bytes_total"].tolist() == [8 * D * K, 2 * 8 * D * K + 2 * 8 * D * K]
 
 
-def test_rounds_hold_the_invariant_and_the_estimate_that_ended_them() -> None:
+def test_rounds_satisfy_the_invariant_and_record_the_estimate_that_ended_them() -> None:
     rounds = pd.DataFrame(go(fda("exact", 0.5), budget={"steps": 60}).tables["rounds"])
     assert len(rounds) > 1
     assert (rounds["estimate"] > 0.5).all()
@@ -192,7 +192,7 @@ def test_fractional_epochs_are_carried_over(batch_size: int) -> None:
     assert rows["epoch"].tolist() == pytest.approx([step * K * batch_size / 1438 for step in expected])
 
 
-def test_a_run_that_explodes_ends_as_diverged() -> None:
+def test_a_run_with_a_loss_that_is_not_finite_ends_as_diverged() -> None:
     done = go(fedavg(3), optimizer=SGD | {"lr": 1e8}, budget={"steps": 400})
     assert done.state == "diverged"
     assert done.steps < 400
@@ -240,7 +240,7 @@ def test_all_strategies_of_a_seed_share_the_initial_model_and_the_batches() -> N
         assert all((a == b).all() for a, b in zip(other.shards, settings[0].shards, strict=True))
 
 
-def test_later_batches_are_the_same_too() -> None:
+def test_later_batches_do_not_depend_on_the_strategy() -> None:
     config = cell(SYNCHRONOUS)
     shards = partition_data(config, DATASETS["digits"].load(NOWHERE))
     samples = [
@@ -253,7 +253,7 @@ def test_later_batches_are_the_same_too() -> None:
     assert samples[0] == samples[1]
 
 
-def test_seeds_depend_on_the_axes_they_may_and_on_no_others() -> None:
+def test_each_seed_depends_on_its_declared_axes_only() -> None:
     before = cell(SYNCHRONOUS).seeds
     free = [{"strategy": table} for table in STRATEGIES]
     free += [{"optimizer": SGD}, {"averaging": "samples"}, {"budget": {"steps": 9}}, {"eval": {"every_steps": 1}}]
@@ -277,7 +277,7 @@ def test_seeds_depend_on_the_axes_they_may_and_on_no_others() -> None:
     assert len(set(before.values())) == len(before)
 
 
-def test_workers_draw_apart() -> None:
+def test_workers_with_equal_shards_draw_different_batches() -> None:
     """With equal shards, so that only their generators can differ."""
     shards = [DATASETS["digits"].load(NOWHERE).train_y.numpy().argsort()] * 3
     samples = [sampler.next_batch().tolist() for sampler in make_samplers(cell(SYNCHRONOUS, workers=3), shards)]
@@ -286,7 +286,7 @@ def test_workers_draw_apart() -> None:
 
 @pytest.mark.parametrize("table", [fda("sketch", 0.5), fedavg(7)], ids=lambda table: table["kind"])
 @pytest.mark.parametrize("sampling", ["shuffle", "replacement"])
-def test_a_cell_run_twice_leaves_identical_tables(table: dict[str, Any], sampling: str) -> None:
+def test_two_runs_of_a_cell_write_identical_tables(table: dict[str, Any], sampling: str) -> None:
     one, other = (go(table, sampling=sampling, budget={"steps": 30}) for _ in range(2))
     torch.rand(3)
     assert one.tables.keys() == other.tables.keys()
@@ -310,7 +310,7 @@ def test_averaging_by_samples_weighs_each_worker_by_its_shard() -> None:
     assert averaging_weights(cell(SYNCHRONOUS).config, setting.shards).tolist() == [0.25] * K
 
 
-def test_a_shard_too_small_for_a_batch_is_refused_with_advice() -> None:
+def test_a_shard_too_small_for_a_batch_is_refused_with_the_remedy() -> None:
     config = cell(SYNCHRONOUS, workers=100, last_batch="drop", partition={"kind": "iid"})
     with pytest.raises(
         WorkloadError, match=r"last_batch = 'drop' .* 1[45] samples without any batch of 16: take 'wrap'"
@@ -318,7 +318,7 @@ def test_a_shard_too_small_for_a_batch_is_refused_with_advice() -> None:
         build_cell(config, DIGITS)
 
 
-def test_an_empty_shard_is_refused_with_advice() -> None:
+def test_an_empty_shard_is_refused_with_the_remedy() -> None:
     config = cell(SYNCHRONOUS, workers=1000, partition={"kind": "sorted", "fraction": 0.5})
     with pytest.raises(PartitionError, match="sorted left worker 719 without samples: take fewer workers"):
         build_cell(config, DIGITS)
