@@ -1,4 +1,4 @@
-"""A checkpoint that was changed, in every way: one remark, the cell begins at step 0 and ends as an undisturbed one."""
+"""A changed checkpoint gives one warning, and the cell starts at step 0 and ends like an uninterrupted one."""
 
 import hashlib
 import json
@@ -256,7 +256,7 @@ def opened(path: Path, stopped: Stopped, message: list[str]) -> CheckpointFile:
 
 
 @pytest.mark.parametrize("name", STATES)
-def test_a_state_that_is_none_of_the_cell_is_refused(stopped: Stopped, tmp_path: Path, name: str) -> None:
+def test_a_state_with_invalid_values_is_refused(stopped: Stopped, tmp_path: Path, name: str) -> None:
     """By a rule for the part that is not as it should be, even where its SHA-256 fits."""
     message: list[str] = []
     path = tmp_path / "checkpoint.pt"
@@ -280,7 +280,7 @@ def test_a_state_that_is_written_again_is_used(stopped: Stopped, tmp_path: Path)
     assert (record.resumed_at_step, record.remarks) == (STOP, [])
 
 
-def test_one_bit_anywhere_is_found(stopped: Stopped, tmp_path: Path) -> None:
+def test_one_changed_bit_anywhere_is_detected(stopped: Stopped, tmp_path: Path) -> None:
     """At 200 places, and in each of the first bytes and of the last."""
     rng, size = random.Random(0), len(stopped.checkpoint)
     places = [*(rng.randrange(size) for _ in range(200)), *range(40), *range(size - DIGEST, size)]
@@ -298,7 +298,7 @@ def test_one_bit_anywhere_is_found(stopped: Stopped, tmp_path: Path) -> None:
     assert_told(gone_on(stopped, tmp_path / "run", lambda path: path.write_bytes(flipped)), "is damaged")
 
 
-def test_a_file_without_that_bit_is_read(stopped: Stopped, tmp_path: Path) -> None:
+def test_the_unchanged_file_is_read(stopped: Stopped, tmp_path: Path) -> None:
     message: list[str] = []
     path = tmp_path / "checkpoint.pt"
     path.write_bytes(stopped.checkpoint)
@@ -384,7 +384,7 @@ NO_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("name", NO_FILES)
 @pytest.mark.usefixtures("in_a_minute")
-def test_something_other_than_a_file_is_reported_and_blocks_nothing(
+def test_a_path_that_is_not_a_file_is_reported_and_does_not_block_the_cell(
     stopped: Stopped, tmp_path: Path, name: str
 ) -> None:
     put, reason = NO_FILES[name]

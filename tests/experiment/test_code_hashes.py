@@ -1,4 +1,4 @@
-"""A cell depends on the code that decides its numbers, and on no other."""
+"""The hash of a cell depends on the code that it runs only."""
 
 import re
 import shutil
@@ -74,7 +74,7 @@ def changed_by(edit: Callable[[str], str], path: Path, cells: dict[str, Cell]) -
         "layout",
     ],
 )
-def test_words_and_layout_change_no_hash(copy: Path, ran: Any, edit: Callable[[str], str]) -> None:
+def test_comments_docstrings_and_layout_change_no_hash(copy: Path, ran: Any, edit: Callable[[str], str]) -> None:
     assert changed_by(edit, copy / "monitors" / "sketch.py", ran.cells) == set()
 
 
@@ -121,7 +121,7 @@ def test_code_changes_the_cells_that_run_it(
         ("registry/build_component.py", "steps_per_epoch)", "steps_per_epoch + 1)"),
     ],
 )
-def test_what_every_cell_runs_changes_every_cell(copy: Path, ran: Any, file: str, old: str, new: str) -> None:
+def test_code_that_every_cell_runs_changes_every_hash(copy: Path, ran: Any, file: str, old: str, new: str) -> None:
     assert changed_by(lambda text: text.replace(old, new), copy / file, ran.cells) == set(ran.cells)
 
 
