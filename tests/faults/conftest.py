@@ -1,4 +1,4 @@
-"""A results folder as a run leaves it that was stopped: two cells are done, the third has a checkpoint."""
+"""A results folder of a stopped run: two cells are done, and the third has a checkpoint."""
 
 import os
 import time

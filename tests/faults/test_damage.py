@@ -1,4 +1,4 @@
-"""Every file of a results folder, damaged in every way: an honest redo or one message, and nothing else is touched."""
+"""Each file of a results folder, damaged in every way: the cell runs again or one message names the file."""
 
 import json
 import os
@@ -114,7 +114,7 @@ def test_a_merge_with_a_damaged_folder_writes_nothing(
     assert not Path("joined").exists()
 
 
-def test_a_lock_that_is_cut_after_any_line_is_no_lock_of_fewer_cells(stopped: Any, hurt: Hurt) -> None:
+def test_a_lock_that_is_truncated_after_any_line_is_refused(stopped: Any, hurt: Hurt) -> None:
     path = hurt("suite.lock.toml", "intact")
     lines = path.read_bytes().splitlines(keepends=True)
     for stored in range(len(lines)):
@@ -139,7 +139,7 @@ def test_a_report_of_a_damaged_folder_writes_nothing(hurt: Hurt, say: Say, file:
     ("file", "damage"),
     [*((file, "all but eight") for file in DONE_TABLES), *((DONE_TABLES[0], damage) for damage in DAMAGES)],
 )
-def test_a_cell_that_has_lost_a_table_is_planned_again(
+def test_a_cell_with_a_missing_table_is_planned_again(
     stopped: Any, hurt: Hurt, say: Say, file: str, damage: str
 ) -> None:
     path = hurt(file, damage)
@@ -167,7 +167,7 @@ def run(say: Say) -> Any:
     return say("run", "hurt.toml", "--jobs", "1", "--device", "cpu")
 
 
-def test_a_cell_that_has_lost_a_table_is_run_again_and_the_others_are_left(stopped: Any, hurt: Hurt, say: Say) -> None:
+def test_a_cell_with_a_missing_table_is_run_again_and_no_other(stopped: Any, hurt: Hurt, say: Say) -> None:
     path = hurt("cells/DONE/rounds.parquet", "first half")
     path.with_name("trace.parquet").unlink()
     other, before = f"cells/{stopped.other}/", contents(RESULTS)
@@ -185,7 +185,7 @@ def test_a_cell_that_has_lost_a_table_is_run_again_and_the_others_are_left(stopp
     }
 
 
-def test_a_run_on_a_folder_without_a_sound_lock_or_record_says_what_to_do(stopped: Any, hurt: Hurt, say: Say) -> None:
+def test_a_run_on_a_folder_with_a_damaged_lock_or_record_states_the_remedy(stopped: Any, hurt: Hurt, say: Say) -> None:
     lock = hurt("suite.lock.toml", "first half")
     before = contents(RESULTS)
     result = run(say)

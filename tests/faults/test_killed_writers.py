@@ -78,7 +78,7 @@ CASES: Mapping[str, tuple[tuple[str, ...], str]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
-def test_a_process_killed_while_writing_leaves_whole_files(finished: Path, tmp_path: Path, name: str) -> None:
+def test_a_process_killed_while_writing_leaves_complete_files(finished: Path, tmp_path: Path, name: str) -> None:
     arguments, written = CASES[name]
     whole = tmp_path / "whole"
     shutil.copytree(finished, whole)

@@ -83,7 +83,7 @@ def per_step(actual: Any, column: int) -> float:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
-def test_a_cell_of_50_000_steps_takes_no_more_than_one_of_a_few(tmp_path: Path) -> None:
+def test_a_cell_of_50_000_steps_needs_no_more_memory_and_files_than_a_short_one(tmp_path: Path) -> None:
     actual = grown(tmp_path, 50_000, "keep nothing")
     assert (actual["state"], actual["steps"]) == ("done", 50_000)
     assert per_step(actual, 0) < 0.5, "Python objects for each step; the trace's 2,000 rows are some"
@@ -95,5 +95,5 @@ def test_a_cell_of_50_000_steps_takes_no_more_than_one_of_a_few(tmp_path: Path) 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
-def test_a_number_kept_of_each_step_would_be_found(tmp_path: Path) -> None:
+def test_a_number_stored_at_each_step_would_be_detected(tmp_path: Path) -> None:
     assert per_step(grown(tmp_path, 5_000, "leak"), 0) > 0.5

@@ -1,4 +1,4 @@
-"""A pipe, a socket or a folder where a file should be: one message, and nobody waits for it; ids are the folder's."""
+"""A pipe, a socket or a folder in place of a file: one message and no waiting; ids must be those of the folder."""
 
 import json
 import os
@@ -46,7 +46,7 @@ KINDS: dict[str, Callable[[Path], object]] = {"pipe": os.mkfifo, "folder": Path.
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_no_file_is_not_opened(here: Path, kind: str) -> None:
+def test_a_path_that_is_not_a_regular_file_is_not_opened(here: Path, kind: str) -> None:
     path = here / "there"
     KINDS[kind](path)
     for attempt in (open_regular, read_regular, check_regular):

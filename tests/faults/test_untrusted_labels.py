@@ -1,4 +1,4 @@
-"""Labels in a results folder that somebody sent: whatever they hold, they stay text wherever they are shown."""
+"""Labels in an untrusted results folder are printed as text in every output."""
 
 import csv
 import io
@@ -84,7 +84,9 @@ def test_output_contains_no_control_characters_of_a_label(
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_what_programs_read_stays_what_it_is(stopped: Any, labeled: Callable[[str], None], say: Say, name: str) -> None:
+def test_machine_readable_output_has_labels_unchanged(
+    stopped: Any, labeled: Callable[[str], None], say: Say, name: str
+) -> None:
     """A spreadsheet computes what begins as a formula; XML has no control characters."""
     labeled(HOSTILE[name])
     whole = stopped.folder / RESULTS
@@ -103,7 +105,7 @@ def is_formula(cell: str) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_report_stays_a_page(labeled: Callable[[str], None], say: Say, name: str) -> None:
+def test_labels_in_a_report_are_escaped(labeled: Callable[[str], None], say: Say, name: str) -> None:
     labeled(HOSTILE[name])
     result = say("report", RESULTS, "-o", "out")
     assert_plain(result)
@@ -135,9 +137,9 @@ def test_a_report_stays_a_page(labeled: Callable[[str], None], say: Say, name: s
 
 
 @pytest.mark.parametrize("value", ["", "a=1", "LinearFDA", "-1.5", "+2", "-inf", "-3e-05", 7, None, -1.5])
-def test_numbers_and_names_are_left_as_they_are(value: object) -> None:
+def test_csv_cells_of_numbers_and_names_are_not_changed(value: object) -> None:
     assert csv_cell(value) == value
 
 
-def test_what_an_error_says_reaches_a_terminal_as_text() -> None:
+def test_error_messages_are_printed_without_control_characters() -> None:
     assert escape_control_characters("a\x1b[2J\u202eb\n\tc") == "a\\x1b[2J\\u202eb\n\tc"

@@ -1,4 +1,4 @@
-"""Names of components, suites and networks, and edited baselines, whatever they hold: refused, or shown as text."""
+"""Names with special characters, of components, suites, networks and baselines, are refused or printed as text."""
 
 import csv
 import io
@@ -60,7 +60,7 @@ def assert_plain(result: Any) -> None:
         assert "Traceback" not in text
 
 
-def test_a_plug_in_may_not_give_such_names(folder: Path, say: Say, name: str) -> None:
+def test_names_with_control_characters_of_a_plugin_are_refused(folder: Path, say: Say, name: str) -> None:
     Path("mine.py").write_text(PLUGIN.format(name=name))
     Path("hurt.toml").write_text('plugins = ["mine.py"]\n' + Path("hurt.toml").read_text())
     for command in (("validate",), ("plan",), ("run", "-q"), ("validate", "--output-format", "json")):
@@ -87,7 +87,7 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_suite_may_not_have_such_names(folder: Path, say: Say, name: str, place: str) -> None:
+def test_names_with_control_characters_in_a_suite_are_refused(folder: Path, say: Say, name: str, place: str) -> None:
     raw = tomllib.loads(Path("hurt.toml").read_text())
     PLACES[place](raw, name)
     Path("hurt.toml").write_bytes(tomli_w.dumps(raw).encode())
@@ -115,7 +115,7 @@ def renamed(folder: Path) -> Callable[[str, str], None]:
 
 
 @pytest.mark.parametrize("place", ["dataset", "model", "strategy", "partition"])
-def test_edited_results_are_refused_or_shown_as_text(
+def test_names_in_edited_results_are_refused_or_printed_as_text(
     stopped: Any, renamed: Callable[[str, str], None], say: Say, name: str, place: str
 ) -> None:
     renamed(place, name)
@@ -134,7 +134,9 @@ def test_edited_results_are_refused_or_shown_as_text(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(HOSTILE)), ids=HOSTILE)
-def test_a_report_on_edited_results_stays_a_page(renamed: Callable[[str, str], None], say: Say, number: int) -> None:
+def test_names_in_a_report_on_edited_results_are_escaped(
+    renamed: Callable[[str, str], None], say: Say, number: int
+) -> None:
     """Each text in one place, as a report takes seconds."""
     places = ("dataset", "model", "strategy", "partition")
     renamed(places[number % len(places)], list(HOSTILE.values())[number])
@@ -191,7 +193,7 @@ def edited(raw: dict[str, Any], place: str, name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("place", EDITS)
-def test_an_edited_baseline_is_refused_or_shown_as_text(
+def test_names_in_an_edited_baseline_are_refused_or_printed_as_text(
     finished: Path, say: Say, name: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
