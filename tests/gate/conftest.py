@@ -1,4 +1,4 @@
-"""The results that the code gives today, and a way to compare runs with runs."""
+"""Fixtures: results of the current code, and a function that compares runs with runs."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
