@@ -1,4 +1,4 @@
-"""GPTs: no position sees a later one, the head is tied, and they are torch's own transformer."""
+"""GPTs: no position depends on a later one, the head is tied, and the logits equal those of torch's transformer."""
 
 from typing import Any
 
@@ -95,7 +95,7 @@ class Reference(nn.Module):
 
 
 @gpts
-def test_it_is_torchs_transformer_encoder_with_a_causal_mask(name: str) -> None:
+def test_logits_equal_those_of_torchs_transformer_encoder_with_a_causal_mask(name: str) -> None:
     model = gpt(name)
     # larger weights than the initial ones, so that every layer matters
     large = flatten(parameters(model)) * 5

@@ -52,7 +52,7 @@ def test_the_seed_draws_the_weights() -> None:
 
 
 @needs_timm
-def test_a_name_that_timm_does_not_have_is_a_fault_of_the_suite(tmp_path: Path) -> None:
+def test_a_name_that_timm_does_not_have_is_reported_as_a_fault_of_the_suite(tmp_path: Path) -> None:
     path = tmp_path / "suite.toml"
     path.write_text(SUITE.replace("NAME", "test_convnex"))
     with pytest.raises(SuiteError) as caught:
