@@ -1,4 +1,4 @@
-"""Results that reports read, without training."""
+"""Fixtures: results folders for reports, written without training."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

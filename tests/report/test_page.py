@@ -1,4 +1,4 @@
-"""`index.html` as text: whole, self-contained, safe whatever people call their suites, with every number in a csv."""
+"""`index.html` as text: well-formed, self-contained, with escaped names, and with every number in a CSV file."""
 
 import base64
 import hashlib
@@ -33,11 +33,11 @@ def folder(full_report: Any) -> Path:
     return full_report.folder
 
 
-def test_everything_that_is_opened_is_closed(page: Page) -> None:
+def test_every_opened_element_is_closed(page: Page) -> None:
     assert page.open == []
 
 
-def test_identifiers_are_unique_and_what_refers_to_one_finds_it(page: Page) -> None:
+def test_identifiers_are_unique_and_every_reference_has_a_target(page: Page) -> None:
     counts = Counter(page.all("id"))
     assert [name for name, number in counts.items() if number > 1] == []
     referring = [
@@ -60,14 +60,14 @@ def test_only_the_script_of_the_page_may_run(folder: Path) -> None:
     assert not re.search(r"\son\w+=", text.replace(scripts[0], ""))
 
 
-def test_every_figure_can_be_read_aloud(folder: Path, page: Page) -> None:
+def test_every_figure_has_a_text_for_screen_readers(folder: Path, page: Page) -> None:
     pictures = [attrs for tag, attrs in page.elements if tag == "svg"]
     assert len(pictures) == len([*folder.glob("figures/*.svg")]) > 7
     assert all(attrs["role"] == "img" and attrs["aria-labelledby"] and attrs["aria-describedby"] for attrs in pictures)
     assert [tag for tag, _ in page.elements].count("figcaption") == len(pictures)
 
 
-def test_every_strategy_of_a_figure_has_its_switch(folder: Path, page: Page, full: Results) -> None:
+def test_every_strategy_of_a_figure_has_a_switch(folder: Path, page: Page, full: Results) -> None:
     tags = {attrs["data-tag"] for _, attrs in page.elements if "data-tag" in attrs}
     assert tags == {strategy_tag(label) for label in full.runs["label"]}
     samples = Counter(name for name in page.all("class") if name.startswith("strategy-"))
@@ -121,7 +121,7 @@ def few_figures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("few_figures")
-def test_what_people_write_is_only_text(results_of: Callable[..., Results], tmp_path: Path) -> None:
+def test_text_of_users_is_escaped(results_of: Callable[..., Results], tmp_path: Path) -> None:
     plain = results_of(seeds=(0, 1))
     names = {label: f"{label} {RUDE}" for label in plain.runs["label"].unique()}
     cells = [cell.with_changes({"label": names[cell.label]}) for cell in plain.lock.cell]
@@ -141,7 +141,7 @@ def test_what_people_write_is_only_text(results_of: Callable[..., Results], tmp_
     assert Counter(page.all("id")).most_common(1)[0][1] == 1
 
 
-def test_no_result_yet_is_still_a_page(nothing: Results, tmp_path: Path) -> None:
+def test_a_page_is_written_without_any_result(nothing: Results, tmp_path: Path) -> None:
     build_report([nothing], tmp_path)
     page = Page((tmp_path / "index.html").read_text(encoding="utf-8"))
     assert page.open == []
@@ -150,7 +150,7 @@ def test_no_result_yet_is_still_a_page(nothing: Results, tmp_path: Path) -> None
 
 
 @pytest.mark.usefixtures("few_figures")
-def test_two_suites_on_one_page(hand_made: Results, full: Results, tmp_path: Path) -> None:
+def test_two_suites_are_shown_on_one_page(hand_made: Results, full: Results, tmp_path: Path) -> None:
     build_report([hand_made, full], tmp_path)
     page = Page((tmp_path / "index.html").read_text(encoding="utf-8"))
     assert page.open == []
@@ -158,7 +158,7 @@ def test_two_suites_on_one_page(hand_made: Results, full: Results, tmp_path: Pat
     assert Counter(page.all("id")).most_common(1)[0][1] == 1
 
 
-def test_a_figure_loses_what_only_a_file_needs() -> None:
+def test_an_embedded_figure_lacks_the_header_of_a_file() -> None:
     svg = (
         '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="72pt" height="36pt"'
         ' viewBox="0 0 72 36"><metadata>x</metadata><defs><style>*{}</style>'
@@ -176,7 +176,7 @@ def test_a_figure_loses_what_only_a_file_needs() -> None:
     )
 
 
-def test_a_figure_s_places_are_rounded_and_its_factors_are_not() -> None:
+def test_coordinates_of_a_figure_are_rounded_and_scale_factors_are_not() -> None:
     svg = (
         '<svg xmlns="http://www.w3.org/2000/svg" width="72pt" height="36pt" viewBox="0 0 72 36">'
         '<g transform="translate(1.23456 2) scale(0.015625)"/><text transform="rotate(-0 1.234 5)">a b</text></svg>'
@@ -186,7 +186,7 @@ def test_a_figure_s_places_are_rounded_and_its_factors_are_not() -> None:
     assert "<text>a b</text>" in actual
 
 
-def test_rows_are_grouped_under_what_they_share(full: Results) -> None:
+def test_rows_are_grouped_under_their_common_values(full: Results) -> None:
     table = headline_table(combine_results([full]))
     groups = grouped(table, 0, 2)
     assert len(groups) == 2
@@ -198,12 +198,12 @@ def test_rows_are_grouped_under_what_they_share(full: Results) -> None:
     ("text", "pieces"),
     [("4,000 steps", ["4,000", "steps"]), ("10.5 MB in all", ["10.5 MB", "in", "all"]), ("to 98 %", ["to", "98 %"])],
 )
-def test_numbers_do_not_break(text: str, pieces: list[str]) -> None:
+def test_numbers_are_not_broken_across_lines(text: str, pieces: list[str]) -> None:
     assert [piece.replace("\u00a0", " ") for piece in non_breaking(text).split(" ")] == pieces
 
 
 @pytest.mark.usefixtures("few_figures")
-def test_each_suite_s_conclusion_says_whose_it_is(full: Results, hand_made: Results, tmp_path: Path) -> None:
+def test_each_conclusion_names_its_suite(full: Results, hand_made: Results, tmp_path: Path) -> None:
     build_report([full, hand_made], tmp_path)
     names = [full.lock.suite, hand_made.lock.suite]
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
@@ -213,6 +213,6 @@ def test_each_suite_s_conclusion_says_whose_it_is(full: Results, hand_made: Resu
     assert [line.removesuffix(":") for line in summary.splitlines() if line.removesuffix(":") in names] == names
 
 
-def test_one_suite_s_conclusion_needs_no_name(folder: Path) -> None:
+def test_the_conclusion_of_a_single_suite_does_not_name_it(folder: Path) -> None:
     page = (folder / "index.html").read_text(encoding="utf-8")
     assert "<h3>" not in page[page.index('id="conclusion-said"') : page.index('id="headline"')]

@@ -1,4 +1,4 @@
-"""`index.html` stands alone: its first screen says what, when and where; its links work when it is mailed by itself."""
+"""`index.html` as a single file: its first screen states suite, date and machine, and links work alone."""
 
 import base64
 import re
@@ -24,7 +24,7 @@ def folder(full_report: Any) -> Path:
     return full_report.folder
 
 
-def test_every_link_works_in_a_page_that_was_mailed_alone(folder: Path, tmp_path: Path) -> None:
+def test_every_link_works_in_a_page_without_its_folder(folder: Path, tmp_path: Path) -> None:
     """`index.html` by itself in an empty folder: what it links to is in it."""
     alone = tmp_path / "index.html"
     alone.write_bytes((folder / "index.html").read_bytes())
@@ -90,7 +90,7 @@ def test_date_revision_and_machine_are_at_the_top_and_come_from_the_records(full
     ]
 
 
-def test_records_without_a_date_or_a_machine_say_nothing(hand_made: Results, nothing: Results) -> None:
+def test_a_date_or_machine_missing_from_records_is_left_out(hand_made: Results, nothing: Results) -> None:
     assert provenance(combine_results([hand_made])) == []
     assert provenance(combine_results([nothing])) == []
 
@@ -109,7 +109,7 @@ def test_every_table_has_a_caption_and_headings_with_a_scope(page: Page) -> None
     assert all(attrs.get("scope") for tag, attrs in page.elements if tag == "th")
 
 
-def test_what_rows_share_is_written_above_them(full: Results) -> None:
+def test_common_values_of_rows_are_written_above_them(full: Results) -> None:
     data = combine_results([full])
     assert shared(headline_table(data)) == (0, 2)
     assert shared(cells_table(data)) == ()
