@@ -1,4 +1,4 @@
-"""Suites and results with anything in them: only what is meant for people comes out.
+"""Suites and results with any content are read, or refused with an FdabenchError.
 
 In this process, with hypothesis; `tests/faults/fuzz_atheris.py` is guided by coverage, with atheris.
 """
@@ -97,7 +97,7 @@ def test_a_folder_without_changes_is_read_by_each_reader(good: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", EACH_WRONG)
-def test_a_record_with_anything_in_it_is_read_or_refused(good: Path, wrong: Any) -> None:
+def test_a_record_with_any_values_is_read_or_refused(good: Path, wrong: Any) -> None:
     path = good / "cells" / ("0" * 12) / "cell.json"
     whole = path.read_bytes()
     record = json.loads(whole)
@@ -113,7 +113,7 @@ def test_a_record_with_anything_in_it_is_read_or_refused(good: Path, wrong: Any)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("wrong", EACH_WRONG)
-def test_a_lock_with_anything_in_it_is_read_or_refused(good: Path, wrong: Any) -> None:
+def test_a_lock_with_any_values_is_read_or_refused(good: Path, wrong: Any) -> None:
     path = ResultsFolder(good).lock_path
     whole = path.read_bytes()
     lock = tomllib.loads(whole.decode())
@@ -172,7 +172,7 @@ def test_a_suite_with_any_bytes_in_it_is_read_or_refused(
 
 @MANY
 @given(st.sampled_from(SUITES), st.integers(0, 10**6), st.sampled_from(WRONG), st.integers(0, 10**6))
-def test_a_suite_with_anything_in_it_is_read_or_refused(
+def test_a_suite_with_any_values_is_read_or_refused(
     tmp_path: Path, suite: Path, place: int, wrong: Any, other: int
 ) -> None:
     raw = tomllib.loads(suite.read_text(encoding="utf-8"))
