@@ -1,4 +1,4 @@
-"""The table of how the study's runs ended counts what bytes to a target hide."""
+"""The table of the outcomes of the study's runs counts lost hits, misses and hits without a sync."""
 
 import pandas as pd
 import pytest
@@ -38,6 +38,6 @@ def test_the_table_says_which_hits_were_lost_and_which_had_no_sync():
     assert "10 of 10, 8.00 MB (9 before the first sync; 9 lost it again) | 0 of 10 |" in text
 
 
-def test_both_files_are_written(folder, tmp_path):
+def test_the_program_writes_both_files(folder, tmp_path):
     main([folder], tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["outcomes.csv", "outcomes.md"]
