@@ -1,4 +1,4 @@
-"""A small good suite, and a way to read it from a file after changes."""
+"""Fixtures: a small valid suite, and a function that writes and reads it."""
 
 import tomllib
 from collections.abc import Callable
