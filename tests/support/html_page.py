@@ -1,4 +1,4 @@
-"""A page of HTML as tests read it."""
+"""Parses a page of HTML for tests."""
 
 from html.parser import HTMLParser
 

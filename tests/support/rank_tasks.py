@@ -1,4 +1,4 @@
-"""What each process of a distributed test runs. Spawned processes import this module."""
+"""Functions that the processes of distributed tests run. Spawned processes import this module."""
 
 import os
 from collections.abc import Callable, Sequence

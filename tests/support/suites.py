@@ -1,4 +1,4 @@
-"""The text of a small suite on the digits, with what tests vary as arguments."""
+"""The text of a small suite on the digits, with arguments for the settings that tests vary."""
 
 from collections.abc import Sequence
 

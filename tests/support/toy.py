@@ -1,4 +1,4 @@
-"""A small classification problem and one way to train on it. Shape suffixes: K local workers, D parameters."""
+"""A small classification problem and a function that trains on it. Shape suffixes: K local workers, D parameters."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache

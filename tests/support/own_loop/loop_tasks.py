@@ -1,4 +1,4 @@
-"""Training loops with `fdabench.sync` that spawned processes run. Each returns what its rank ended with."""
+"""Training loops with `fdabench.sync` for spawned processes. Each returns the final state of its rank."""
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
