@@ -1,4 +1,4 @@
-"""What a suite says of triggers, and what it refuses."""
+"""Triggers in suites: their keys, and values that are refused."""
 
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,7 @@ def table(folder: Path, strategy: str, **settings: Any) -> Path:
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_wrong_values_are_refused(case: str, tmp_path: Path) -> None:
+def test_invalid_values_of_triggers_are_refused(case: str, tmp_path: Path) -> None:
     strategy, message = REFUSED[case]
     with pytest.raises(SuiteError) as raised:
         read_suite(table(tmp_path, strategy))
