@@ -54,7 +54,7 @@ def test_verbose_prints_the_log_of_all_processes(tmp_path: Path) -> None:
     assert any(": started" in line for line in printed)
 
 
-def test_a_follower_reads_whole_lines_once(tmp_path: Path) -> None:
+def test_a_log_reader_reads_complete_lines_once(tmp_path: Path) -> None:
     path = tmp_path / FILE_NAME
     path.write_text("before\n")
     log = LogFollower(tmp_path)
