@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from fdabench.results.schema import CLOCK_COLUMNS
 from fdabench.suite.reader import read_suite
 from support.cells import run_cell
 from support.digits_results import make_record
+from support.files import read_files
 
 InProcess = Callable[..., Any]
 CHANGES = ("budget.steps=4", "eval.every_steps=2")
@@ -29,7 +30,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "clusters.md").read_text(encoding="
 
 @pytest.fixture(scope="session")
 def parts(tmp_path_factory: pytest.TempPathFactory, finished: Any) -> Path:
-    """Read only: `one` and `two` are the shards of `whole`, `other` is another seed; as `run` leaves them."""
+    """`one` and `two` are the shards of `whole`, and `other` has another seed; tests do not change them."""
     folder = tmp_path_factory.mktemp("parts")
     options = {"whole": ("1/1", ()), "one": ("1/2", ()), "two": ("2/2", ()), "other": ("1/1", ("seeds=[7]",))}
     for name, (share, more) in options.items():
@@ -43,7 +44,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory, finished: Any) -> Path:
 
 @pytest.fixture
 def copies(parts: Path, here: InProcess) -> Callable[..., list[Path]]:
-    """Copies of the parts, in the folder in which the program is called."""
+    """Copy results folders of `parts` into the current folder of the program."""
     return lambda *names: [Path(shutil.copytree(parts / name, name)) for name in names]
 
 
@@ -58,12 +59,8 @@ def change_record(root: Path, cell_id: str, **changes: Any) -> None:
     store.write_record(record.with_changes(changes))
 
 
-def all_files(root: Path) -> Mapping[str, bytes]:
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
-
-
 def assert_same_results(left: Path, right: Path) -> None:
-    """The frozen suites to the letter; all tables to the last bit, clocks aside."""
+    """The frozen suites have equal text, and all tables equal bits except clock columns."""
     assert (left / "suite.lock.toml").read_text() == (right / "suite.lock.toml").read_text()
     files = [f"cells/{cell_id}/{name}.parquet" for cell_id in cell_ids(left) for name in TABLES]
     for file in [*files, "runs.parquet", "targets.parquet"]:
@@ -77,7 +74,7 @@ def test_shards_become_the_results_of_one_run(copies: Any, here: InProcess) -> N
     one, two, whole = copies("one", "two", "whole")
     crossed = {"step": 1, "kind": "model", "count": 1, "payload_bytes": 4, "predicted_bytes": 8, "received_bytes": 9}
     ResultsFolder(one).write_tables(cell_ids(one)[0], {"traffic": [{**crossed, "seconds": 0.1}]}, "{}")
-    before = {**all_files(one), **{f"two/{name}": text for name, text in all_files(two).items()}}
+    before = {**read_files(one), **{f"two/{name}": text for name, text in read_files(two).items()}}
     result = here("merge", one, two, "-o", "out/joined")
     assert (result.exit_code, result.stdout) == (0, "out/joined: 2 cells of tiny from 2 folders: 2 done\n"), (
         result.output
@@ -88,7 +85,7 @@ def test_shards_become_the_results_of_one_run(copies: Any, here: InProcess) -> N
         assert (Path("out/joined") / path).read_bytes() == (root / path).read_bytes()
     wire = f"cells/{cell_ids(whole)[0]}/traffic.parquet"
     assert Path("out/joined", wire).read_bytes() == (one / wire).read_bytes()
-    assert before == {**all_files(one), **{f"two/{name}": text for name, text in all_files(two).items()}}
+    assert before == {**read_files(one), **{f"two/{name}": text for name, text in read_files(two).items()}}
     assert os.listdir("out") == ["joined"]
 
 

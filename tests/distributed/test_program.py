@@ -25,6 +25,7 @@ from fdabench.results.cell_record import CellRecord
 from fdabench.results.folder import TABLES, ResultsFolder
 from fdabench.results.schema import CLOCK_COLUMNS
 from fdabench.suite.reader import read_suite
+from support.waiting import wait_until
 
 WORKLOAD = """
 [[workload]]
@@ -139,7 +140,7 @@ def call(tmp_path: Path) -> Call:
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every strategy with five workers, and a longer run with three, in one process: what all others have to equal."""
+    """The results of one process that others must equal: every strategy with 5 workers, and a longer run with 3."""
     folder = tmp_path_factory.mktemp("alone")
     for name, text, workers in (("everyone", EVERY_STRATEGY, 5), ("long", LONG, 3)):
         suite(folder, text, workers)
@@ -167,7 +168,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def records(folder: Path) -> dict[str, CellRecord]:
-    """By the strategy's label."""
+    """The records of cells by the label of their strategy."""
     store = ResultsFolder(folder)
     cells = (store.read_record(cell.id) for cell in store.read_lock().cell)
     return {cell.label: cell for cell in cells if cell is not None}
@@ -196,7 +197,7 @@ def suite(tmp_path: Path, text: str, workers: int) -> Path:
 
 
 def followers(program: subprocess.Popen[str]) -> list[int]:
-    """The processes of a team but for the leader, which is the first one that the program has started for cells."""
+    """The processes of a cell except the first, which is the leader."""
     return cell_processes(program)[1:]
 
 
@@ -204,13 +205,6 @@ def cell_processes(program: subprocess.Popen[str]) -> list[int]:
     children = Path(f"/proc/{program.pid}/task/{program.pid}/children").read_text().split()
     spawned = [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     return sorted(spawned)
-
-
-def wait_until(true: Callable[[], object], seconds: float = 60.0) -> None:
-    deadline = monotonic() + seconds
-    while not true():
-        assert monotonic() < deadline
-        sleep(0.05)
 
 
 def has_checkpoint(folder: Path) -> bool:

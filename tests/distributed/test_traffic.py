@@ -1,10 +1,10 @@
 """The ledger against the counters of network interfaces without other traffic."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic
 
 import pandas as pd
 import pytest
@@ -16,6 +16,7 @@ from fdabench.distributed import traffic_meter as wire
 from fdabench.distributed.traffic_meter import expected_wire_bytes
 from fdabench.results.folder import ResultsFolder
 from support.suites import digits_suite, linear_fda
+from support.waiting import wait_until
 
 sys.path.insert(0, str(Path(fdabench.__file__).parents[1] / "benchmarks"))
 
@@ -70,13 +71,6 @@ def two_hosts() -> Iterator[Hosts]:
             yield made
     except PermissionError as error:
         pytest.skip(f"no network namespaces here: {error}")
-
-
-def wait_until(true: Callable[[], object], seconds: float = 60.0) -> None:
-    deadline = monotonic() + seconds
-    while not true():
-        assert monotonic() < deadline
-        sleep(0.05)
 
 
 def run_on(made: Hosts, folder: Path, workers: int, mean: str) -> ResultsFolder:
@@ -163,7 +157,7 @@ def test_the_expected_bytes_of_each_collective_algorithm() -> None:
 
 
 class OneProcess:
-    """A team of one process that reads an interface."""
+    """A process group of one process that reads an interface."""
 
     network_interface, rank, reduction = "lo", 0, "allreduce"
 

@@ -35,7 +35,7 @@ def variables(more: Mapping[str, str | bytes]) -> dict[str, str | bytes]:
 
 @pytest.fixture
 def sh(tmp_path: Path) -> Sh:
-    """Call a script in a folder with the suite; what it prints obeys nobody and has no traceback."""
+    """Call a script in a folder with the suite; its output has no control characters and no traceback."""
     (tmp_path / "tiny.toml").write_text(SUITE)
 
     def called(script: str, before: tuple[str, ...] = ("sh", "-c"), **more: str | bytes) -> Any:

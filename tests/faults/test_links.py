@@ -22,7 +22,7 @@ READ = ["suite.lock.toml", "cells", "cells/DONE", "cells/DONE/cell.json", "cells
 
 @pytest.fixture
 def linked(stopped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Linked:
-    """Replace something of a copy of the results by a link to where it was moved; gives what is there now."""
+    """Move a file of a copy of the results and replace it by a link; return its new path."""
     shutil.copytree(stopped.folder, tmp_path / "here")
     monkeypatch.chdir(tmp_path / "here")
 

@@ -61,7 +61,7 @@ SUITE = digits_suite(
 
 
 def grown(folder: Path, steps: int, leak: str) -> Any:
-    """What the cell has taken at each fifth of its steps, in a process of its own."""
+    """The memory and the files of a cell at each fifth of its steps, in its own process."""
     (folder / "long.toml").write_text(SUITE)
     done = subprocess.run(
         [sys.executable, "-c", CELL, str(steps), leak],
@@ -76,7 +76,7 @@ def grown(folder: Path, steps: int, leak: str) -> Any:
 
 
 def per_step(actual: Any, column: int) -> float:
-    """From the second fifth, when everything has been used once and the trace has its first rows, to the last."""
+    """The growth for each step from the second fifth, after all initial allocations, to the last."""
     samples = actual["samples"]
     return (samples[-1][column] - samples[1][column]) / (actual["steps"] * (len(samples) - 2) / 5)
 

@@ -3,7 +3,6 @@
 import csv
 import io
 import re
-import shutil
 import tomllib
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -38,10 +37,8 @@ REFUSED = ("tab", "terminal", "annotation", "bidi")
 
 
 @pytest.fixture
-def labeled(stopped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """A copy of the results, in which a strategy has another label; and where we are then."""
-    shutil.copytree(stopped.folder, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
+def labeled(stopped: Any, stopped_copy: Path) -> Callable[[str], None]:
+    """Give a strategy another label in the copy of the results in the current folder."""
 
     def relabel(text: str) -> None:
         path = RESULTS / "suite.lock.toml"
@@ -56,7 +53,7 @@ def labeled(stopped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
 
 
 def assert_plain(result: Any) -> None:
-    """Nothing that a terminal or a runner of jobs would interpret."""
+    """The output has no control characters of terminals and no forged annotation of a CI runner."""
     for text in (result.stdout, result.stderr):
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text), ascii(text)
         assert not re.search(r"^::error title=forged", text, re.MULTILINE), text
@@ -99,7 +96,7 @@ def test_machine_readable_output_has_labels_unchanged(
 
 
 def is_formula(cell: str) -> bool:
-    """For a spreadsheet; a number with a sign is none."""
+    """Return whether a spreadsheet would evaluate the text; a number with a sign is not a formula."""
     return cell[:1] in tuple("=+-@\t\r") and not re.fullmatch(r"[+-]?(inf|nan|[\d.,]+(e[+-]?\d+)?)( ?%)?", cell.strip())
 
 

@@ -39,6 +39,12 @@ def full_report(full: Results, citations: list[str], tmp_path_factory: pytest.Te
 
 
 @pytest.fixture(scope="session")
+def report_folder(full_report: WrittenReport) -> Path:
+    """The folder of the report of `full`."""
+    return full_report.folder
+
+
+@pytest.fixture(scope="session")
 def page(full_report: WrittenReport) -> Page:
     """`index.html` of the report of `full`."""
     return Page((full_report.folder / "index.html").read_text(encoding="utf-8"))

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -28,11 +27,6 @@ from support.html_page import Page
 RUDE = "<script>alert('x')</script> \"q\" & 'r' $\\frac$ عربي 漢字 " + "long" * 60
 
 
-@pytest.fixture(scope="module")
-def folder(full_report: Any) -> Path:
-    return full_report.folder
-
-
 def test_every_opened_element_is_closed(page: Page) -> None:
     assert page.open == []
 
@@ -49,8 +43,8 @@ def test_identifiers_are_unique_and_every_reference_has_a_target(page: Page) -> 
     assert set(referring) <= set(counts)
 
 
-def test_only_the_script_of_the_page_may_run(folder: Path) -> None:
-    text = (folder / "index.html").read_text(encoding="utf-8")
+def test_only_the_script_of_the_page_may_run(report_folder: Path) -> None:
+    text = (report_folder / "index.html").read_text(encoding="utf-8")
     scripts = re.findall(r"<script[^>]*>(.*?)</script>", text, re.DOTALL)
     assert len(scripts) == 1
     digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
@@ -60,20 +54,20 @@ def test_only_the_script_of_the_page_may_run(folder: Path) -> None:
     assert not re.search(r"\son\w+=", text.replace(scripts[0], ""))
 
 
-def test_every_figure_has_a_text_for_screen_readers(folder: Path, page: Page) -> None:
+def test_every_figure_has_a_text_for_screen_readers(report_folder: Path, page: Page) -> None:
     pictures = [attrs for tag, attrs in page.elements if tag == "svg"]
-    assert len(pictures) == len([*folder.glob("figures/*.svg")]) > 7
+    assert len(pictures) == len([*report_folder.glob("figures/*.svg")]) > 7
     assert all(attrs["role"] == "img" and attrs["aria-labelledby"] and attrs["aria-describedby"] for attrs in pictures)
     assert [tag for tag, _ in page.elements].count("figcaption") == len(pictures)
 
 
-def test_every_strategy_of_a_figure_has_a_switch(folder: Path, page: Page, full: Results) -> None:
+def test_every_strategy_of_a_figure_has_a_switch(report_folder: Path, page: Page, full: Results) -> None:
     tags = {attrs["data-tag"] for _, attrs in page.elements if "data-tag" in attrs}
     assert tags == {strategy_tag(label) for label in full.runs["label"]}
     samples = Counter(name for name in page.all("class") if name.startswith("strategy-"))
     assert set(samples) == tags
     for name in ("pareto", "accuracy-bytes", "accuracy-steps", "heterogeneity"):
-        assert strategy_tag("Synchronous") in (folder / f"figures/{name}.svg").read_text(encoding="utf-8"), name
+        assert strategy_tag("Synchronous") in (report_folder / f"figures/{name}.svg").read_text(encoding="utf-8"), name
 
 
 def test_the_conclusion_comes_first_then_the_caveats_the_table_and_the_figure(page: Page) -> None:
@@ -95,10 +89,10 @@ def test_the_conclusion_comes_first_then_the_caveats_the_table_and_the_figure(pa
     assert places == sorted(places)
 
 
-def test_every_number_of_the_conclusion_is_in_a_csv(folder: Path, full: Results) -> None:
-    frame = pd.read_csv(folder / "tables" / "conclusion.csv")
+def test_every_number_of_the_conclusion_is_in_a_csv(report_folder: Path, full: Results) -> None:
+    frame = pd.read_csv(report_folder / "tables" / "conclusion.csv")
     assert set(frame["strategy"]) == set(full.runs["label"])
-    output = (folder / "summary.md").read_text(encoding="utf-8").split("```")[1]
+    output = (report_folder / "summary.md").read_text(encoding="utf-8").split("```")[1]
     rows = [
         re.split(r" {2,}", line.strip())
         for line in output.splitlines()
@@ -116,7 +110,7 @@ def test_every_number_of_the_conclusion_is_in_a_csv(folder: Path, full: Results)
 
 @pytest.fixture
 def few_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two of them, which have switches: the others take long and say nothing more here."""
+    """Two figures with switches only, because the others take long and change nothing in these tests."""
     monkeypatch.setattr("fdabench.report.build.PLOTS", (PARETO, BYTES))
 
 
@@ -213,6 +207,6 @@ def test_each_conclusion_names_its_suite(full: Results, hand_made: Results, tmp_
     assert [line.removesuffix(":") for line in summary.splitlines() if line.removesuffix(":") in names] == names
 
 
-def test_the_conclusion_of_a_single_suite_does_not_name_it(folder: Path) -> None:
-    page = (folder / "index.html").read_text(encoding="utf-8")
+def test_the_conclusion_of_a_single_suite_does_not_name_it(report_folder: Path) -> None:
+    page = (report_folder / "index.html").read_text(encoding="utf-8")
     assert "<h3>" not in page[page.index('id="conclusion-said"') : page.index('id="headline"')]

@@ -5,7 +5,6 @@ import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,15 +18,10 @@ from fdabench.results.load import Results
 from support.html_page import Page
 
 
-@pytest.fixture(scope="module")
-def folder(full_report: Any) -> Path:
-    return full_report.folder
-
-
-def test_every_link_works_in_a_page_without_its_folder(folder: Path, tmp_path: Path) -> None:
-    """`index.html` by itself in an empty folder: what it links to is in it."""
+def test_every_link_works_in_a_page_without_its_folder(report_folder: Path, tmp_path: Path) -> None:
+    """`index.html` by itself in an empty folder: it contains the targets of its links."""
     alone = tmp_path / "index.html"
-    alone.write_bytes((folder / "index.html").read_bytes())
+    alone.write_bytes((report_folder / "index.html").read_bytes())
     page, text = Page(alone.read_text(encoding="utf-8")), alone.read_text(encoding="utf-8")
     links = [*page.all("href"), *page.all("src")]
     names = set(page.all("id"))
@@ -38,12 +32,12 @@ def test_every_link_works_in_a_page_without_its_folder(folder: Path, tmp_path: P
     assert "@import" not in text
 
 
-def test_an_embedded_file_equals_the_file(folder: Path, page: Page) -> None:
+def test_an_embedded_file_equals_the_file(report_folder: Path, page: Page) -> None:
     stored = [(attrs["download"], attrs["href"]) for _, attrs in page.elements if attrs.get("download")]
     assert {str(name).rpartition(".")[2] for name, _ in stored} == {"csv", "md", "tex", "pdf"}
     for name, link in stored:
         content = base64.b64decode(str(link).partition("base64,")[2])
-        assert content == (folder / str(name).replace("-", "/", 1)).read_bytes(), name
+        assert content == (report_folder / str(name).replace("-", "/", 1)).read_bytes(), name
 
 
 def test_a_large_file_is_named_and_written_beside_the_page(
@@ -59,8 +53,10 @@ def test_a_large_file_is_named_and_written_beside_the_page(
     assert "tables-conclusion.csv" in page.all("download")
 
 
-def test_every_file_of_the_report_is_linked_or_embedded(folder: Path, page: Page) -> None:
-    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {"index.html"}
+def test_every_file_of_the_report_is_linked_or_embedded(report_folder: Path, page: Page) -> None:
+    files = {path.relative_to(report_folder).as_posix() for path in report_folder.rglob("*") if path.is_file()} - {
+        "index.html"
+    }
     stored = {name.replace("-", "/", 1) for name in page.all("download")}
     assert [name for name in sorted(files - stored) if name not in page.text] == []
 
@@ -95,8 +91,8 @@ def test_a_date_or_machine_missing_from_records_is_left_out(hand_made: Results, 
     assert provenance(combine_results([nothing])) == []
 
 
-def test_caveats_beyond_the_third_are_folded(folder: Path) -> None:
-    text = (folder / "index.html").read_text(encoding="utf-8")
+def test_caveats_beyond_the_third_are_folded(report_folder: Path) -> None:
+    text = (report_folder / "index.html").read_text(encoding="utf-8")
     caveats = text[text.index('<aside class="caveats"') : text.index("</aside>")]
     open_part, folded = caveats.split("<details>")
     assert open_part.count("<li") == 3

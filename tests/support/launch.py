@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 
 
 class Report(NamedTuple):
-    """What a process sends when it ends: what its task returned, or the traceback of what it raised."""
+    """The message of a process at its end: the result of its task, or the traceback of its exception."""
 
     rank: int
     value: Any

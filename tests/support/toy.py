@@ -60,7 +60,7 @@ def build(shape: tuple[int, ...], classes: int) -> nn.Module:
 
 
 def model(dtype: torch.dtype = torch.float32) -> nn.Module:
-    """Always the same weights."""
+    """A model with fixed weights."""
     return init_model(ModelSpec(build, None, ""), (1, 4, 4), CLASSES, 11).to(dtype)
 
 
