@@ -138,7 +138,7 @@ HEAVY = {"torch", "numpy", "pandas", "pyarrow", "matplotlib", "scipy"}
 
 
 def violations(root: Path) -> list[str]:
-    """One line for each breach of the rules in the package at `root`."""
+    """One line for each import in the package at `root` that the rules forbid."""
     return [breach for path in sorted(root.rglob("*.py")) for breach in _in_file(root, path)]
 
 

@@ -95,7 +95,7 @@ if __name__ == "__main__":
 
 
 def outputs(folder: Path, package: Path) -> list[str]:
-    """What the commands print, run in the folder by a process of its own that imports this copy of the package."""
+    """The output of the commands in the folder, in a process that imports this copy of the package."""
     (folder / "driver.py").write_text(DRIVER)
     command = [sys.executable, "driver.py", json.dumps(COMMANDS)]
     environment = {"PYTHONPATH": str(package.parent), "PATH": "", "HOME": str(folder)}
@@ -123,7 +123,7 @@ def built_in(folder: Path) -> Path:
 
 
 def plug_in(folder: Path) -> Path:
-    """The package as it is, and the same monitor as a plug-in, which brings its entry along."""
+    """The unchanged package, and the same monitor as a plug-in with its own bibliography entry."""
     text = MONITOR.replace("REFERENCE", repr(ENTRY)) + '\n\nMONITORS = {"doubled": Doubled}\n'
     (folder / "doubled.py").write_text(text)
     (folder / "tiny.toml").write_text(SUITE.replace("[budget]", 'plugins = ["doubled.py"]\n[budget]'))

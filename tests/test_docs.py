@@ -102,7 +102,7 @@ def steps_of(workflow: str) -> list[str]:
 
 @pytest.fixture
 def own_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What docs/ci.md has people put into theirs: the plug-in of the examples, the suite that the page shows."""
+    """A repository with the files of docs/ci.md: the plug-in of the examples and the suite of the page."""
     (suite,) = [text for text in blocks(CI_PAGE, "toml") if text.startswith("# gate.toml")]
     (tmp_path / "gate.toml").write_text(suite, encoding="utf-8")
     (tmp_path / "kamp.py").write_text((ROOT / "examples" / "kamp.py").read_text(encoding="utf-8"), encoding="utf-8")

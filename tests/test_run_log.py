@@ -136,7 +136,7 @@ def test_a_log_that_cannot_be_written_stops_no_run(tmp_path: Path, kind: str, lo
     assert not elsewhere.exists() or elsewhere.read_text() == "mine"
 
 
-def test_a_program_that_does_not_configure_logging_sees_nothing() -> None:
+def test_a_program_that_does_not_configure_logging_prints_nothing() -> None:
     code = "import logging, fdabench; logging.getLogger('fdabench.execution').error('quiet')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")

@@ -15,7 +15,7 @@ ACTION = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 
 
 def run_step(name: str, folder: Path, **environment: str) -> int:
-    """Run the shell script of a step as GitHub does, within a folder; its exit code."""
+    """Run the shell script of a step in a folder as GitHub does, and return its exit code."""
     (step,) = [step for step in ACTION["runs"]["steps"] if step.get("name") == name]
     assert environment.keys() == step["env"].keys()
     files = {variable: str(folder / variable.lower()) for variable in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}

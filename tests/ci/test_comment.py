@@ -31,7 +31,7 @@ class GitHub(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Only what a poster needs; anything else is 404, and no token is 401."""
+    """Handles the requests of the program; any other request gets 404, and one without a token 401."""
 
     server: GitHub
 

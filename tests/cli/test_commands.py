@@ -124,7 +124,7 @@ def test_list_gives_json_and_markdown(here: InProcess, what: str) -> None:
     assert len(lines) == len(rows) + 2
 
 
-def test_list_says_how_a_suite_gives_each_key(here: InProcess) -> None:
+def test_list_states_the_syntax_of_each_key(here: InProcess) -> None:
     rows = {row["kind"]: row["keys"] for row in json.loads(here("list", "strategies", "--output-format=json").stdout)}
     parts = ["server = average", "codec (optional)", "feedback (optional)", "correction (optional)"]
     own = ["most (optional)", "lag (optional)", "last (optional)"]
@@ -284,7 +284,7 @@ def test_validate_reports_the_errors_of_every_file(here: InProcess) -> None:
     assert 'reference, optimizer; did you mean "theta"?' in result.stderr
 
 
-def test_the_schema_for_editors_knows_every_key(here: InProcess) -> None:
+def test_the_schema_for_editors_has_every_key(here: InProcess) -> None:
     schema = json.loads(here("validate", "--schema").stdout)
     assert schema["$schema"].startswith("https://json-schema.org/")
     assert {"name", "seeds", "budget", "eval", "workload", "strategy", "exclude", "extends"} <= set(

@@ -21,7 +21,7 @@ from fdabench.planning.placement import ONE_SAMPLE, differing_offsets
 
 @pytest.fixture(scope="module")
 def findings(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], str]:
-    """What the command finds in a folder without data, by kind and name; it leaves the number of threads unchanged."""
+    """The output of the command in a folder without data, by kind and name; the number of threads is not changed."""
     empty, threads = tmp_path_factory.mktemp("nothing"), torch.get_num_threads()
     result = CliRunner().invoke(app, ["doctor", "--data-dir", str(empty), "--output-format", "json"])
     assert result.exit_code == 0, result.output

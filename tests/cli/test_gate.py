@@ -16,7 +16,7 @@ InProcess = Callable[..., Any]
 
 @pytest.fixture
 def saved(here: InProcess, finished: Any) -> Path:
-    """A baseline of the tiny suite, in the folder where the program is called."""
+    """A baseline of the tiny suite, in the current folder of the program."""
     result = here("baseline", "save", finished.results, "-o", "b.toml")
     assert (result.exit_code, result.stdout) == (0, "b.toml: 2 runs of tiny; commit this file\n")
     return Path("b.toml")
@@ -24,7 +24,7 @@ def saved(here: InProcess, finished: Any) -> Path:
 
 @pytest.fixture
 def changed(saved: Path) -> Path:
-    """As if FDA had synchronized one step earlier once: its second sync, and so its bytes and its hash."""
+    """A baseline in which the second sync of FDA is one step earlier, with its bytes and its hash."""
     text = saved.read_text()
     (syncs,) = re.findall(r'first_syncs = "\d+ [\d.]+, (\d+) ', text)
     text = re.sub(r'(first_syncs = "\d+ [\d.]+, )\d+ ', rf"\g<1>{int(syncs) - 1} ", text)

@@ -19,7 +19,7 @@ def git(*arguments: str) -> str:
 
 @pytest.fixture
 def repo(here: InProcess, finished: Any) -> InProcess:
-    """The program in a repository that has a report of the suite, beside results that it ignores."""
+    """Call the program in a repository that tracks a report of the suite and ignores its results."""
     shutil.copytree(finished.results, "results/tiny")
     Path("reports/tiny").mkdir(parents=True)
     Path("reports/tiny/index.html").write_text("as committed")

@@ -25,7 +25,7 @@ ONE_FAILS = ("--set", 'strategy.0={kind = "fails"}')
 
 
 def records(results: Path) -> list[CellRecord]:
-    """Of the suite's cells in their order; those that were never begun are pending."""
+    """The records of the suite's cells in their order; cells that were never started are pending."""
     store = ResultsFolder(results)
     ids = [cell.id for cell in store.read_lock().cell]
     return [store.read_record(cell_id) or make_record(cell_id, "pending", attempts=0) for cell_id in ids]

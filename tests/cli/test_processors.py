@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 
 def concluded(text: str) -> tuple[str, list[str]]:
-    """The sentence without its numbers, and the strategies in their order: one evaluation more or less moves a mean."""
+    """The conclusion without its numbers, which may change by one evaluation, and the order of the strategies."""
     sentence, _, *rows = text[text.index("90 %: ") :].splitlines()
     message = [re.split(r" {2,}", row.strip())[0] for row in rows if re.search(r" of \d+ runs", row)]
     return NUMBER.sub("#", sentence), message

@@ -31,7 +31,7 @@ def without_clocks(path: Path) -> pd.DataFrame:
 
 
 def assert_same_cells(left: Path, right: Path, cell_ids: list[str]) -> None:
-    """Every table of these cells is equal to the last bit, clocks aside."""
+    """Every table of these cells is equal to the last bit, except clock columns."""
     for cell_id in cell_ids:
         for name in TABLES:
             file = f"cells/{cell_id}/{name}.parquet"
@@ -74,7 +74,7 @@ def test_nothing_in_a_pipe_has_escape_codes(finished: Any) -> None:
     assert "\r" not in finished.output.stdout + finished.output.stderr
 
 
-def test_pandas_alone_reads_every_table_and_its_configuration(finished: Any) -> None:
+def test_every_table_and_its_configuration_is_read_with_pandas_only(finished: Any) -> None:
     for cell_id in cell_ids(finished.results):
         folder = finished.results / "cells" / cell_id
         record = json.loads((folder / "cell.json").read_text(encoding="utf-8"))
@@ -266,7 +266,7 @@ SLOW_SUITE = ("--set", "budget.steps=800", "--set", "eval.every_steps=400")
 
 
 def said_so_far(program: subprocess.Popen[str], until: str) -> str:
-    """What it says on stderr up to a line with these words."""
+    """The text on stderr up to a line with these words."""
     assert program.stderr is not None
     received = ""
     for line in program.stderr:
@@ -320,7 +320,7 @@ def test_a_stopped_run_keeps_finished_cells_and_resumes(
 
 
 def under_way(results: Path) -> dict[str, Any]:
-    """The record of a cell that a process works on, as soon as there is one."""
+    """The record of a running cell, as soon as there is one."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         actual = [json.loads(path.read_bytes()) for path in results.glob("cells/*/cell.json")]

@@ -34,7 +34,7 @@ def copied(finished: Any, name: str) -> Path:
 
 
 def under_way(finished: Any, **process: Any) -> tuple[ResultsFolder, str]:
-    """Results whose second cell is under way: by this process, if nothing else is said."""
+    """Results whose second cell is running, by default in this process."""
     store = ResultsFolder(copied(finished, "copy"))
     cell_id = cells(store.root)[1].id
     record = store.read_record(cell_id)

@@ -47,7 +47,7 @@ def keys(workers: int) -> Tensor:
 
 
 def sent(codec: Codec, m_KD: Tensor) -> Tensor:
-    """What messages say after they have crossed."""
+    """The decoded messages."""
     return codec.unpack(codec.pack(m_KD, keys(len(m_KD)), DRAW_KEY), m_KD.shape[1], DRAW_KEY)
 
 

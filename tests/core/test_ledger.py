@@ -18,7 +18,7 @@ facts = st.lists(st.tuples(gaps, st.sampled_from(KINDS), st.sampled_from((1, 3))
 
 
 def at_steps(gapped: list[Fact]) -> list[Fact]:
-    """The first number of each fact says how many steps after the one before it."""
+    """Add up the first numbers of the facts, which are the distances of their steps."""
     step, actual = 0, []
     for gap, kind, size in gapped:
         step += gap
@@ -35,7 +35,7 @@ def recorded(actual: list[Fact], dtype: torch.dtype = torch.float32) -> list[Led
 
 
 def expanded(entries: list[LedgerEntry]) -> list[Fact]:
-    """What the columns' documentation says that they mean: evenly spaced from the first step to the last."""
+    """Expand entries by the documentation of the columns: evenly spaced from the first step to the last."""
     actual = []
     for entry in entries:
         stride = (entry.last_step - entry.first_step) // max(1, entry.count - 1)

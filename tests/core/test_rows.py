@@ -44,7 +44,7 @@ def test_sums_and_means_are_equal_on_every_instruction_path(path: dict[str, str]
     assert done.stdout.strip() == "[]", done.stderr
 
 
-def test_no_sum_over_a_row_is_left_to_a_blas(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_sum_over_a_row_calls_a_blas(monkeypatch: pytest.MonkeyPatch) -> None:
     """A BLAS may begin at the first aligned number: MKL does on some processors, where no test here would see it."""
 
     def refuse(*arguments: object) -> None:

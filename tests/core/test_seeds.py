@@ -35,7 +35,7 @@ def test_seeds_fit_every_generator(purpose: str, axes: dict[str, int]) -> None:
     assert torch.rand(1, generator=torch_generator(seed)) == torch.rand(1, generator=torch_generator(seed))
 
 
-def test_generators_leave_the_global_ones_alone() -> None:
+def test_generators_do_not_change_the_global_generators() -> None:
     before = torch.random.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()
     torch.rand(3, generator=torch_generator(5))
     numpy_generator(5).random(3)

@@ -132,7 +132,7 @@ def test_torchvision_is_imported_with_any_build_of_torch() -> None:
 
 @pytest.fixture
 def imports(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Pretended imports: what each of them raises, or the module; and how often the schemas were declared."""
+    """Replacements of imports: each raises an error or returns a module; `declared` counts declared schemas."""
     made = SimpleNamespace(outcomes=[], declared=0)
 
     def pretend(name: str) -> ModuleType:

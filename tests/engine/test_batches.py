@@ -36,7 +36,7 @@ def test_keep_makes_a_small_batch() -> None:
     assert sorted(flat(batches[:3])) == sorted(flat(batches[3:])) == SHARD.tolist()
 
 
-def test_drop_leaves_the_rest_of_each_epoch_out() -> None:
+def test_drop_skips_the_incomplete_batch_of_each_epoch() -> None:
     batches = draws("drop", 4)
     assert [len(batch) for batch in batches] == [4] * 4
     assert len(set(flat(batches[:2]))) == len(set(flat(batches[2:]))) == 8

@@ -67,7 +67,7 @@ def workers(engine: str, build: Callable[[], nn.Module], stored: range = range(W
 
 
 def copied(losses: BatchMetrics) -> tuple[Tensor, Tensor]:
-    """A replay overwrites what the one before it has returned."""
+    """Copy the results of a step, because the next replay overwrites them."""
     return losses.loss_K.clone(), losses.accuracy_K.clone()
 
 

@@ -54,7 +54,7 @@ every_engine = pytest.mark.parametrize("engine", ENGINES)
 
 
 def built(build: Callable[[], nn.Module]) -> nn.Module:
-    """Always the same weights; without ReLUs at rest, so that rounding does not decide."""
+    """Build a model with fixed weights and without zero inputs of ReLUs, where rounding would change the gradient."""
     with torch.random.fork_rng():
         torch.manual_seed(3)
         return build()

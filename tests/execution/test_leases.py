@@ -27,7 +27,7 @@ sys.stdin.read()
 
 
 def held_by(root: Path, host: str, silent_s: float) -> Path:
-    """As a process on another host leaves it, where locks are not seen from here."""
+    """Write the lease of a process on another host, whose locks are not visible here."""
     path = root / ".leases" / "a.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps({"host": host, "pid": 1}))

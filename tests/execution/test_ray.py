@@ -80,7 +80,7 @@ def start_node(mark: str, *arguments: str) -> None:
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
-    """All its processes are gone at the end, whatever happened; found by a mark that only they have."""
+    """A cluster whose processes have a mark in their environment, by which they are all ended after the test."""
     marks = uuid4().hex, uuid4().hex
     # a short path: sockets have no room for more
     with TemporaryDirectory(dir="/tmp", prefix="ray-") as folder:
@@ -136,7 +136,7 @@ def wait_until_under_way(results: Path, count: int) -> None:
 
 
 def assert_same_results(left: Path, right: Path) -> None:
-    """Tables to the last bit and records, but for clocks, and for how often a cell was begun."""
+    """Tables are equal to the last bit, and records except for clocks and the number of attempts."""
     for cell in ResultsFolder(left).read_lock().cell:
         for name in TABLES:
             file = f"cells/{cell.id}/{name}.parquet"
@@ -225,7 +225,7 @@ def test_impossible_options_are_refused(tmp_path: Path, options: tuple[str, ...]
 
 
 @pytest.mark.skipif(find_spec("ray") is not None, reason="Ray is installed")
-def test_without_ray_the_error_says_how_to_install_it(tmp_path: Path) -> None:
+def test_without_ray_the_error_states_how_to_install_it(tmp_path: Path) -> None:
     (tmp_path / "far.toml").write_text(SUITE)
     result = call(tmp_path, "--executor", "ray")
     assert (result.returncode, result.stdout) == (2, "")

@@ -46,7 +46,7 @@ def machine(engine: str = "sequential", every_s: float = 3600.0) -> ExecutionCon
 
 
 def stops_after(steps: int, cells: int = 1) -> Callable[[], bool]:
-    """Asked once in each step of each cell."""
+    """Request a stop after this many steps; it is called once in each step of each cell."""
     left = repeat(False, (steps - 1) * cells)
     return lambda: next(left, True)
 
@@ -68,7 +68,7 @@ def assert_same(one: ResultsFolder, other: ResultsFolder, cells: list[Cell]) -> 
 
 
 def assert_resumes(cells: list[Cell], root: Path, engine: str, stops: list[int]) -> None:
-    """Stopped after so many steps, again after so many more, and so on; equal to the cells run in one go."""
+    """Stop cells after each of these numbers of steps; the results equal those of uninterrupted cells."""
     whole, broken, on = ResultsFolder(root / "whole"), ResultsFolder(root / "broken"), machine(engine)
     assert {record.state for record in go(cells, whole, on)} == {"done"}
     made = 0
@@ -116,7 +116,7 @@ def test_cells_on_a_gpu_resume_to_the_same_bits(cells: Cells, tmp_path: Path, mo
 
 
 class Small(NamedTuple):
-    """Layers with whatever a model can have to remember."""
+    """A model with every kind of state."""
 
     shape: tuple[int, ...] = (1, 8, 8)
 
@@ -159,7 +159,7 @@ def test_optimizers_samplers_statistics_and_masks_are_resumed(
 
 
 @pytest.mark.parametrize("engine", ["sequential", "vectorized"])
-def test_cells_of_one_matrix_are_resumed_together_and_alone(cells: Cells, tmp_path: Path, engine: str) -> None:
+def test_cells_of_one_matrix_are_resumed_together_and_separately(cells: Cells, tmp_path: Path, engine: str) -> None:
     """Also beside one that has not begun and one that is done."""
     actual = cells()
     whole, broken, on = ResultsFolder(tmp_path / "whole"), ResultsFolder(tmp_path / "broken"), machine(engine)
@@ -199,7 +199,9 @@ def test_checkpoints_are_written_at_intervals_of_time_and_change_no_bit(
     assert_same(whole, killed, [cell])
 
 
-def test_writing_takes_a_small_share_of_the_time(cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writing_checkpoints_takes_a_small_share_of_the_time(
+    cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """However short the time between checkpoints is said to be."""
     written: list[float] = []
     clock = iter(range(0, 10**9, 1))
@@ -228,7 +230,7 @@ def test_a_cell_stopped_at_its_last_step_is_done(cells: Cells, tmp_path: Path) -
 
 @pytest.fixture
 def stopped(cells: Cells, tmp_path: Path) -> tuple[Cell, ResultsFolder]:
-    """After seven steps."""
+    """A cell that was stopped after seven steps."""
     cell, store = cells()[4], ResultsFolder(tmp_path / "results")
     assert go([cell], store, machine(), 7)[0].steps == 7
     return cell, store
@@ -305,7 +307,7 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class Memory:
-    """A server's own state, of all kinds of things; it refuses to be made twice from its parts."""
+    """The state of a server with values of every serializable type; it can be constructed from its parts only once."""
 
     pair: Pair | None
     history: list[float]
@@ -320,7 +322,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Remembering:
-    """Moves the model with all that it remembers, so a wrong bit in it is a wrong bit in the model."""
+    """Adds its whole state to the model, so a wrong bit in the state is a wrong bit in the model."""
 
     is_plain_average = False
     reference = "nobody"
@@ -344,14 +346,14 @@ class Remembering:
 
 @dataclass(frozen=True, eq=False)
 class OwnRound(Round):
-    """A round with more to it."""
+    """A round with additional fields."""
 
     longest: int = 0
 
 
 @dataclass(frozen=True)
 class Mine(FedAvg):
-    """Somebody's own strategy, with a round of its own."""
+    """A user's strategy with its own class of rounds."""
 
     def init(self, w_D: Tensor) -> Round:
         return OwnRound(w_D, w_D, Remembering().init(w_D), server_owns_model=True, longest=2)
@@ -380,7 +382,7 @@ def test_a_strategy_with_its_own_round_and_state_is_resumed(
 
 @dataclass(frozen=True)
 class Unstorable(FedAvg):
-    """Its round remembers a function."""
+    """A strategy whose round contains a function."""
 
     def init(self, w_D: Tensor) -> Round:
         return replace(super().init(w_D), server=lambda: w_D)

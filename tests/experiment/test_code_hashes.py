@@ -29,7 +29,7 @@ READERS = {
 
 @pytest.fixture
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of the package, which the hashes are taken of."""
+    """A copy of the package, of which the hashes are computed."""
     root = tmp_path / "fdabench"
     shutil.copytree(closure.ROOT, root, ignore=shutil.ignore_patterns("__pycache__", "report"))
     closure._read.cache_clear()
@@ -39,7 +39,7 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def changed_by(edit: Callable[[str], str], path: Path, cells: dict[str, Cell]) -> set[str]:
-    """The labels of the cells whose code is another one after editing a file."""
+    """The labels of the cells whose hash changes after an edit of a file."""
     before = {label: code_hashes(cell.config) for label, cell in cells.items()}
     text = path.read_text(encoding="utf-8")
     assert edit(text) != text

@@ -39,7 +39,7 @@ def ran(cell: Cell) -> TrainingResult:
 
 
 def averaging(cells: Cells, rule: str, momentum: float | None) -> Cell:
-    """FedAvg with a period that no evaluation falls on, as what it is or as FedAvgM with (nearly) no momentum."""
+    """FedAvg with a period between evaluations, as FedAvg or as FedAvgM with (nearly) no momentum."""
     cell = cells("budget.steps=24", "eval.every_steps=4", f"eval.model='{rule}'")[FEDAVG]
     if momentum is None:
         return with_strategy(cell, kind="fedavg", local_steps=5, server={"kind": "average"})

@@ -30,7 +30,7 @@ def missing() -> NoReturn:
 
 @pytest.fixture
 def without_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The multilayer perceptron, as if its weights had to be fetched."""
+    """The multilayer perceptron with pretrained weights that are missing."""
     monkeypatch.setitem(MODELS, "mlp", replace(MODELS["mlp"], pretrained=missing))  # type: ignore[index]
 
 

@@ -61,7 +61,7 @@ def test_a_folder_with_added_files_is_tracked(repo: Path) -> None:
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that takes the place of the package's."""
+    """A folder in place of that of the package."""
     package = tmp_path / "fdabench"
     package.mkdir(exist_ok=True)
     monkeypatch.setattr(repository, "PACKAGE", package)
@@ -120,7 +120,7 @@ def hatch(source: Path, target: str, out: Path) -> None:
 
 
 def built(source: Path, out: Path) -> str:
-    """What the wheel of this source says; it is unpacked into `site` in `out`."""
+    """The revision in the wheel of this source, which is unpacked into `site` in `out`."""
     hatch(source, "wheel", out)
     (wheel,) = out.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:

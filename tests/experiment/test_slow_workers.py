@@ -119,7 +119,7 @@ PERIOD = 8
 def fixed_point(
     lr: float, speeds: tuple[float, float], normalization: HasDriftFactors | None, strategy: FedAvg
 ) -> float:
-    """Where FedAvg ends with slow workers, on f_k = a_k (w - b_k)^2 / 2."""
+    """The fixed point of FedAvg with slow workers, on f_k = a_k (w - b_k)^2 / 2."""
     slow = LocalSteps(speeds)
     collective = InProcessCollective(equal_shares(2, torch.float64))
     channel = Channel(collective, Ledger(), normalization=normalization)

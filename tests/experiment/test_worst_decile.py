@@ -73,7 +73,7 @@ def write_suite(folder: Path, metric: str, more: str) -> Path:
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "perplexity"])
-def test_the_columns_are_there_only_where_asked(tmp_path: Path, metric: str) -> None:
+def test_the_columns_exist_only_on_request(tmp_path: Path, metric: str) -> None:
     run_suite(write_suite(tmp_path, metric, ""), tmp_path / "plain")
     run_suite(write_suite(tmp_path, metric, ", worst_decile = true"), tmp_path / "asked")
     plain, arguments = load(tmp_path / "plain"), load(tmp_path / "asked")

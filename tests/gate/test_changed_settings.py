@@ -23,7 +23,7 @@ Compare = Callable[..., CheckResult]
 
 
 def runs(theta: float, total: int = 100_000, seeds: Sequence[int] = (0, 1, 2), **changes: Any) -> list[RunSummary]:
-    """One cell of an FDA with that theta; seed s sends `total` + 1000 s bytes."""
+    """One cell of FDA with this theta; seed s sends `total` + 1000 s bytes."""
     config = {
         "dataset": "digits",
         "model": "mlp",

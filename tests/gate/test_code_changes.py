@@ -31,13 +31,13 @@ from support.gate_runs import DIGITS, CodeChange
 
 
 def failing(checked: CheckResult) -> set[tuple[str, str, str]]:
-    """Class, strategy and metric of what failed."""
+    """Class, strategy and metric of the failed findings."""
     return {(item.kind, " ".join(item.cell.split()[:1]), item.metric) for item in checked.failures}
 
 
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same machine, under another build of torch."""
+    """The same machine with another build of torch."""
     real = run_cell.environment
     monkeypatch.setattr(run_cell, "environment", lambda device: {**real(device), "torch": "2.99.0"})
 
@@ -197,7 +197,7 @@ def test_another_order_of_cells_and_new_cells_pass(code_change: CodeChange) -> N
 
 
 def refactored(source: Path, target: Path) -> None:
-    """A copy of the package with other comments, docstrings and names of locals where the numbers are made."""
+    """A copy of the package with other comments, docstrings and local names in the code of training."""
     shutil.copytree(source, target)
     changes: dict[str, Callable[[str], str]] = {
         "strategies/fda.py": lambda text: text.replace("s_S", "mean_S").replace("u_KD", "drift_KD"),

@@ -20,7 +20,7 @@ Simulated = Callable[..., list[Judged]]
 
 @pytest.fixture
 def simulated() -> Simulated:
-    """Many runs of a suite of 24 cells, each before and after with noise of its own; what the gate says of each."""
+    """Simulate many runs of a suite of 24 cells with independent noise before and after, and return the verdicts."""
 
     def simulate(seeds: int, repeats: int, bad: float = 0.0, everywhere: float = 0.0) -> list[Judged]:
         rng = np.random.default_rng([seeds, repeats])

@@ -27,7 +27,7 @@ def cells(count: int = 4, accuracy: float = 0.9, seeds: Sequence[int] = SEEDS, *
 
 
 def moved(runs: Sequence[RunSummary], points: float, cell: str = "cell 0") -> list[RunSummary]:
-    """One cell's accuracy moved by so many points, and everybody's a little, as noise does."""
+    """Change the accuracy of one cell by this many points, and that of all cells by a small noise."""
     shift = {run.id: points / 100 if run.cell == cell else 0.0 for run in runs}
     return [
         replace(run, accuracy=run.accuracy + shift[run.id] + NOISE[i * 2 % 5] / 3, environment="there")
@@ -122,7 +122,7 @@ def test_a_lost_target_fails_in_the_same_environment_and_is_a_bound_in_another(c
     assert (won.verdict, won.before) == (Verdict.better, "missed")
 
 
-def test_divergence_fails_anywhere(compared: Compare) -> None:
+def test_divergence_fails_in_any_environment(compared: Compare) -> None:
     before = cells(1)
     gone = [replace(run, state="diverged", accuracy=float("nan"), environment="there") for run in before]
     assert {item.metric for item in compared(before, gone).failures} == {"state"}

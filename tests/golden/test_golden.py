@@ -47,7 +47,7 @@ class Row(NamedTuple):
 
 
 def environment_line() -> str:
-    """The environment class here, in a line."""
+    """The environment class of this machine, as a line."""
     actual = environment_class(current_environment(torch.device("cpu")))
     return ", ".join(f"{key} {value}" for key, value in actual.items())
 
@@ -58,7 +58,7 @@ def computed(cell: Cell) -> list[Row]:
 
 
 def written() -> dict[str, list[Row]]:
-    """By strategy: a line with its label, then a row for each evaluation."""
+    """By strategy: a line with its label, and then a row for each evaluation."""
     blocks = GOLDEN.read_text(encoding="utf-8").strip().split("\n\n")[1:]
     return {block.splitlines()[0]: [_row(line) for line in block.splitlines()[1:]] for block in blocks}
 

@@ -32,7 +32,7 @@ def build(shape: tuple[int, ...], classes: int) -> nn.Module:
 
 @pytest.fixture
 def published(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Torchvision's weights, pretended; `state` is what they give, or the error."""
+    """A replacement of torchvision's weights; `state` is their content, or an error."""
 
     def get_state_dict(**options: Any) -> dict[str, Tensor]:
         if isinstance(made.state, Exception):

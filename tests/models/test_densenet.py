@@ -32,7 +32,7 @@ def noise(samples: int) -> LabeledData:
 
 
 def two_workers(architecture: ModelSpec, engine: str, examples: LabeledData, lr: float) -> Workers:
-    """Each with half of the samples."""
+    """Two workers with half of the samples each."""
     model = init_model(architecture, SHAPE, CLASSES, 1)
     local = SGD(lr=lr, momentum=0.9, nesterov=True)
     training = TrainingConfig(model, local, examples, ENGINES[engine], kernel_l2=architecture.kernel_l2)

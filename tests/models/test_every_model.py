@@ -70,13 +70,13 @@ def test_the_layers_of_lenet5_are_those_of_the_paper() -> None:
 
 
 def fans(weight: Tensor) -> tuple[int, int]:
-    """Numbers that go into an output, and outputs that a number goes into."""
+    """The fan-in and the fan-out of a kernel."""
     field = weight[0, 0].numel()
     return weight.shape[1] * field, weight.shape[0] * field
 
 
 def law_of(name: str, layer: str, weight: Tensor) -> tuple[float, float]:
-    """The standard deviation and the bound of the law from which a kernel should come."""
+    """The standard deviation and the bound of the distribution of a kernel."""
     if name.startswith("densenet") and weight.dim() == 4:  # He: normal, cut off at two widths
         deviation = sqrt(2 / fans(weight)[0])
         return deviation, 2 * deviation / 0.8796

@@ -60,7 +60,7 @@ def test_the_tied_tensor_is_one_part_of_the_row_and_gets_both_gradients() -> Non
 
 
 class Reference(nn.Module):
-    """The same network from torch's own layers."""
+    """The same network built from torch's layers."""
 
     def __init__(self, model: GPT) -> None:
         super().__init__()

@@ -61,7 +61,7 @@ def test_a_name_that_timm_does_not_have_is_reported_as_a_fault_of_the_suite(tmp_
     assert ':7: workload.0.model.name: timm has no model "test_convnex"; did you mean "test_convnext' in fault
 
 
-def test_without_timm_the_message_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_timm_the_message_states_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(WorkloadError, match=r"pip install 'fdabench\[timm\]'"):
         TimmModel("test_vit").build((3, 32, 32), 10)

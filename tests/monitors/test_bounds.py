@@ -22,7 +22,7 @@ number = st.floats(-1e3, 1e3, width=32).map(lambda x: x if abs(x) > 1e-12 else 0
 
 @st.composite
 def drifts(draw: st.DrawFn) -> tuple[Tensor, Round]:
-    """Drifts of up to six workers, and a round whose last global step was anything, or nothing."""
+    """Drifts of up to six workers, and a round with any last global step or none."""
     K, D = draw(st.integers(1, 6)), draw(st.integers(1, 8))
     rows = [torch.from_numpy(draw(arrays(np.float32, shape, elements=number))) for shape in ((K, D), (D,), (D,))]
     return rows[0], Round(rows[1], rows[2], ())

@@ -36,7 +36,7 @@ def data(folder: Path) -> ReportData:
 
 
 def measured(data: ReportData, fleet: Fleet = FAST, parameters: int | None = None, step_s: float = 0.1) -> Advice:
-    """The advice for the size that was measured, or for another number of parameters."""
+    """The advice for the measured size, or for another number of parameters."""
     size = int(data.runs["num_parameters"].iloc[0]) if parameters is None else parameters
     return advise(data, Deployment(size, int(data.runs["workers"].iloc[0]), fleet, step_s, 1000))
 

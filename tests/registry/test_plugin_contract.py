@@ -20,7 +20,7 @@ LABELS = np.array([0, 1, 0, 1, 0])
 
 
 def checked(role: str, name: str, method: Callable[..., Any], **others: Any) -> Any:
-    """A component of this role whose method is this function."""
+    """A component of this role with this function as its method."""
     component = type("Mine", (), {"__module__": "mine", name: method, **others})
     check_calls({role: {"mine": component}})
     return getattr(component(), name)

@@ -32,7 +32,7 @@ def chromium() -> str | None:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A browser with a profile of its own; it is never downloaded."""
+    """A browser with its own profile; no browser is downloaded."""
     playwright = pytest.importorskip(
         "playwright.sync_api", reason="playwright is not installed (the extra `dev` has it)"
     )
@@ -53,7 +53,7 @@ def index(full_report: Any) -> str:
 
 @pytest.fixture
 def page(browser: Any, index: str) -> Iterator[Any]:
-    """The page, loaded; whatever it says on the console or asks for fails the test."""
+    """The loaded page; a message on the console or a request fails the test."""
     tab, faults = browser.new_page(), []
     tab.on("console", lambda message: faults.append(f"console: {message.text}"))
     tab.on("pageerror", lambda error: faults.append(f"error: {error}"))
@@ -67,7 +67,7 @@ def page(browser: Any, index: str) -> Iterator[Any]:
 
 
 def column(page: Any, number: int) -> list[str]:
-    """What the shown rows of the table of all cells say there."""
+    """The values of a column in the visible rows of the table of all cells."""
     actual: list[str] = page.locator("#cells-table tbody tr:visible").evaluate_all(
         "(rows, number) => rows.map(row => row.cells[number].textContent.replace(/\\s/g, ' '))", number
     )

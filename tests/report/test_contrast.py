@@ -37,14 +37,14 @@ BY_NAME = {plot.name: plot for plot in PLOTS}
 
 
 def flattened(color: Any, alpha: float | None = None) -> tuple[float, ...]:
-    """As it looks on white."""
+    """A color with transparency on white."""
     *rgb, own = to_rgba(color)
     opacity = own if alpha is None else alpha
     return tuple(opacity * part + 1 - opacity for part in rgb)
 
 
 def stands_out(*colors: Any, alpha: float | None = None) -> float:
-    """The contrast of the best of them, as an outline is enough for whatever it surrounds."""
+    """The largest contrast of the colors, because an outline is enough."""
     return max((contrast(flattened(color, alpha)) for color in colors), default=1.0)
 
 
@@ -119,7 +119,7 @@ def test_numbers_on_a_heat_map_have_enough_contrast(full: Results, tmp_path: Pat
 
 
 def draw(plot: FigureSpec, full: Results, folder: Path) -> Figure:
-    """The figure of pretended results that have what it shows."""
+    """The figure of synthetic results that contain its data."""
     with house_style():
         data = combine_results([full], {"devices": FLEETS["devices"]})
         actual = [plot.draw(item) for item in (data, special(folder), *with_recorded_syncs(data).values())]
@@ -147,7 +147,7 @@ def special(folder: Path) -> ReportData:
 
 
 def measured(figure: Figure) -> Iterator[tuple[str, float, float]]:
-    """What, its contrast, and what it needs."""
+    """Each element with its contrast and the required contrast."""
     for axes in figure.axes:
         yield from ((str(text), stands_out(text.get_color()), TEXT) for text in words(axes))
         for artist in (*axes.lines, *axes.patches, *axes.collections):

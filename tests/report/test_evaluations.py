@@ -75,7 +75,9 @@ def test_two_thetas_give_a_note_and_one_or_three_give_none(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("comparison", "rule"), [(">=", "at or above it"), (">", "above it")])
-def test_the_methods_say_whether_an_equal_accuracy_reaches_a_target(tmp_path: Path, comparison: str, rule: str) -> None:
+def test_the_methods_state_whether_an_equal_accuracy_reaches_a_target(
+    tmp_path: Path, comparison: str, rule: str
+) -> None:
     results = load(write_lenet5_results(tmp_path, [SyntheticCell([(100, 0.5, 1)], [100])], comparison=comparison))
     (output,) = [row for row in method_rows(combine_results([results])) if row.item == "a target is reached at"]
     assert output.value == f"the first evaluation {rule}"

@@ -115,7 +115,7 @@ def test_the_family_of_a_strategy_has_its_monitor(strategy: str, monitor: str, f
 
 
 def laid_out(plot: FigureSpec, data: ReportData) -> Figure:
-    """With every place as in its files; a warning of the layout's fails the test."""
+    """Lay out a figure as for its files; a warning of the layout fails the test."""
     with house_style():
         figure = plot.draw(data)
     assert figure is not None
@@ -124,7 +124,7 @@ def laid_out(plot: FigureSpec, data: ReportData) -> Figure:
 
 
 def relabeled(data: Any, suffix: str) -> Any:
-    """The same results of strategies with longer names."""
+    """The same results with longer names of the strategies."""
     return replace(
         data,
         styles={label + suffix: style for label, style in data.styles.items()},

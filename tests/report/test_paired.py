@@ -75,7 +75,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Shares:
-    """Of the draws: what was said, and how often it was wrong. Widths are of intervals, on the log scale."""
+    """Shares of the draws: the kinds of results, and how often they were wrong. Widths are on the log scale."""
 
     coverage: float
     intervals: float

@@ -30,7 +30,7 @@ def rounds_of(lengths: list[int]) -> pd.DataFrame:
 
 
 def by_rule(power: float, scale: float) -> list[int]:
-    """As the quadratic synchronization rule, with any power."""
+    """Rounds of the quadratic synchronization rule, with any power."""
     actual, t = [], 0
     while (h := round((scale / cosine(t)) ** power)) + t <= STEPS:
         actual.append(h)

@@ -92,7 +92,7 @@ def test_the_summary_of_one_seed(results_of: Build) -> None:
     assert "[" not in text
 
 
-def test_the_summary_says_that_no_target_was_reached(results_of: Build) -> None:
+def test_the_summary_states_that_no_target_was_reached(results_of: Build) -> None:
     lines = closing_summary(results_of(targets=(0.9995,), seeds=(0,))).splitlines()
     assert lines[0].startswith("No strategy reached 99.95 % (the only target).")
     assert lines[1] == "Best accuracy and total bytes (400 steps for all)"

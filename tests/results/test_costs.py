@@ -49,7 +49,7 @@ FDA = ledger_of(("initial", 0, 0, 1, 400), ("state", 1, 20, 20, 8), ("model", 7,
         ("upload", 5 * 400 * 3, 5 * 8 * 20),
     ],
 )
-def test_a_run_costs_what_the_convention_says(convention: str, model: int, state: int) -> None:
+def test_the_bytes_of_a_run_follow_from_the_convention(convention: str, model: int, state: int) -> None:
     assert total_bytes(FDA, K, convention) == ByteCounts(model, state, 0)
     assert total_bytes(FDA, K, convention).total == model + state
 

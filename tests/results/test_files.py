@@ -44,7 +44,7 @@ def test_writing_makes_the_folders_above(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "b" / "file").read_bytes() == b"text"
 
 
-def test_writing_again_replaces_and_leaves_nothing_beside(tmp_path: Path) -> None:
+def test_writing_again_replaces_the_file_and_leaves_no_other_file(tmp_path: Path) -> None:
     for content in (b"first, and long", b"second"):
         atomic_write_bytes(tmp_path / "file", content)
     assert (tmp_path / "file").read_bytes() == b"second"
@@ -52,7 +52,7 @@ def test_writing_again_replaces_and_leaves_nothing_beside(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace", "chmod"])
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside(
+def test_a_write_that_fails_leaves_the_old_file_and_no_other_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     def fails(*args: Any) -> None:
@@ -67,7 +67,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside(
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_an_interrupted_write_leaves_the_old_file_and_nothing_beside(
+def test_an_interrupted_write_leaves_the_old_file_and_no_other_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*args: Any) -> None:

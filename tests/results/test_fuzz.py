@@ -36,14 +36,14 @@ MANY = settings(max_examples=60, suppress_health_check=[HealthCheck.function_sco
 
 @pytest.fixture(scope="session")
 def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tests put back what they change."""
+    """A valid results folder; tests restore what they change."""
     return write_lenet5_results(
         tmp_path_factory.mktemp("fuzz") / "good", [SyntheticCell([(100, 0.5, 1), (200, 0.99, 2)], [100])]
     )
 
 
 def places(value: Any, here: Where = ()) -> Iterator[Where]:
-    """Where something stands in a table."""
+    """The paths of all values in a table."""
     for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
         yield (*here, key)
         if isinstance(inner, dict | list):
@@ -51,7 +51,7 @@ def places(value: Any, here: Where = ()) -> Iterator[Where]:
 
 
 def changed(table: Any, where: Where, wrong: Any) -> Any:
-    """With another value there; with none, where that is None."""
+    """A table with another value at a path, or without it if the value is None."""
     table = deepcopy(table)
     node = table
     for key in where[:-1]:
@@ -87,7 +87,7 @@ def read_all(root: Path, form: str) -> list[str]:
 
 
 def check_message(message: str, path: Path) -> None:
-    """It names the file or the folder, and nothing in it is interpreted by a terminal."""
+    """The message names the file or the folder and has no control characters."""
     assert path.as_posix() in message, message
     assert not CONTROL.search(message), message
 
@@ -128,7 +128,7 @@ def test_a_lock_with_any_values_is_read_or_refused(good: Path, wrong: Any) -> No
 
 
 def mutated(whole: bytes, edits: list[tuple[float, bytes, int]]) -> bytes:
-    """With a few pieces replaced by others of another length."""
+    """A content with a few pieces replaced by others of another length."""
     for place, piece, cut in edits:
         at = int(place * len(whole))
         whole = whole[:at] + piece + whole[at + cut :]

@@ -45,7 +45,7 @@ def test_seconds_are_the_sum_of_compute_latency_and_transfer() -> None:
     assert volume.seconds_on(OWN, 0.1) == pytest.approx(10 * 0.1 + 24 * 0.25 + 20.4 / 5)
 
 
-def test_without_latency_the_papers_channel_takes_its_bytes_over_half_a_gigabit() -> None:
+def test_without_latency_the_time_on_the_papers_channel_is_bytes_divided_by_bandwidth() -> None:
     """GB * 8 / 0.5 Gbps, the paper's common channel without its factor of (K - 1) / K."""
     volume = CommunicationVolume(1000, 10, 5 * 10**9, K)
     assert volume.seconds_on(NETWORKS["fl-0.5Gbps-shared"], 0.0) == pytest.approx(5 * 8 / 0.5)

@@ -22,7 +22,7 @@ LONG = "a" * 4096
 
 @pytest.fixture(scope="session")
 def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Read only."""
+    """A valid results folder; tests do not change it."""
     return write_lenet5_results(
         tmp_path_factory.mktemp("good") / "good", [SyntheticCell([(100, 0.5, 1), (200, 0.99, 2)], [100])]
     )

@@ -204,7 +204,7 @@ def test_fedavg_synchronizes_at_these_steps(period: Fraction, steps: int, expect
 
 
 class Fixed(Sampler):
-    """Always the same batch."""
+    """A sampler that always draws the same batch."""
 
     def __init__(self, batch: Tensor) -> None:
         self._batch = batch.numpy()
@@ -258,7 +258,7 @@ def test_kept_optimizer_state_is_local_to_each_worker(name: str) -> None:
 
 
 def stepped(name: str, state_on_sync: str) -> tuple[Workers, Channel, list[Tensor]]:
-    """Three workers after five steps, and their optimizer's state then."""
+    """Three workers after five steps, and the state of their optimizer."""
     crew = make_workers(range(3), 3, OPTIMIZERS[name][0](state_on_sync))
     for _ in range(5):
         crew.step()
@@ -297,7 +297,7 @@ def test_averaged_optimizer_state_is_equal_on_all_workers_and_counted(name: str)
 
 
 @pytest.mark.parametrize("server", [cls() for cls in SERVERS.values()], ids=repr)
-def test_the_server_moves_the_global_model_and_its_state_goes_from_round_to_round(server: ServerOptimizer) -> None:
+def test_the_server_updates_the_global_model_and_keeps_its_state_between_rounds(server: ServerOptimizer) -> None:
     """Three rounds of mean drifts, through a strategy and through the server alone."""
     strategy, channel = FedAvg(Fraction(1), server), Channel(InProcessCollective(equal_shares(2)), Ledger())
     drifts = torch.randn(3, 2, 6, generator=torch.Generator().manual_seed(10))

@@ -27,7 +27,7 @@ from support.digits_results import FULL, write
 
 
 def outcomes(costs: dict[str, list[float]], workload: str = "iid") -> pd.DataFrame:
-    """One row for each method and seed; a negative cost is a miss that had spent as much."""
+    """One row for each method and seed; a negative cost is a miss with that cost."""
     rows = [
         {
             "suite": "study",

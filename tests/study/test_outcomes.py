@@ -30,7 +30,7 @@ def test_each_method_has_a_row_for_each_target_with_the_numbers_of_its_runs(fold
     assert (rows["without_sync"] <= rows["reached"]).all()
 
 
-def test_the_table_says_which_hits_were_lost_and_which_had_no_sync():
+def test_the_table_states_which_hits_were_lost_and_which_had_no_sync():
     row = {"suite": "s", "final": 3.75, "sd": 0.1, "syncs": 2.0, "total_bytes": 2e7, "runs": 10}
     early = {"method": "A", "target": 2.6, "reached": 10, "kept": 1, "without_sync": 9, "bytes": 8e6}
     no_hit = {"method": "A", "target": 2.4, "reached": 0, "kept": 0, "without_sync": 0, "bytes": float("nan")}

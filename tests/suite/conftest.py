@@ -33,7 +33,7 @@ Read = Callable[..., LoadedSuite]
 
 @pytest.fixture
 def good() -> Table:
-    """One cell each of Synchronous, FedAvg and SketchFDA; the tests change it as they like."""
+    """One cell each of Synchronous, FedAvg and SketchFDA; tests may change it."""
     return tomllib.loads(GOOD)
 
 

@@ -447,7 +447,7 @@ def places_in(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 def mutate(suite: Table, draw: Callable[[Any], Any]) -> None:
-    """Delete, rename, replace, or put into a list or a table, one thing anywhere in the suite."""
+    """Delete, rename or replace one value of the suite, or put it into a list or a table."""
     *above, last = draw(st.sampled_from(places_in(suite)))
     node: Any = suite
     for step in above:

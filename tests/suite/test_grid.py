@@ -133,7 +133,7 @@ def test_lists_are_crossed_at_every_depth(good: Table, read: Read) -> None:
     assert len(suite.cells) == len(actual) == 2 * 2 * 3 * 2
 
 
-def test_a_kind_alone_equals_a_table_with_that_kind(good: Table, read: Read) -> None:
+def test_a_kind_as_text_equals_a_table_with_that_kind(good: Table, read: Read) -> None:
     good["workload"][0]["partition"] = "iid"
     good["strategy"] = [
         {"kind": "fda", "monitor": "naive", "theta": 1},

@@ -29,7 +29,7 @@ def test_a_suite_overrides_its_base_key_by_key(good: Table, tmp_path: Path) -> N
     assert (suite.eval.consecutive, suite.eval.every_steps, suite.eval.targets) == (3, 10, [0.5])
 
 
-def test_a_budget_in_steps_takes_the_place_of_one_in_epochs(good: Table, tmp_path: Path) -> None:
+def test_a_budget_in_steps_replaces_one_in_epochs(good: Table, tmp_path: Path) -> None:
     over = {"budget": {"epochs": 2.5}, "eval": {"every_epochs": 0.5, "targets": [0.5]}}
     base = written(tmp_path / "base.toml", good | over)
     laid = written(tmp_path / "over.toml", {"extends": "base.toml", "budget": {"steps": 7}, "eval": {"every_steps": 3}})

@@ -55,7 +55,7 @@ def workloads(suite: LoadedSuite) -> dict[str, WorkloadTitle]:
 
 
 def assert_told_apart(suite: LoadedSuite) -> None:
-    """Workload, strategy and seed name one cell; so does a title."""
+    """Workload, strategy and seed identify one cell, and so does a title."""
     actual, cells = workloads(suite), suite.to_lock().cell
     keys = Counter((actual[c.id].id, c.label, c.config.seed) for c in cells)
     assert max(keys.values()) == 1

@@ -20,7 +20,7 @@ from support.toy import STEPS, WORKERS, equal_shares, step_context, train
 
 
 def sync_steps(trigger: QSR, steps: int, lr: float, schedule: LRSchedule | None = None) -> list[int]:
-    """The steps after which `check` says to synchronize; they must be those of the forecast."""
+    """The steps after which `check` requests a sync; they must equal those of the forecast."""
     local = SGD(lr=lr, schedule=schedule)
     run = PlannedRun(steps, 2, lambda t: learning_rate(local, t, steps))
     w_KD, channel = torch.zeros(WORKERS, 2), Channel(InProcessCollective(equal_shares(WORKERS)), Ledger())

@@ -88,7 +88,7 @@ LENGTHS = st.integers(0, 120)
 
 
 def simulated(trigger: Stages | Doubling, run: int) -> int:
-    """The syncs of a run, asked step by step."""
+    """The syncs of a run, from a call of the trigger at each step."""
     start, delay, syncs = 0, ON_TIME, 0
     for t in range(run):
         if isinstance(trigger, Stages):

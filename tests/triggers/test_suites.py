@@ -113,6 +113,6 @@ def test_a_preset_needs_no_kind_of_its_trigger(strategy: str, expected: dict[str
     assert cell.config.strategy.to_table()["when"] == expected
 
 
-def test_an_absent_end_of_averaging_stays_out_of_the_configuration(tmp_path: Path) -> None:
+def test_an_absent_end_of_averaging_is_not_in_the_configuration(tmp_path: Path) -> None:
     (cell,) = read_suite(table(tmp_path, 'kind = "fedavg"\nlocal_steps = 2\ncorrection = "averaged"')).cells
     assert cell.config.strategy.to_table()["correction"] == {"kind": "averaged"}

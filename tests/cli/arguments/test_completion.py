@@ -48,7 +48,7 @@ def _ask(shell: str, words: str) -> list[str]:
 
 @pytest.fixture(params=["bash", "zsh", "fish"])
 def complete(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, here: InProcess) -> Complete:
-    """Returns what a shell offers after the words of a line. The current folder has two results folders."""
+    """Return the completions of a shell after the words of a line. The current folder has two results folders."""
     monkeypatch.setattr("shellingham.detect_shell", lambda: (request.param, f"/bin/{request.param}"))
     for folder in ("results/digits", "elsewhere/mine"):
         Path(folder).mkdir(parents=True)
