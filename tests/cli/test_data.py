@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from support.files import replace_text
+from support.suites import replace_text
 
 Fdabench = Callable[..., subprocess.CompletedProcess[str]]
 InProcess = Callable[..., Any]

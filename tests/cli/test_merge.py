@@ -20,7 +20,7 @@ from fdabench.results.schema import CLOCK_COLUMNS
 from fdabench.suite.reader import read_suite
 from support.cells import run_cell
 from support.digits_results import make_record
-from support.files import read_files
+from support.suites import read_files
 
 InProcess = Callable[..., Any]
 CHANGES = ("budget.steps=4", "eval.every_steps=2")

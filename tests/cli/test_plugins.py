@@ -13,8 +13,7 @@ import pandas as pd
 import pytest
 
 from fdabench.results.folder import ResultsFolder
-from support.files import replace_text
-from support.suites import SGD, SYNCHRONOUS, digits_suite
+from support.suites import SGD, SYNCHRONOUS, digits_suite, replace_text
 
 Fdabench = Callable[..., subprocess.CompletedProcess[str]]
 InProcess = Callable[..., Any]

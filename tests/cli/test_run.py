@@ -350,9 +350,7 @@ def test_a_second_signal_stops_immediately(start: Callable[..., subprocess.Popen
 
 
 @pytest.mark.slow
-def test_the_cell_of_a_terminated_worker_process_resumes_in_another(
-    start: Callable[..., subprocess.Popen[str]],
-) -> None:
+def test_a_cell_of_a_terminated_process_resumes(start: Callable[..., subprocess.Popen[str]]) -> None:
     program = start("run", "tiny.toml", "--jobs", "1", *SLOW_SUITE)
     record = under_way(Path("results/tiny"))
     os.kill(record["process"]["pid"], signal.SIGTERM)

@@ -25,7 +25,7 @@ from fdabench.results.cell_record import CellRecord
 from fdabench.results.folder import TABLES, ResultsFolder
 from fdabench.results.schema import CLOCK_COLUMNS
 from fdabench.suite.reader import read_suite
-from support.waiting import wait_until
+from support.launch import wait_until
 
 WORKLOAD = """
 [[workload]]

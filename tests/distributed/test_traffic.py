@@ -15,8 +15,8 @@ from fdabench.core.ledger import Ledger
 from fdabench.distributed import traffic_meter as wire
 from fdabench.distributed.traffic_meter import expected_wire_bytes
 from fdabench.results.folder import ResultsFolder
+from support.launch import wait_until
 from support.suites import digits_suite, linear_fda
-from support.waiting import wait_until
 
 sys.path.insert(0, str(Path(fdabench.__file__).parents[1] / "benchmarks"))
 

@@ -15,7 +15,7 @@ import pytest
 from fdabench.errors import ResultError
 from fdabench.results.folder import TABLES, ResultsFolder
 from fdabench.results.load import load
-from support.files import read_files
+from support.suites import read_files
 
 Say = Callable[..., Any]
 RESULTS = Path("results/hurt")

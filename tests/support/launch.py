@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Lock
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -97,3 +97,11 @@ def _run_rank(
         outbox.send_bytes(report)
     if dist.is_initialized():
         dist.destroy_process_group()
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    """Call `condition` every 0.05 seconds until it returns a true value; fail after `seconds`."""
+    deadline = monotonic() + seconds
+    while not condition():
+        assert monotonic() < deadline
+        sleep(0.05)
