@@ -1,4 +1,4 @@
-"""What all tests share: one thread, so that sums have one order, and examples that are the same each time."""
+"""Settings of all tests: one thread, so that sums have one order, and hypothesis examples that are always the same."""
 
 import gc
 import os

@@ -29,7 +29,7 @@ synchronize
 """What this version exports. To remove or rename one of these breaks other people's programs."""
 
 
-def test_the_exported_names_are_these() -> None:
+def test_the_exported_names_are_the_listed_ones() -> None:
     assert sorted(api.__all__) == NAMES.split()
     assert len(set(api.__all__)) == len(api.__all__)
 
@@ -58,7 +58,7 @@ def blocks(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("path", [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").glob("*.py")])
-def test_documents_and_examples_import_nothing_else(path: Path) -> None:
+def test_documents_and_examples_import_exported_names_only(path: Path) -> None:
     imports = [node for block in blocks(path) for node in ast.walk(ast.parse(block))]
     modules = {node.module for node in imports if isinstance(node, ast.ImportFrom) and node.module}
     modules |= {alias.name for node in imports if isinstance(node, ast.Import) for alias in node.names}

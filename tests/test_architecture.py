@@ -1,4 +1,4 @@
-"""Which package may import which, and how large a file, a function and a folder may be.
+"""Allowed imports between packages, and limits on the size of files, functions and folders.
 
 Each line of MAY_IMPORT names only packages above it, so no cycle can be written down.
 """
@@ -138,7 +138,7 @@ HEAVY = {"torch", "numpy", "pandas", "pyarrow", "matplotlib", "scipy"}
 
 
 def violations(root: Path) -> list[str]:
-    """One line for each breach of the rules in the package at `root`."""
+    """One line for each import in the package at `root` that the rules forbid."""
     return [breach for path in sorted(root.rglob("*.py")) for breach in _in_file(root, path)]
 
 
@@ -252,7 +252,7 @@ def test_every_package_has_a_line() -> None:
     assert packages | files == set(MAY_IMPORT)
 
 
-def test_the_package_keeps_the_rules() -> None:
+def test_the_package_imports_allowed_packages_only() -> None:
     assert violations(ROOT) == []
 
 
@@ -276,14 +276,16 @@ def test_files_functions_and_folders_are_within_their_limits() -> None:
         ("execution/local_backend.py", "", {"execution": 0}, "execution: 1 files, more than 0"),
     ],
 )
-def test_a_planted_size_is_found(tmp_path: Path, file: str, text: str, larger: dict[str, int], message: str) -> None:
+def test_a_file_or_function_above_its_limit_is_reported(
+    tmp_path: Path, file: str, text: str, larger: dict[str, int], message: str
+) -> None:
     path = tmp_path / file
     path.parent.mkdir(parents=True)
     path.write_text(text)
     assert oversized(tmp_path, larger) == ([message] if message else [])
 
 
-def test_a_folder_with_too_many_files_is_found(tmp_path: Path) -> None:
+def test_a_folder_with_too_many_files_is_reported(tmp_path: Path) -> None:
     for number in range(16):
         (tmp_path / f"m{number}.py").write_text("")
     assert oversized(tmp_path, {}) == [".: 16 files, more than 15"]
@@ -337,7 +339,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
         ("experiment/checkpoint/file.py", "torch.load(path)", "torch.load belongs in execution/shared_data.py"),
     ],
 )
-def test_a_planted_breach_is_found(tmp_path: Path, file: str, text: str, breach: str) -> None:
+def test_a_forbidden_import_is_reported(tmp_path: Path, file: str, text: str, breach: str) -> None:
     path = tmp_path / "fdabench" / file
     path.parent.mkdir(parents=True)
     path.write_text(text)
@@ -345,7 +347,7 @@ def test_a_planted_breach_is_found(tmp_path: Path, file: str, text: str, breach:
     assert actual.startswith(file)
 
 
-def test_a_planted_cycle_is_found(tmp_path: Path) -> None:
+def test_an_import_cycle_is_reported(tmp_path: Path) -> None:
     root = tmp_path / "fdabench" / "suite"
     root.mkdir(parents=True)
     (root / "a.py").write_text("from fdabench.suite.b import x")
@@ -354,14 +356,14 @@ def test_a_planted_cycle_is_found(tmp_path: Path) -> None:
         list(TopologicalSorter(module_graph(tmp_path / "fdabench")).static_order())
 
 
-def test_importing_fdabench_imports_nothing_heavy() -> None:
+def test_importing_fdabench_imports_no_slow_package() -> None:
     actual = imported_by("-c", "import fdabench")
     assert "fdabench" in actual
     assert actual & (HEAVY | {"typer", "rich"}) == set()
 
 
 @pytest.mark.parametrize("arguments", [["-h"], ["--help"], ["--version"], ["run", "--help"], ["report", "-h"]])
-def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+def test_help_imports_no_slow_package(arguments: list[str]) -> None:
     actual = imported_by("-m", "fdabench", *arguments)
     assert "typer" in actual
     assert actual & HEAVY == set()
@@ -385,7 +387,7 @@ def test_reading_results_in_a_notebook_needs_no_torch() -> None:
         ("fdabench.cli.constants, fdabench.cli.commands.init", {"torch", "scipy", "matplotlib"}),
     ],
 )
-def test_read_only_commands_import_no_more_than_they_need(modules: str, absent: set[str]) -> None:
+def test_read_only_commands_import_allowed_packages_only(modules: str, absent: set[str]) -> None:
     actual = imported_by("-c", f"import {modules}")
     assert "rich" in actual
     assert actual & absent == set()

@@ -1,4 +1,4 @@
-"""A component describes itself once: what is declared beside its code appears wherever components are named."""
+"""The description of a component is declared once, with its code, and every output uses it."""
 
 import doctest
 import json
@@ -95,7 +95,7 @@ if __name__ == "__main__":
 
 
 def outputs(folder: Path, package: Path) -> list[str]:
-    """What the commands print, run in the folder by a process of its own that imports this copy of the package."""
+    """The output of the commands in the folder, in a process that imports this copy of the package."""
     (folder / "driver.py").write_text(DRIVER)
     command = [sys.executable, "driver.py", json.dumps(COMMANDS)]
     environment = {"PYTHONPATH": str(package.parent), "PATH": "", "HOME": str(folder)}
@@ -123,7 +123,7 @@ def built_in(folder: Path) -> Path:
 
 
 def plug_in(folder: Path) -> Path:
-    """The package as it is, and the same monitor as a plug-in, which brings its entry along."""
+    """The unchanged package, and the same monitor as a plug-in with its own bibliography entry."""
     text = MONITOR.replace("REFERENCE", repr(ENTRY)) + '\n\nMONITORS = {"doubled": Doubled}\n'
     (folder / "doubled.py").write_text(text)
     (folder / "tiny.toml").write_text(SUITE.replace("[budget]", 'plugins = ["doubled.py"]\n[budget]'))
@@ -158,7 +158,7 @@ def test_a_monitor_is_described_everywhere_after_it_is_added_in_one_place(tmp_pa
     assert "@article{doubled2030," in page
 
 
-def test_the_example_in_the_module_s_docstring_holds() -> None:
+def test_the_example_in_the_docstring_of_the_module_is_correct() -> None:
     assert doctest.testmod(component_info).failed == 0
 
 
@@ -180,7 +180,7 @@ def test_the_example_in_the_module_s_docstring_holds() -> None:
         ("is_iid", "yes", "expected True or False"),
     ],
 )
-def test_a_description_that_cannot_be_shown_is_refused(field: str, value: Any, message: str) -> None:
+def test_an_invalid_description_is_refused(field: str, value: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message.replace("(", r"\(")):
         ComponentInfo(**{field: value})
 
@@ -267,7 +267,7 @@ def plugin_faults(folder: Path, code: str) -> str:
         ("info = ComponentInfo(color='red')", "color: expected #rrggbb"),
     ],
 )
-def test_a_plug_in_s_description_that_cannot_be_used_is_a_fault_with_its_line(
+def test_an_invalid_description_of_a_plugin_is_reported_with_its_line(
     tmp_path: Path, code: str, expected_message: str
 ) -> None:
     message = plugin_faults(tmp_path, code)
@@ -275,7 +275,7 @@ def test_a_plug_in_s_description_that_cannot_be_used_is_a_fault_with_its_line(
     assert "mine.py:" in message
 
 
-def test_a_plug_in_may_offer_presets_of_a_server(tmp_path: Path) -> None:
+def test_a_plugin_can_define_presets_of_a_server(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         "from dataclasses import dataclass\nfrom fdabench.component_info import ComponentInfo\n"
         "from fdabench.servers.momentum import Momentum\n\n\n"

@@ -1,4 +1,4 @@
-"""What the documents say is so: commands, suites, files, columns, and the strategy in 30 lines."""
+"""The documents agree with the code: commands, suites, files, columns, and the strategy in 30 lines."""
 
 import json
 import re
@@ -60,7 +60,7 @@ def blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-def test_every_method_has_a_row_with_what_was_checked() -> None:
+def test_every_method_has_a_row_with_its_checks() -> None:
     table = METHODS_PAGE[METHODS_PAGE.index("| strategy | when |") :].partition("\n\n")[0].splitlines()
     title, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in table)
     assert all(len(row) == len(title) for row in rows)
@@ -102,7 +102,7 @@ def steps_of(workflow: str) -> list[str]:
 
 @pytest.fixture
 def own_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What docs/ci.md has people put into theirs: the plug-in of the examples, the suite that the page shows."""
+    """A repository with the files of docs/ci.md: the plug-in of the examples and the suite of the page."""
     (suite,) = [text for text in blocks(CI_PAGE, "toml") if text.startswith("# gate.toml")]
     (tmp_path / "gate.toml").write_text(suite, encoding="utf-8")
     (tmp_path / "kamp.py").write_text((ROOT / "examples" / "kamp.py").read_text(encoding="utf-8"), encoding="utf-8")
@@ -111,7 +111,7 @@ def own_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("host", ["GitHub Actions", "GitLab CI"])
-def test_the_commands_of_a_workflow_parse_and_name_files_that_are_there(host: str, own_repository: Path) -> None:
+def test_the_commands_of_a_workflow_parse_and_name_existing_files(host: str, own_repository: Path) -> None:
     (own_repository / "baseline.toml").write_text("")
     (workflow,) = blocks(CI_PAGE.split(f"## {host}")[1].split("\n## ")[0], "yaml")
     install, *steps = [shlex.split(re.split(r" > | \|\| ", line)[0]) for line in steps_of(workflow)]
@@ -139,7 +139,7 @@ def test_the_gate_of_another_repository_works_as_documented() -> None:
     assert output[4] == "baseline.toml: no value differs; the file is unchanged"
 
 
-def test_every_suite_that_the_readme_runs_exists_and_is_good() -> None:
+def test_every_suite_that_the_readme_runs_exists_and_is_valid() -> None:
     paths = set(re.findall(r"(?:suites|examples)/[\w/.-]+\.toml", README))
     assert "suites/quickstart.toml" in paths
     assert all((ROOT / path).is_file() for path in paths)
@@ -165,12 +165,12 @@ def test_the_documents_list_every_exit_code() -> None:
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_links_within_the_repository_lead_somewhere(name: str) -> None:
+def test_links_within_the_repository_have_targets(name: str) -> None:
     links = re.findall(r"\]\((?!https?://|#|mailto:)([^)#]+)", (ROOT / name).read_text(encoding="utf-8"))
     assert [link for link in links if not ((ROOT / name).parent / link).exists()] == []
 
 
-def test_the_suite_in_the_documentation_is_good_and_has_every_key(tmp_path: Path) -> None:
+def test_the_suite_in_the_documentation_is_valid_and_has_every_key(tmp_path: Path) -> None:
     text = blocks(SUITES, "toml")[0]
     path = tmp_path / "suite.toml"
     path.write_text(re.sub(r"^(extends|plugins).*\n", "", text, flags=re.MULTILINE), encoding="utf-8")
@@ -225,7 +225,7 @@ def test_a_strategy_in_30_lines_is_the_example() -> None:
 
 
 @pytest.mark.slow
-def test_the_examples_of_every_role_run_as_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_examples_of_every_role_run_as_documented(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All blocks make one plug-in; with the suite of the page every cell is done, and bytes are as planned."""
     page = (ROOT / "docs" / "extend.md").read_text(encoding="utf-8")
     code = "\n".join(blocks(page, "python"))

@@ -1,4 +1,4 @@
-"""The examples in the docstrings of the package give the output that stands beside them."""
+"""The examples in the docstrings of the package give their stated output."""
 
 import doctest
 from importlib import import_module
@@ -17,7 +17,7 @@ MODULES = [
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_the_examples_of_a_module_are_true(name: str) -> None:
+def test_the_examples_of_a_module_give_their_output(name: str) -> None:
     actual = doctest.testmod(import_module(name))
     assert actual.attempted
     assert not actual.failed

@@ -1,4 +1,4 @@
-"""Text of numbers, lists and settings: one style everywhere."""
+"""The format of numbers, lists and settings in text."""
 
 import math
 from typing import Any
@@ -18,14 +18,14 @@ def test_a_duration_has_three_digits_and_one_unit(seconds: float, text: str) -> 
     assert format_duration(seconds) == text
 
 
-def test_a_list_ends_in_the_number_of_items_that_are_not_named() -> None:
+def test_a_truncated_list_ends_with_the_number_of_remaining_items() -> None:
     assert join_first(["a", "b", "c"], 3) == "a, b, c"
     assert join_first(["a", "b", "c"], 1) == "a and 2 more"
     assert truncate_list(["a", "b", "c"], 1, "{} others") == ["a", "2 others"]
     assert truncate_list(["a"], 1) == ["a"]
 
 
-def test_components_within_a_component_are_written_alike() -> None:
+def test_nested_components_have_one_style() -> None:
     table = {"kind": "fda", "theta": 1.0, "monitor": {"kind": "sketch", "depth": 5}, "server": {"kind": "average"}}
     assert format_component(table) == "fda(theta=1, monitor=sketch(depth=5), server=average)"
     assert format_component(table, exclude=("server", "theta")) == "fda(monitor=sketch(depth=5))"
@@ -45,5 +45,5 @@ def test_components_within_a_component_are_written_alike() -> None:
         (True, True),
     ],
 )
-def test_what_is_no_number_is_null_for_programs(value: Any, expected: Any) -> None:
+def test_nan_and_infinity_are_null_in_json(value: Any, expected: Any) -> None:
     assert json_value(value) == expected

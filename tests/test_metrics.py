@@ -1,4 +1,4 @@
-"""Metrics: their values, their direction, and a suite that is judged by its loss from the run to the gate."""
+"""Metrics: their values, their direction, and a suite whose metric is the loss from the run to the gate."""
 
 import math
 import tomllib
@@ -94,7 +94,7 @@ def _lock(metric: str, targets: list[float]) -> SuiteLock:
 
 
 @given(st.lists(st.lists(st.floats(0.01, 0.99), min_size=1, max_size=8), min_size=1, max_size=5), TARGETS)
-def test_the_rule_chooses_the_mirrored_headline(curves: list[list[float]], targets: list[float]) -> None:
+def test_the_headline_rule_chooses_the_mirrored_target(curves: list[list[float]], targets: list[float]) -> None:
     def headline(metric: str, sign: int) -> float:
         rows = [
             {

@@ -1,4 +1,4 @@
-"""Names say what a value is, and in the package each public class and type alias has a name of its own."""
+"""No definition has a forbidden name, and public classes and type aliases of the package have distinct names."""
 
 import ast
 from collections.abc import Iterator
@@ -64,12 +64,12 @@ def repeated_types(root: Path) -> list[str]:
     return [f"{name} is a type in {' and '.join(places)}" for name, places in repeated.items()]
 
 
-def test_names_say_what_a_value_is_and_types_have_different_names() -> None:
+def test_the_package_has_no_forbidden_name_and_no_repeated_type() -> None:
     assert forbidden_names(ROOT) + repeated_types(ROOT) == []
 
 
 @pytest.mark.parametrize("folder", PROGRAMS)
-def test_names_in_programs_say_what_a_value_is(folder: str) -> None:
+def test_tests_and_programs_have_no_forbidden_name(folder: str) -> None:
     root = ROOT.parent / folder
     if not root.exists():
         pytest.skip("an installed package has no programs beside it")

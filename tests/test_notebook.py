@@ -42,7 +42,7 @@ def view(folder: Path) -> ResultsView:
     return load(folder / "results" / "quickstart")
 
 
-def test_the_package_loads_with_the_function_of_this_module() -> None:
+def test_fdabench_load_is_the_function_of_the_notebook_module() -> None:
     assert fdabench.load is load
     assert sorted(fdabench.__all__) == ["__version__", "load", "sync"]
     with pytest.raises(AttributeError, match="no attribute 'lode'"):
@@ -87,7 +87,7 @@ def test_a_cell_that_was_not_started_has_empty_tables(view: ResultsView) -> None
         ("LinearFDA", "6 cells match 'LinearFDA'; give more words, or an id:"),
     ],
 )
-def test_words_of_no_cell_or_of_several_are_refused(view: ResultsView, words: str, message: str) -> None:
+def test_words_that_match_no_cell_or_several_are_refused(view: ResultsView, words: str, message: str) -> None:
     with pytest.raises(ResultError, match=re.escape(message)):
         view.cell(words)
 
@@ -138,7 +138,7 @@ def test_a_ratio_the_other_way_round_is_the_inverse(view: ResultsView) -> None:
     assert (up.mean, up.low, up.high) == pytest.approx((1 / down.mean, 1 / down.high, 1 / down.low))
 
 
-def test_a_ratio_counted_by_hand(tmp_path: Path) -> None:
+def test_a_ratio_by_hand(tmp_path: Path) -> None:
     write_by_hand(tmp_path / "hand")
     top, bottom = [(1 + 3) * 160, (1 + 5) * 160], [4 * 16 + 2 * 160, 8 * 16 + 2 * 160]
     expected = math.prod(a / b for a, b in zip(top, bottom, strict=True)) ** 0.5

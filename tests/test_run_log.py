@@ -54,7 +54,7 @@ def test_verbose_prints_the_log_of_all_processes(tmp_path: Path) -> None:
     assert any(": started" in line for line in printed)
 
 
-def test_a_follower_reads_whole_lines_once(tmp_path: Path) -> None:
+def test_a_log_reader_reads_complete_lines_once(tmp_path: Path) -> None:
     path = tmp_path / FILE_NAME
     path.write_text("before\n")
     log = LogFollower(tmp_path)
@@ -136,7 +136,7 @@ def test_a_log_that_cannot_be_written_stops_no_run(tmp_path: Path, kind: str, lo
     assert not elsewhere.exists() or elsewhere.read_text() == "mine"
 
 
-def test_a_program_that_does_not_configure_logging_sees_nothing() -> None:
+def test_a_program_that_does_not_configure_logging_prints_nothing() -> None:
     code = "import logging, fdabench; logging.getLogger('fdabench.execution').error('quiet')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")

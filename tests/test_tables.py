@@ -1,4 +1,4 @@
-"""One declaration of a table gives its text, its values for programs, and the numbers that it is sorted by."""
+"""The declaration of a table determines its text, its JSON values, and the numbers by which it is sorted."""
 
 import csv
 import io
@@ -19,12 +19,12 @@ RECORDS = (
 TABLE = Table(RECORDS, COLUMNS)
 
 
-def test_people_read_titles_and_texts() -> None:
+def test_text_output_has_titles_and_formatted_values() -> None:
     assert TABLE.titles == ("strategy", "reached", "bytes of all workers")
     assert TABLE.rows == (("a|b", "3/3", "1.00 MB"), ("c", "0/3", "–"))
 
 
-def test_programs_get_records_whole_or_what_they_are_a_summary_of() -> None:
+def test_json_has_the_records_or_the_values_that_they_summarize() -> None:
     assert TABLE.machine == [RECORDS[0], {**RECORDS[1], "bytes": None}]
     assert Table(RECORDS, COLUMNS, data=[{"seed": 0}]).machine == [{"seed": 0}]
 
@@ -33,7 +33,7 @@ def test_cells_are_sorted_by_the_number_under_their_key() -> None:
     assert TABLE.sort_values == ((None, 3, 1_000_000), (None, 0, None))
 
 
-def test_markdown_has_the_alignment_and_what_its_printer_escapes() -> None:
+def test_markdown_has_column_alignment_and_escapes_special_characters() -> None:
     assert TABLE.markdown(lambda text: text.replace("|", "\\|")) == [
         "| strategy | reached | bytes of all workers |",
         "|---|---:|---:|",

@@ -1,4 +1,4 @@
-"""Reads traces of availability: Parquet files that say when each client can take part in training."""
+"""Reads availability traces: Parquet files with the intervals in which each client can take part in training."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -23,12 +23,12 @@ COLUMNS: Mapping[str, str] = {
 
 @dataclass(frozen=True, eq=False)
 class ClientIntervals:
-    """The intervals in which clients are available, sorted by client and start. Shape suffix: M = intervals.
+    """The intervals in which clients are available, sorted by client and start. Shape suffix: M intervals.
 
     Args:
         client_M: the client of each interval, int64; every client from 0 to the highest has at least one.
-        start_M: where each interval begins, in rounds.
-        stop_M: where it ends; the end does not belong to it. Intervals of a client do not overlap.
+        start_M: the start of each interval, in rounds.
+        stop_M: the end of each interval, in rounds, exclusive. Intervals of a client do not overlap.
     """
 
     client_M: npt.NDArray[np.int64]
@@ -37,77 +37,81 @@ class ClientIntervals:
 
     @property
     def content(self) -> str:
-        """SHA-256 of the intervals, in hex digits. It depends neither on the order of rows nor on the compression."""
+        """The SHA-256 of the intervals, in hex digits. The order of rows and the compression do not change it."""
         columns = (self.client_M.astype("<i8"), self.start_M.astype("<f8"), self.stop_M.astype("<f8"))
         return hashlib.sha256(b"".join(column.tobytes() for column in columns)).hexdigest()
 
     def mean_available(self, clients: int, period: int) -> float:
-        """Return how many clients are available on average.
+        """Return the mean number of available clients over a period.
 
         Args:
-            clients: in all; client k has the intervals of client k modulo the number of clients of the trace.
-            period: rounds after which the intervals repeat.
+            clients: the number of clients; client k has the intervals of client k modulo the clients of the trace.
+            period: the number of rounds after which the intervals repeat.
         """
         length_N = np.bincount(self.client_M, self.stop_M - self.start_M)
-        times, rest = divmod(clients, len(length_N))
-        return float(times * length_N.sum() + length_N[:rest].sum()) / period
+        repeats, remainder = divmod(clients, len(length_N))
+        return float(repeats * length_N.sum() + length_N[:remainder].sum()) / period
 
 
 def read_intervals(path: Path) -> ClientIntervals:
-    """Read a trace from a Parquet file with the columns `client`, `start` and `stop`, one interval a row.
+    """Read a trace from a Parquet file with the columns of `COLUMNS` and one interval in each row.
+
+    Args:
+        path: the file.
 
     Raises:
         WorkloadError: the file cannot be read, lacks a column, or has a value that is not allowed. The message has a
             line for each fault.
     """
-    place = path.as_posix()
+    location = path.as_posix()
     try:
         table = pyarrow.parquet.ParquetFile(pa.BufferReader(read_regular(path))).read()
         names = table.column_names
     except OSError as error:
-        raise WorkloadError(f"{place}: cannot be read: {error.strerror or error}") from error
+        raise WorkloadError(f"{location}: cannot be read: {error.strerror or error}") from error
     except (pa.ArrowException, ValueError) as error:
-        raise WorkloadError(f"{place}: no Parquet file that can be read: {str(error).splitlines()[0]:.120}") from error
+        raise WorkloadError(f"{location}: it cannot be read as Parquet: {str(error).splitlines()[0]:.120}") from error
     if missing := [name for name in COLUMNS if name not in names]:
         raise WorkloadError(
             "\n".join(
-                f"{place}: the column {name}, {COLUMNS[name]}, is missing; the file has: {', '.join(names)}"
+                f"{location}: the column {name}, {COLUMNS[name]}, is missing; the file has: {', '.join(names)}"
                 f"{did_you_mean(name, names)}"
                 for name in missing
             )
         )
     if not table.num_rows:
-        raise WorkloadError(f"{place}: the trace has no rows")
+        raise WorkloadError(f"{location}: the trace has no rows")
     client_M, start_M, stop_M = (_numbers(table, name) for name in COLUMNS)
     faults = _client_faults(client_M) + _interval_faults(start_M, stop_M)
     if faults:
-        raise _faulty(place, faults)
+        raise _trace_error(location, faults)
     order = np.lexsort((start_M, client_M))
     intervals = ClientIntervals(client_M[order].astype(np.int64), start_M[order], stop_M[order])
     if faults := _overlaps(intervals.client_M, intervals.start_M, intervals.stop_M):
-        raise _faulty(place, faults)
+        raise _trace_error(location, faults)
     return intervals
 
 
-def _faulty(place: str, faults: Sequence[str]) -> WorkloadError:
-    return WorkloadError("\n".join(f"{place}: {fault}" for fault in faults))
+def _trace_error(location: str, faults: Sequence[str]) -> WorkloadError:
+    return WorkloadError("\n".join(f"{location}: {fault}" for fault in faults))
 
 
 def _numbers(table: Any, name: str) -> npt.NDArray[np.float64]:
-    """A column as float64; NaN where it has no number."""
+    """Return a column as float64, with NaN for each value that is not a number."""
     values = table.column(name).to_numpy()
     return values.astype(np.float64) if values.dtype.kind in "iuf" else np.full(len(values), np.nan)
 
 
 def _client_faults(client_M: npt.NDArray[np.float64]) -> list[str]:
-    whole = np.unique(client_M[np.isfinite(client_M)])
-    if not np.isfinite(client_M).all() or not np.array_equal(whole, np.arange(len(whole))):
+    clients = np.unique(client_M[np.isfinite(client_M)])
+    if not np.isfinite(client_M).all() or not np.array_equal(clients, np.arange(len(clients))):
         return ["client must be whole numbers 0, 1, ... without gaps"]
     return []
 
 
 def _interval_faults(start_M: npt.NDArray[np.float64], stop_M: npt.NDArray[np.float64]) -> list[str]:
     wrong_start_M = ~(np.isfinite(start_M) & (start_M >= 0))
+    # a stop is not compared with a wrong start, which has its own message
     wrong_stop_M = ~(np.isfinite(stop_M) & (wrong_start_M | (stop_M > start_M)))
     faults = []
     for name, values_M, wrong_M, rule in (
@@ -126,8 +130,8 @@ def _overlaps(
     overlap_M = (client_M[1:] == client_M[:-1]) & (start_M[1:] < stop_M[:-1])
     if not overlap_M.any():
         return []
-    at = int(np.flatnonzero(overlap_M)[0])
+    row = int(np.flatnonzero(overlap_M)[0])
     return [
-        f"two intervals of client {client_M[at]} overlap: {start_M[at]:g} to {stop_M[at]:g} and "
-        f"{start_M[at + 1]:g} to {stop_M[at + 1]:g}; join them"
+        f"two intervals of client {client_M[row]} overlap: {start_M[row]:g} to {stop_M[row]:g} and "
+        f"{start_M[row + 1]:g} to {stop_M[row + 1]:g}; join them"
     ]

@@ -27,9 +27,9 @@ class DatasetTensors:
         test_x: images or sequences of the test set.
         test_y: labels or next tokens of the test set.
         classes: the number of classes, or of tokens in the vocabulary.
-        train_owners: who each training sample belongs to, int64 of shape [N], in 0..len(owner_names)-1; None if
+        train_owners: the index of the owner of each training sample in `owner_names`, int64 of shape [N]; None if
             samples have no owners.
-        test_owners: who each test sample belongs to, like `train_owners`.
+        test_owners: the same for each test sample.
         owner_names: the name of each owner, such as a writer, a role of a play or a hospital.
     """
 
@@ -49,7 +49,7 @@ class DatasetTensors:
 
     @property
     def task(self) -> Task:
-        """What is predicted: the next token of sequences, or the class of anything else."""
+        """What a model predicts: the next token if targets are sequences, else the class."""
         return "next-token" if self.train_y.dim() > 1 else "classification"
 
     def to(self, device: torch.device) -> "DatasetTensors":
@@ -57,6 +57,12 @@ class DatasetTensors:
 
         Images get the memory format `channels_last`, which makes convolutions on a CPU up to 3 times as fast. Owners
         stay in the memory of the CPU, where the data is partitioned.
+
+        Args:
+            device: the device.
+
+        Returns:
+            The data set on the device.
         """
         layout = torch.channels_last if self.train_x.dim() == 4 else torch.contiguous_format
         train_x, test_x = (x.to(device, memory_format=layout) for x in (self.train_x, self.test_x))
@@ -71,9 +77,10 @@ class DatasetSpec:
     load: Callable[[Path], DatasetTensors]
     """Loads the data set from the data folder, which has torchvision's layout.
 
-    Raises WorkloadError if it is missing."""
+    Raises WorkloadError if the data set is missing.
+    """
     train_samples: int
-    """Samples of the training set."""
+    """The number of training samples."""
     shape: tuple[int, ...]
     """The shape of one input: channels, height, width of an image, or the length of a sequence."""
     classes: int
@@ -85,15 +92,20 @@ class DatasetSpec:
     locate: Callable[[Path], str] | None = None
     """Returns the path of the files in the data folder, or "" if they are missing, without network access.
 
-    None if only `load` can find out."""
+    None if only `load` can determine it.
+    """
     task: Task = "classification"
-    """What is predicted, which a model has to predict too."""
+    """What a model predicts; only a model of the same task can be trained on the data set."""
     test_samples: int | None = None
-    """Samples of the test set; None if only `load` can find out."""
+    """The number of test samples; None if only `load` can determine it."""
     has_owners: bool | None = None
-    """Whether the training samples have owners; None if only `load` can find out."""
+    """Whether the training samples have owners; None if only `load` can determine it."""
 
 
 def data_dir(folder: Path | None) -> Path:
-    """The data folder: `folder` (from `--data-dir`), else the environment variable FDABENCH_DATA, else `data`."""
+    """Return the data folder.
+
+    Args:
+        folder: the value of `--data-dir`; None for the environment variable FDABENCH_DATA, or `data` if it is not set.
+    """
     return folder or Path(os.environ.get("FDABENCH_DATA") or "data")

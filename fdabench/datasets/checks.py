@@ -1,6 +1,6 @@
-"""Checks and hashes the tensors that a plug-in's data set loaded; `execution.plugin_data` calls both.
+"""Checks and hashes the tensors of a data set that a plug-in loads. `execution.plugin_data` calls the functions.
 
-Built-in data sets need neither: torchvision verifies the checksums of its files, and scikit-learn contains the digits.
+Built-in data sets are not checked: torchvision verifies checksums, and scikit-learn contains the digits.
 """
 
 import hashlib
@@ -13,13 +13,13 @@ from fdabench.datasets.base import DatasetSpec, DatasetTensors
 
 PARTS = ("train_x", "train_y", "test_x", "test_y")
 SUPPORTED = (
-    "fdabench knows images, or what has their shape [N, C, H, W], with class labels, and sequences of tokens [N, T] "
+    "fdabench supports images, or other data of shape [N, C, H, W], with class labels, and sequences of tokens [N, T] "
     "with task = 'next-token' in the DatasetSpec"
 )
 
 
 def data_errors(data: object, source: DatasetSpec) -> list[str]:
-    """The differences between a loaded data set and its specification; empty if there are none.
+    """Return the differences between a loaded data set and its specification; empty if there are none.
 
     Inputs must be finite float32 of shape [N, *source.shape], labels int64 of shape [N] in 0..classes-1. If the task
     is `next-token`, inputs and targets must be int64 of shape [N, *source.shape] in 0..classes-1. N of the training set
@@ -27,8 +27,11 @@ def data_errors(data: object, source: DatasetSpec) -> list[str]:
     Owners, if any, must be int64 of shape [N] in 0..len(owner_names)-1.
 
     Args:
-        data: what `source.load` returned.
+        data: the result of `source.load`.
         source: the specification.
+
+    Returns:
+        One message for each difference.
     """
     if not isinstance(data, DatasetTensors):
         return [f"load must return a fdabench.datasets.base.DatasetTensors; it returned {_kind(data)}"]
@@ -60,10 +63,10 @@ def data_errors(data: object, source: DatasetSpec) -> list[str]:
 
 
 def data_hash(data: DatasetTensors) -> str:
-    """The first 16 hex digits of SHA-256 over dtype, shape and bytes of the tensors, in the order of `PARTS`.
+    """Return the first 16 hex digits of the SHA-256 of the dtypes, shapes and bytes of the tensors.
 
-    The owners of the samples, if any, follow the four tensors. The names of the owners are left out, because no number
-    depends on them.
+    The tensors are in the order of `PARTS`, and the owners of the samples, if any, follow. The names of the owners are
+    left out, because no number depends on them.
     """
     digest = hashlib.sha256()
     owners = [part for part in ("train_owners", "test_owners") if getattr(data, part) is not None]
@@ -79,26 +82,28 @@ def _input_errors(name: str, x: Tensor, shape: tuple[int, ...], origin: str) -> 
         other_task = f". {SUPPORTED}" if x.ndim != 4 or not x.is_floating_point() else ""
         yield f"{name} must be float32 of shape {list(shape)}{origin}; it is {_format_tensor(x)}{other_task}"
         return
-    if x.sum().isfinite():  # fast path without another tensor; the sum of finite numbers may overflow, so see below
+    if (
+        x.sum().isfinite()
+    ):  # without another tensor; a sum of finite numbers may overflow, so the values are checked below
         return
     finite = torch.isfinite(x)
     if not finite.all():
-        at = torch.nonzero(~finite)[0].tolist()
-        yield f"{name}{at} is {x[tuple(at)].item()}; every value must be finite"
+        index = torch.nonzero(~finite)[0].tolist()
+        yield f"{name}{index} is {x[tuple(index)].item()}; every value must be finite"
 
 
 def _index_errors(
     name: str, y: Tensor, shape: tuple[int, ...], bound: str, size: int, origin: str = ""
 ) -> Iterator[str]:
-    """The errors of a tensor of classes, tokens or owners: it must be int64 of this shape in 0..size-1.
+    """Yield the faults of a tensor of classes, tokens or owners, which must be int64 of `shape` in 0..size-1.
 
     Args:
-        name: of the tensor in messages.
+        name: the name of the tensor, for messages.
         y: the tensor.
-        shape: that it must have.
-        bound: what `size` is in messages, such as `classes`.
+        shape: the required shape.
+        bound: the name of `size` in messages, such as `classes`.
         size: one more than the largest value that is allowed.
-        origin: where the shape is declared, for messages.
+        origin: the field that declares the shape, for messages.
     """
     if y.dtype != torch.int64 or tuple(y.shape) != shape:
         other_task = f". {SUPPORTED}" if y.ndim != len(shape) or y.is_floating_point() else ""
@@ -106,8 +111,8 @@ def _index_errors(
         return
     outside = (y < 0) | (y >= size)
     if outside.any():
-        at = torch.nonzero(outside)[0].tolist()
-        yield f"{name}[{', '.join(map(str, at))}] is {int(y[tuple(at)])}; {bound} = {size} allows 0 to {size - 1}"
+        index = torch.nonzero(outside)[0].tolist()
+        yield f"{name}[{', '.join(map(str, index))}] is {int(y[tuple(index)])}; {bound} = {size} allows 0 to {size - 1}"
 
 
 def _owner_errors(name: str, owners: object, num_samples: int, owner_names: object) -> Iterator[str]:
@@ -123,11 +128,11 @@ def _owner_errors(name: str, owners: object, num_samples: int, owner_names: obje
 
 
 def _format_tensor(tensor: Tensor) -> str:
-    """The shape and dtype of a tensor in messages, such as `[1085, 32] int64`."""
+    """Return the shape and dtype of a tensor for messages, such as `[1085, 32] int64`."""
     return f"{list(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
 
 
 def _kind(value: object) -> str:
-    """The type of a value in messages, such as `a numpy.ndarray`."""
+    """Return the type of a value for messages, such as `a numpy.ndarray`."""
     kind = f"{type(value).__module__}.{type(value).__name__}"
     return "None" if value is None else f"a {kind.removeprefix('builtins.')}"

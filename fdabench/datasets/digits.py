@@ -1,4 +1,4 @@
-"""The digits of scikit-learn: 1797 handwritten digits of 8 x 8 pixels, which scikit-learn contains."""
+"""The data set `digits`: 1797 handwritten digits of 8 x 8 pixels, which scikit-learn contains."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,7 +26,7 @@ def load(root: Path) -> DatasetTensors:
 
 
 def _path() -> Path:
-    """The file that `sklearn.datasets.load_digits` reads: 64 pixels and the class in each line.
+    """Return the file that `sklearn.datasets.load_digits` reads: 64 pixels and the class in each line.
 
     `load_digits` is not called, because the import of scikit-learn takes a second in each process.
     """

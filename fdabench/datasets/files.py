@@ -1,4 +1,4 @@
-"""Data sets of plug-ins whose changes are detected by hashing files instead of the loaded tensors.
+"""Defines data sets of plug-ins whose changes are detected by hashing files and not the loaded tensors.
 
 `execution.plugin_data` calls `files_hash`.
 """
@@ -13,20 +13,21 @@ from fdabench.errors import WorkloadError
 
 @dataclass(frozen=True)
 class FileBackedDatasetSpec(DatasetSpec):
-    """A `DatasetSpec` whose `files` are hashed instead of the tensors that `load` returns.
+    """A `DatasetSpec` whose `files` are hashed in place of the tensors that `load` returns.
 
-    `fdabench plan` then reads the files and does not call `load`. Changes of other files that `load` reads are not
+    So `fdabench plan` reads the files and does not call `load`. Changes of other files that `load` reads are not
     detected.
     """
 
     files: tuple[str | Path, ...] = ()
     """Paths, absolute or relative to the data folder (`--data-dir`); at least one.
 
-    Write `Path(__file__).resolve().parent / "name"` for a file beside the plug-in."""
+    Write `Path(__file__).resolve().parent / "name"` for a file in the folder of the plug-in.
+    """
 
 
 def files_hash(source: FileBackedDatasetSpec, data_root: Path) -> str:
-    """The first 16 hex digits of SHA-256 over the names and the contents of `source.files`.
+    """Return the first 16 hex digits of the SHA-256 of the names and the contents of `source.files`.
 
     Args:
         source: the specification of the data set.

@@ -1,4 +1,4 @@
-"""MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100, read and, if necessary, downloaded by torchvision.
+"""The data sets MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100. torchvision reads them, and downloads missing ones.
 
 Images are normalized by channel and not augmented.
 """
@@ -18,13 +18,14 @@ from fdabench.errors import WorkloadError
 from fdabench.torchvision_compat import import_torchvision
 
 Channels = tuple[float, ...]
+"""One number for each channel."""
 
 
 def _load(class_name: str, mean: Channels, std: Channels, root: Path) -> DatasetTensors:
-    """Load both parts of a data set; pixels are scaled to [0, 1], then (x - mean) / std by channel.
+    """Load the training and the test set. Pixels are scaled to [0, 1], then normalized to (x - mean) / std.
 
     Raises:
-        WorkloadError: the files are neither in `root` nor can be downloaded. The message says how to get them.
+        WorkloadError: the files are not in `root` and cannot be downloaded. The message states how to get them.
     """
     train, test = (_fetch(class_name, root, train) for train in (True, False))
     shift, scale = torch.tensor(mean)[:, None, None], torch.tensor(std)[:, None, None]
@@ -34,8 +35,8 @@ def _load(class_name: str, mean: Channels, std: Channels, root: Path) -> Dataset
     return DatasetTensors(train_x, train_y, test_x, test_y, int(train_y.max()) + 1)
 
 
-def _part(class_name: str, root: Path, train: bool) -> Callable[..., object]:
-    """torchvision's class of a data set with its arguments; the caller adds `download`."""
+def _constructor(class_name: str, root: Path, train: bool) -> Callable[..., object]:
+    """Return torchvision's class of a data set with all arguments but `download`, which the caller adds."""
     return partial(getattr(import_torchvision("datasets"), class_name), str(root), train=train)
 
 
@@ -45,22 +46,22 @@ def _fetch(class_name: str, root: Path, train: bool) -> object:
     Raises:
         WorkloadError: the download failed.
     """
-    make = _part(class_name, root, train)
+    construct = _constructor(class_name, root, train)
     try:
-        return make(download=False)
-    except RuntimeError:
+        return construct(download=False)
+    except RuntimeError:  # torchvision raises it if files are missing or have other checksums
         pass
     try:
-        return make(download=True)
+        return construct(download=True)
     except (OSError, RuntimeError) as error:
         raise WorkloadError(_how_to_get(class_name, root)) from error
 
 
 def _locate(class_name: str, root: Path) -> str:
-    """The path of the files, or "" if they are missing. torchvision verifies the checksums of those that have one."""
+    """Return the path of the files, or "" if they are missing. torchvision verifies published checksums."""
     try:
         for train in (True, False):
-            _part(class_name, root, train)(download=False)
+            _constructor(class_name, root, train)(download=False)
     except (OSError, RuntimeError):
         return ""
     return (root / _LAYOUT[class_name].split("/")[0]).as_posix()
@@ -68,10 +69,10 @@ def _locate(class_name: str, root: Path) -> str:
 
 def _how_to_get(class_name: str, root: Path) -> str:
     return (
-        f"{class_name}: not found under {root} and it cannot be downloaded from here. Three ways to get it:\n"
-        f"  run once where there is a network: it is downloaded on first use;\n"
-        f"  copy the files there as torchvision lays them out: {root / _LAYOUT[class_name]};\n"
-        f"  say where they are: --data-dir DIR, or FDABENCH_DATA=DIR."
+        f"{class_name}: not found under {root}, and the download failed. Three ways to get it:\n"
+        f"  run the suite once on a machine with network access: it is downloaded on first use;\n"
+        f"  copy the files there in torchvision's layout: {root / _LAYOUT[class_name]};\n"
+        f"  name the folder of the files: --data-dir DIR, or FDABENCH_DATA=DIR."
     )
 
 
@@ -97,6 +98,7 @@ def _labels(part: Any) -> Tensor:
     return torch.as_tensor(np.asarray(part.targets), dtype=torch.int64)
 
 
+# mean and standard deviation of each channel
 _UNIT: tuple[Channels, Channels] = ((0.0,), (1.0,))
 _CIFAR10 = ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
 _CIFAR100 = ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762))
@@ -106,7 +108,7 @@ _BY_CHANNEL = "normalized by channel; no augmentation"
 
 def _source(
     class_name: str,
-    normal: tuple[Channels, Channels],
+    normalization: tuple[Channels, Channels],
     train_samples: int,
     test_samples: int,
     shape: tuple[int, int, int],
@@ -114,8 +116,8 @@ def _source(
     description: str,
     info: ComponentInfo,
 ) -> DatasetSpec:
-    """Create the specification of a data set of torchvision; `normal` is (mean, standard deviation) by channel."""
-    load, locate = partial(_load, class_name, *normal), partial(_locate, class_name)
+    """Create the specification of a data set of torchvision; `normalization` is (mean, standard deviation)."""
+    load, locate = partial(_load, class_name, *normalization), partial(_locate, class_name)
     return DatasetSpec(
         load, train_samples, shape, classes, description, info, locate, test_samples=test_samples, has_owners=False
     )

@@ -1,6 +1,6 @@
-"""Three plays by Shakespeare, which are part of the package: small real text with owners, without a download.
+"""The data set `shakespeare`: three plays, which the package contains, so nothing is downloaded.
 
-The owner of a text is the role that speaks it. `shakespeare/SOURCE.md` says where the files come from.
+The owner of a text is the role that speaks it. `shakespeare/SOURCE.md` names the source of the files.
 """
 
 from pathlib import Path
@@ -10,13 +10,13 @@ from fdabench.datasets.base import DatasetSpec, DatasetTensors
 from fdabench.datasets.text import VOCABULARY, find_files, make_windows, owner_texts, read_texts
 
 SPEECH = r"^\[(.+)\]$"
-"""The line before a speech, with the name of the role."""
+"""Matches the line before a speech; the group is the name of the role."""
 FOLDER = Path(__file__).parent / "shakespeare"
 CONTEXT, TEST_SHARE = 64, 0.1
 
 
 def load(root: Path) -> DatasetTensors:
-    """Load the plays; bytes are tokens, and the last tenth of what each role says is the test set.
+    """Load the plays. Tokens are bytes, and the last tenth of the text of each role is the test set.
 
     Args:
         root: the data folder; not used.

@@ -1,4 +1,4 @@
-"""Text files as sequences of bytes, which belong to owners such as the roles of a play.
+"""Converts text files to sequences of bytes. Each sequence belongs to an owner, such as a role of a play.
 
 A token is a byte, so the vocabulary has 256 tokens. The text of each owner is cut into a training part and a test part,
 and each part into windows. A window of T tokens starts where the one before ends; its targets are the T bytes that
@@ -26,34 +26,39 @@ Tokens = NDArray[np.uint8]
 
 
 class TextFile(NamedTuple):
-    """A file and its name in the names of owners, which is its path relative to the folder that all files are in."""
+    """A text file.
+
+    Args:
+        name: the path relative to the folder that is searched; names of owners contain it.
+        path: the path for opening the file.
+    """
 
     name: str
     path: Path
 
 
 def find_files(path: str) -> list[TextFile]:
-    """The files of a path, in the order of their names.
+    """Return the text files at a path, sorted by name.
 
     Args:
-        path: a file, a folder, whose files `*.txt` at any depth are found, or a pattern such as `plays/**/*.md`.
+        path: a file; a folder, whose files `*.txt` at any depth are returned; or a pattern such as `plays/**/*.md`.
 
     Raises:
         WorkloadError: there are none.
     """
-    place = Path(path)
-    if place.is_file():
-        return [TextFile(place.name, place)]
-    folder, pattern = (place, "**/*.txt") if place.is_dir() else _split_pattern(place)
+    location = Path(path)
+    if location.is_file():
+        return [TextFile(location.name, location)]
+    folder, pattern = (location, "**/*.txt") if location.is_dir() else _split_pattern(location)
     files = [file for file in folder.glob(pattern) if file.is_file()] if folder.is_dir() else []
     if not files:
-        what = "this folder has no file *.txt" if place.is_dir() else "there is no such file or folder"
-        raise WorkloadError(f"{path}: {what}; expected a file, a folder or a pattern such as plays/**/*.md")
+        fault = "this folder has no file *.txt" if location.is_dir() else "there is no such file or folder"
+        raise WorkloadError(f"{path}: {fault}; expected a file, a folder or a pattern such as plays/**/*.md")
     return sorted(TextFile(file.relative_to(folder).as_posix(), file) for file in files)
 
 
 def read_texts(files: Sequence[TextFile]) -> dict[str, bytes]:
-    """The contents of files, by name.
+    """Return the contents of files, by the names of the files.
 
     Raises:
         WorkloadError: files cannot be read; the message lists all of them.
@@ -70,10 +75,16 @@ def read_texts(files: Sequence[TextFile]) -> dict[str, bytes]:
 
 
 def compile_owners(owners: str) -> re.Pattern[bytes] | None:
-    """Compile the regular expression of owners; None for `file` and `folder`.
+    """Compile the regular expression that selects the owners of lines.
+
+    Args:
+        owners: as in `owner_texts`.
+
+    Returns:
+        The regular expression, or None if `owners` is `file` or `folder`.
 
     Raises:
-        WorkloadError: it is no regular expression, or it has not exactly one group.
+        WorkloadError: `owners` is not a regular expression, or the number of its groups is not 1.
     """
     if owners in ("file", "folder"):
         return None
@@ -81,7 +92,7 @@ def compile_owners(owners: str) -> re.Pattern[bytes] | None:
     try:
         pattern = re.compile(owners.encode())
     except re.error as error:
-        raise WorkloadError(f"{allowed}; {owners!r} is no regular expression: {error}") from error
+        raise WorkloadError(f"{allowed}; {owners!r} is not a regular expression: {error}") from error
     if pattern.groups != 1:
         hint = did_you_mean(owners, ("file", "folder"))
         raise WorkloadError(f"{allowed}; {owners!r} has {plural(pattern.groups, 'group')}{hint}")
@@ -89,17 +100,17 @@ def compile_owners(owners: str) -> re.Pattern[bytes] | None:
 
 
 def owner_texts(texts: Mapping[str, bytes], owners: str) -> dict[str, bytes]:
-    """The text of each owner, in the order in which they first appear.
+    """Return the text of each owner, in the order in which owners first appear.
 
     Args:
         texts: the contents of files, by file name.
-        owners: `file`: the owner of a text is its file; `folder`: the folder of its file; otherwise a regular
-            expression with one group. It is searched in each line; where it matches, the text of the owner that the
-            group names begins with the next line. Text before the first such line of a file is left out. Equal names in
-            two files are two owners.
+        owners: `file` if the owner of a text is its file; `folder` if it is the folder of its file; otherwise a regular
+            expression with one group, which is searched in each line. After a line that matches, the text of the owner
+            that the group names begins. Text before the first such line of a file is left out. Equal names in two files
+            are two owners.
 
     Raises:
-        WorkloadError: the regular expression is none, or it matches no line.
+        WorkloadError: the regular expression cannot be compiled, or it matches no line.
     """
     pattern = compile_owners(owners)
     parts: dict[str, list[bytes]] = defaultdict(list)
@@ -115,12 +126,15 @@ def owner_texts(texts: Mapping[str, bytes], owners: str) -> dict[str, bytes]:
 
 
 def make_windows(texts: Mapping[str, bytes], context: int, test_share: float) -> DatasetTensors:
-    """Cut the text of each owner into samples. Owners whose text is too short for a single sample are left out.
+    """Divide the text of each owner into samples. Owners whose text is too short for a single sample are left out.
 
     Args:
         texts: the text of each owner.
-        context: T, the tokens of a sample.
+        context: T, the number of tokens of a sample.
         test_share: the fraction of each owner's text, at its end, that is the test set.
+
+    Returns:
+        The data set: inputs and targets, int64 of shape [N, T], and owners. Targets are shifted by one byte.
 
     Raises:
         WorkloadError: no owner has a training sample, or none has a test sample.
@@ -131,11 +145,11 @@ def make_windows(texts: Mapping[str, bytes], context: int, test_share: float) ->
     for owner, text in texts.items():
         tokens = np.frombuffer(text, np.uint8)
         cut = len(tokens) - int(len(tokens) * test_share)
-        pieces = _windows(tokens[:cut], context), _windows(tokens[cut:], context)
-        if any(map(len, pieces)):
-            train.append(pieces[0])
-            test.append(pieces[1])
-            sizes[owner] = (len(pieces[0]), len(pieces[1]))
+        train_windows, test_windows = _windows(tokens[:cut], context), _windows(tokens[cut:], context)
+        if len(train_windows) or len(test_windows):
+            train.append(train_windows)
+            test.append(test_windows)
+            sizes[owner] = (len(train_windows), len(test_windows))
     for part, column in (("training", 0), ("test", 1)):
         if not any(counts[column] for counts in sizes.values()):
             longest = max(map(len, texts.values()), default=0)
@@ -150,19 +164,20 @@ def make_windows(texts: Mapping[str, bytes], context: int, test_share: float) ->
 
 
 def _windows(tokens: Tokens, context: int) -> Tokens:
-    """Windows of context + 1 tokens, shape [N, context + 1]; the last token of each is the first of the next."""
+    """Return windows of context + 1 tokens, shape [N, context + 1]; the last token of each is the first of the next."""
     if len(tokens) <= context:
         return np.empty((0, context + 1), np.uint8)
     return np.lib.stride_tricks.sliding_window_view(tokens, context + 1)[::context]
 
 
 def _tensors(windows: Tokens) -> tuple[Tensor, Tensor]:
+    """Return inputs and targets, int64 [N, context]: all tokens of a window but the last, and all but the first."""
     tokens = torch.from_numpy(windows.astype(np.int64))
     return tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
 
 
 def _speeches(content: bytes, pattern: re.Pattern[bytes]) -> Iterator[tuple[str, bytes]]:
-    """The owner and the text of each part of a file."""
+    """Yield the owner and the text of each part of a file that begins after a line that `pattern` matches."""
     owner: str | None = None
     lines: list[bytes] = []
     for line in content.splitlines(keepends=True):
@@ -178,8 +193,8 @@ def _speeches(content: bytes, pattern: re.Pattern[bytes]) -> Iterator[tuple[str,
 
 
 def _split_pattern(path: Path) -> tuple[Path, str]:
-    """Split a path with wildcards at the first of them, into a folder and a pattern."""
+    """Split a path before its first part with a wildcard, or before its last part, into a folder and a pattern."""
     parts = path.parts
-    wild = [place for place, part in enumerate(parts) if any(letter in part for letter in "*?[")]
-    cut = wild[0] if wild else len(parts) - 1
+    with_wildcard = [index for index, part in enumerate(parts) if any(letter in part for letter in "*?[")]
+    cut = with_wildcard[0] if with_wildcard else len(parts) - 1
     return Path(*parts[:cut]), "/".join(parts[cut:])

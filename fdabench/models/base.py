@@ -1,4 +1,4 @@
-"""`ModelSpec`, the description of a model, and its initialization and layers that several models share."""
+"""Defines `ModelSpec`, the functions that build and initialize a model, and layers that several models share."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -69,8 +69,11 @@ def init_model(architecture: ModelSpec, shape: Shape, classes: int, seed: int) -
     Args:
         architecture: the model; its pretrained weights, if any, replace the drawn ones.
         shape: the shape of one input.
-        classes: the number of classes, and so of outputs.
+        classes: the number of outputs: classes, or tokens in the vocabulary.
         seed: the seed of the initial weights.
+
+    Returns:
+        The model, on the CPU, or on the device of an enclosing `torch.device` context.
 
     Raises:
         WorkloadError: the pretrained weights of the model are missing.
@@ -86,7 +89,13 @@ def init_model(architecture: ModelSpec, shape: Shape, classes: int, seed: int) -
 
 @cache
 def count_parameters(architecture: ModelSpec, shape: Shape, classes: int) -> int:
-    """Return the number of trainable parameters. The model is built on the meta device, which allocates no memory."""
+    """Return the number of trainable parameters. The model is built on the meta device, which allocates no memory.
+
+    Args:
+        architecture: the model.
+        shape: the shape of one input.
+        classes: the number of outputs.
+    """
     with torch.device("meta"):
         parameters = architecture.build(shape, classes).parameters()
         return sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
@@ -94,7 +103,7 @@ def count_parameters(architecture: ModelSpec, shape: Shape, classes: int) -> int
 
 @cache
 def count_frozen(architecture: ModelSpec, shape: Shape, classes: int) -> int:
-    """Return the number of parameters that are not trained. The model is built on the meta device."""
+    """Return the number of parameters that are not trained; arguments as in `count_parameters`."""
     with torch.device("meta"):
         parameters = architecture.build(shape, classes).parameters()
         return sum(parameter.numel() for parameter in parameters if not parameter.requires_grad)
@@ -110,17 +119,17 @@ def he_normal(model: nn.Module) -> nn.Module:
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             # truncation reduces the standard deviation by this factor
-            width = sqrt(2 / module.weight[0].numel()) / 0.87962566103423978
+            std = sqrt(2 / module.weight[0].numel()) / 0.87962566103423978
             # inverse transform sampling: rejection sampling takes 20 times as long
-            numbers = module.weight.detach().uniform_(-erf(sqrt(2)), erf(sqrt(2))).erfinv_()
-            numbers.mul_(sqrt(2) * width).clamp_(-2 * width, 2 * width)
+            weight = module.weight.detach().uniform_(-erf(sqrt(2)), erf(sqrt(2))).erfinv_()
+            weight.mul_(sqrt(2) * std).clamp_(-2 * std, 2 * std)
     return model
 
 
 def glorot(model: nn.Module) -> nn.Module:
     """Initialize kernels as Glorot-uniform and biases as zero, and return the model.
 
-    These are the defaults of Keras, which the FDA paper uses.
+    These are the defaults of Keras, with which the FDA paper trains.
 
     Source: X. Glorot and Y. Bengio, Understanding the Difficulty of Training Deep Feedforward Neural Networks, AISTATS
     2010.

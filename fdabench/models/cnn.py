@@ -9,7 +9,10 @@ from fdabench.models.base import Flatten, ModelSpec, Shape, glorot
 def build(shape: Shape, classes: int) -> nn.Module:
     """Build the network: [N, C, H, W] to [N, classes].
 
-    Height and width must be at least 8, because three max-pools halve them.
+    Args:
+        shape: the shape of one input, (channels, height, width). Height and width must be at least 8, because three
+            max-pools halve them.
+        classes: the number of classes.
     """
     channels, height, width = shape
     layers = nn.Sequential(

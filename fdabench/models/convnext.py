@@ -1,14 +1,14 @@
 """ConvNeXt-Large (Liu et al., 2022) with the head of the FDA paper, trained from scratch or from ImageNet weights.
 
 The backbone is torchvision's, without stochastic depth, because the paper runs the backbone in inference mode. A layer
-normalization is applied before the global average, as in Keras' backbone without its top. An image of 32 x 32 is
-reduced to one pixel there.
+normalization is applied before the global average, as in Keras' ConvNeXt with `include_top=False`. The backbone reduces
+an image of 32 x 32 to one pixel.
 
 Differences from the paper:
 
 - The paper feeds raw pixels and normalizes them in the model by the mean and deviation of ImageNet. fdabench's
   `cifar100` is normalized by its own mean and deviation.
-- The paper uses Keras' ImageNet weights, fdabench torchvision's.
+- The paper uses the ImageNet weights of Keras, and fdabench those of torchvision.
 - The paper trains only the head for the first 5 epochs. fdabench trains all layers from the beginning.
 """
 
@@ -29,11 +29,16 @@ from fdabench.torchvision_compat import import_torchvision
 HIDDEN = 512
 """Units of the hidden layer of the head."""
 _NAMES = {"features": "features", "classifier.0": "norm"}
-"""The names of the parts of torchvision's model that are used -> their names here."""
+"""Names of modules in torchvision's model -> their names in the model of this file. Others are not loaded."""
 
 
 def build(shape: Shape, classes: int) -> nn.Module:
-    """Build the model with initial weights from the seed: [N, 3, H, W] to [N, classes]."""
+    """Build the model without pretrained weights: [N, 3, H, W] to [N, classes].
+
+    Args:
+        shape: the shape of one input, (3, height, width).
+        classes: the number of classes.
+    """
     return replace_head(import_torchvision("models").convnext_large(weights=None, stochastic_depth_prob=0.0), classes)
 
 
@@ -41,7 +46,7 @@ def replace_head(net: Any, classes: int) -> nn.Module:
     """Replace the head of a torchvision ConvNeXt by that of the paper.
 
     Args:
-        net: the torchvision model; its backbone is used and not copied.
+        net: the torchvision model; its backbone is used without a copy.
         classes: the number of classes.
 
     Returns:
@@ -82,10 +87,10 @@ def pretrained_imagenet() -> Mapping[str, Tensor]:
 
 def _how_to_get(file: str) -> str:
     return (
-        "convnext-large-imagenet: its weights are not in torch's cache and cannot be downloaded from here. Two ways:\n"
-        "  run once where there is a network: they are downloaded on first use (790 MB);\n"
-        f"  copy torchvision's file to {Path(torch.hub.get_dir()) / 'checkpoints' / file};\n"
-        "or take the model convnext-large, which begins from weights that the seed draws."
+        "convnext-large-imagenet: its weights are not in torch's cache, and the download failed. To get them, either\n"
+        "  run the suite once on a machine with network access: the first use downloads them (790 MB); or\n"
+        f"  copy torchvision's file to {Path(torch.hub.get_dir()) / 'checkpoints' / file}.\n"
+        "The model convnext-large needs no file: its initial weights are drawn from the seed."
     )
 
 

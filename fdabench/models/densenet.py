@@ -2,8 +2,8 @@
 
 The stem is a 7 x 7 convolution and a max-pool, both of stride 2. It reduces 32 x 32 to 8 x 8 for the first dense block;
 the last block has one pixel. Regularization is a dropout of 0.2 after each convolution of a dense block, and a penalty
-of 1e-4 |w|^2 on kernels. The paper normalizes CIFAR-10 by the mean and deviation of ImageNet, fdabench's `cifar10` by
-its own.
+of 1e-4 |w|^2 on kernels. The paper normalizes CIFAR-10 by the mean and deviation of ImageNet; fdabench's `cifar10` is
+normalized by its own mean and deviation.
 """
 
 from collections.abc import Sequence
@@ -41,11 +41,13 @@ class _Dense(nn.Module):
 
 
 def _normalized(channels: int) -> tuple[nn.Module, ...]:
-    # momentum is the share of the new statistics in torch, and that of the old ones in Keras
+    """Return batch normalization and ReLU."""
+    # torch's momentum is the weight of the new statistics; Keras', here 0.99, is the weight of the old ones
     return nn.BatchNorm2d(channels, eps=1.001e-5, momentum=1 - 0.99), nn.ReLU()
 
 
 def _stem(inputs: int, channels: int) -> list[nn.Module]:
+    """Return the first layers, which convert `inputs` to `channels` channels."""
     convolution = nn.Conv2d(inputs, channels, 7, stride=2, padding=3, bias=False)
     return [convolution, *_normalized(channels), nn.MaxPool2d(3, stride=2, padding=1)]
 

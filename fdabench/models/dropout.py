@@ -13,7 +13,7 @@ class Dropout(nn.Module):
     layer. So the masks of a worker do not depend on the engine, the device or the process.
 
     Args:
-        rate: probability in [0, 1).
+        rate: the probability that a number is set to zero, in [0, 1).
     """
 
     key: Tensor
@@ -27,6 +27,6 @@ class Dropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return x
-        place = torch.arange(x.numel(), device=x.device).view(x.shape)
-        mask = derive_key(place, self.key) >= int(self.rate * (UINT32_MASK + 1))
+        position = torch.arange(x.numel(), device=x.device).view(x.shape)
+        mask = derive_key(position, self.key) >= int(self.rate * (UINT32_MASK + 1))
         return x * mask.to(x.dtype).div_(1 - self.rate)

@@ -1,7 +1,7 @@
-"""Fine-tuning: a model that begins from a file of weights and trains a part of its parameters or adapters.
+"""Fine-tuning: a model is initialized from a file of weights, and a part of its parameters, or adapters, are trained.
 
-Parameters that are not trained are frozen: they are no part of the rows of workers, so drifts, local states, codecs and
-messages have the trainable parameters only, and all workers of a process share one copy of the rest.
+Parameters that are not trained are frozen. The rows of workers do not contain them, so drifts, local states, codecs and
+messages have the trainable parameters only, and all workers of a process share one copy of the frozen ones.
 """
 
 import hashlib
@@ -17,18 +17,20 @@ from torch import nn
 
 from fdabench.errors import WorkloadError, did_you_mean
 from fdabench.models.base import FrozenBase, ModelSpec, Shape
-from fdabench.models.lora import LORA_REFERENCE, LoraConfig, add_adapters
+from fdabench.models.lora import LORA_REFERENCE, LoraConfig, add_adapters, first_names
 from fdabench.models.weight_files import file_hash, find_weights, load_exactly, read_weights
 
 
 @dataclass(frozen=True)
 class FineTuning:
-    """Where a model begins, and what of it is trained.
+    """The initial weights of a model, and the parameters that are trained.
 
     Args:
-        init: the weights that it begins from, as `weight_files.find_weights` takes them; empty: the seed draws them.
-        trainable: names of parameters or modules, or patterns with `*`; empty: all parameters, or the adapters.
-        lora: adapters of linear layers; None: there are none.
+        init: the file of the initial weights, as `weight_files.find_weights` accepts it; empty to draw them from the
+            seed.
+        trainable: names of the trained parameters or modules, or patterns with `*`; empty for the adapters if there are
+            any, else all parameters.
+        lora: adapters of linear layers; None if there are none.
         base: "preinstalled" if every worker has the frozen parameters before the run, so that no bytes are counted for
             them; "sent" if they are sent to each worker once.
     """
@@ -45,15 +47,15 @@ class FineTuning:
 
 
 def fine_tuned(name: str, spec: ModelSpec, settings: FineTuning) -> tuple[str, ModelSpec]:
-    """Return the name in configurations of cells, and the specification, of a model that is fine-tuned.
+    """Return the name and the specification of a fine-tuned model.
 
-    The name ends with a hash of the settings and of the content of the file, so cells that begin from other weights or
-    train other parameters are other cells. The path of the file does not matter.
+    The name, which configurations of cells contain, ends with a hash of the settings and of the content of the file. So
+    cells with other initial weights or other trained parameters have another id. The path of the file does not matter.
 
     Args:
-        name: of the model.
-        spec: of the model.
-        settings: where it begins, and what is trained.
+        name: the name of the model that is fine-tuned.
+        spec: the specification of that model.
+        settings: the initial weights and the parameters that are trained.
 
     Raises:
         WorkloadError: the file cannot be found or read.
@@ -62,27 +64,25 @@ def fine_tuned(name: str, spec: ModelSpec, settings: FineTuning) -> tuple[str, M
     content = ""
     if path is not None:
         content = file_hash(path)
-        read_weights(path)
+        read_weights(path)  # a damaged file is reported before any cell runs
     key = {**asdict(settings), "init": content}
     if not settings.freezes:
         del key["base"]
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:8]
-    how = f"lora{settings.lora.rank}" if settings.lora else "part" if settings.trainable else "init"
+    method = f"lora{settings.lora.rank}" if settings.lora else "part" if settings.trainable else "init"
     if settings.freezes and settings.base == "sent":
-        how += "-sent"
-    build = partial(_build, spec, settings, path)
+        method += "-sent"
     title = f"{spec.info.name or name}, {_title(settings)}"
-    made = replace(
+    references = (*spec.info.references, *((LORA_REFERENCE,) if settings.lora else ()))
+    fine_tuned_spec = replace(
         spec,
-        build=build,
+        build=partial(_build, spec, settings, path),
         description=f"{spec.description}; {_title(settings)}",
-        info=replace(
-            spec.info, name=title, references=(*spec.info.references, *((LORA_REFERENCE,) if settings.lora else ()))
-        ),
+        info=replace(spec.info, name=title, references=references),
         frozen_base=settings.base if settings.freezes else None,
         pretrained=None if path is not None else spec.pretrained,
     )
-    return f"{name}-{how}-{digest}", made
+    return f"{name}-{method}-{digest}", fine_tuned_spec
 
 
 def _title(settings: FineTuning) -> str:
@@ -95,23 +95,36 @@ def _build(spec: ModelSpec, settings: FineTuning, path: Path | None, shape: Shap
     """Build the model, load its initial weights, and freeze what is not trained."""
     model = spec.build(shape, classes)
     if path is not None:
-        with torch.device("cpu"):
+        with torch.device("cpu"):  # `build` may run on the meta device, where the file would be read without values
             load_exactly(model, read_weights(path), path)
     return freeze(model, settings)
 
 
 def check_layers(spec: ModelSpec, settings: FineTuning, shape: Shape, classes: int) -> None:
-    """Check that the names and patterns select something, on the meta device and without the file of weights.
+    """Check that each name and pattern selects a parameter, on the meta device and without the file of weights.
+
+    Args:
+        spec: the model before fine-tuning.
+        settings: the names and patterns.
+        shape: the shape of one input.
+        classes: the number of outputs.
 
     Raises:
-        WorkloadError: one of them selects nothing.
+        WorkloadError: a name or pattern selects nothing.
     """
     with torch.device("meta"):
         freeze(spec.build(shape, classes), settings)
 
 
 def freeze(model: nn.Module, settings: FineTuning) -> nn.Module:
-    """Freeze what is not trained and add the adapters, in place; returns the model.
+    """Add the adapters and freeze the parameters that are not trained, in place.
+
+    Args:
+        model: the model with its initial weights.
+        settings: the adapters, and the parameters that are trained.
+
+    Returns:
+        `model`.
 
     Raises:
         WorkloadError: a name or pattern selects nothing.
@@ -129,13 +142,14 @@ def _train_only(model: nn.Module, patterns: Sequence[str]) -> None:
     for pattern in patterns:
         if not any(_selects(pattern, name) for name in names):
             available = [*names, *(name for name, _ in model.named_modules() if name)]
-            text = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
             raise WorkloadError(
-                f'trainable: "{pattern}" selects no parameter{did_you_mean(pattern, available)}; there are {text}'
+                f'trainable: "{pattern}" selects no parameter{did_you_mean(pattern, available)}; '
+                f"there are {first_names(names)}"
             )
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(any(_selects(pattern, name) for pattern in patterns))
 
 
 def _selects(pattern: str, name: str) -> bool:
+    """Return whether a pattern matches a parameter, or a module that contains it."""
     return fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*")

@@ -20,7 +20,7 @@ STD = 0.02
 
 
 class Attention(nn.Module):
-    """Causal self-attention: [N, T, width] to [N, T, width]; position t sees the positions 0..t."""
+    """Causal self-attention: [N, T, width] to [N, T, width]; position t depends on the positions 0..t only."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -59,11 +59,11 @@ class GPT(nn.Module):
     The head uses the weights of the token embedding, so the model has that tensor once.
 
     Args:
-        context: positions of a sequence.
-        vocabulary: number of tokens.
-        width: numbers for each position between the layers.
-        layers: number of blocks.
-        heads: attention heads of each block, which share the width evenly.
+        context: the largest number of positions of a sequence.
+        vocabulary: the number of tokens.
+        width: the number of features of each position between the blocks.
+        layers: the number of blocks.
+        heads: the number of attention heads of each block; it divides `width`.
     """
 
     def __init__(self, context: int, vocabulary: int, width: int, layers: int, heads: int) -> None:
@@ -81,8 +81,8 @@ class GPT(nn.Module):
 def build(width: int, layers: int, heads: int, shape: Shape, classes: int) -> nn.Module:
     """Build a GPT with the initial weights of GPT-2: normal with deviation 0.02, biases zero.
 
-    The layers that add to their input have deviation 0.02 / sqrt(2 layers), so that the variance of the sum does not
-    grow with the number of layers.
+    The layers whose output is added to their input have deviation 0.02 / sqrt(2 layers), so that the variance of the
+    sum does not grow with the number of layers.
 
     Args:
         width, layers, heads: as in `GPT`.
@@ -93,8 +93,8 @@ def build(width: int, layers: int, heads: int, shape: Shape, classes: int) -> nn
     model = GPT(context, classes, width, layers, heads)
     for name, module in model.named_modules():
         if isinstance(module, nn.Linear | nn.Embedding):
-            adds = name.endswith(("project_out", "reduce"))
-            nn.init.normal_(module.weight, std=STD / sqrt(2 * layers) if adds else STD)
+            is_residual = name.endswith(("project_out", "reduce"))
+            nn.init.normal_(module.weight, std=STD / sqrt(2 * layers) if is_residual else STD)
         if isinstance(module, nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)
     return model

@@ -7,7 +7,12 @@ from fdabench.models.base import Flatten, ModelSpec, Shape, glorot
 
 
 def build(shape: Shape, classes: int) -> nn.Module:
-    """Build the network for images of 28 x 28: [N, C, 28, 28] to [N, classes]."""
+    """Build the network for images of 28 x 28: [N, C, 28, 28] to [N, classes].
+
+    Args:
+        shape: the shape of one input, (channels, 28, 28).
+        classes: the number of classes.
+    """
     layers = nn.Sequential(
         nn.Conv2d(shape[0], 6, 5, padding=2),
         nn.Tanh(),

@@ -22,10 +22,11 @@ class LoraConfig:
     """The adapters of a model.
 
     Args:
-        rank: of the product of the two matrices, at least 1.
-        targets: names of linear layers, or patterns with `*`. A name without its beginning selects every layer that
-            ends so: `attention.project_in` selects `blocks.0.attention.project_in` and `blocks.1.attention.project_in`.
-        alpha: the product is multiplied by alpha / rank.
+        rank: the rank of the product of the two matrices, at least 1.
+        targets: names of linear layers, or patterns with `*`. The last parts of a name select every layer whose name
+            ends with them: `attention.project_in` selects `blocks.0.attention.project_in` and
+            `blocks.1.attention.project_in`.
+        alpha: the numerator of the factor alpha / rank, by which the product is multiplied.
     """
 
     rank: int
@@ -36,11 +37,11 @@ class LoraConfig:
 class LoraLinear(nn.Linear):
     """A linear layer whose weight is W + alpha / rank B A: W and the bias are frozen, A and B are trained.
 
-    A, shape [rank, inputs], is drawn from a normal distribution with variance 1 / inputs. B, shape [outputs, rank],
-    begins as zero, so the layer begins as the layer that it replaces, whose tensors it takes over with their names.
+    A, shape [rank, inputs], is drawn from a normal distribution with variance 1 / inputs. B, shape [outputs, rank], is
+    initialized to zero, so that the initial output equals that of the replaced layer.
 
     Args:
-        layer: the layer to replace.
+        layer: the layer to replace; its weight and bias are used without a copy, under the same names.
         rank: as in `LoraConfig`.
         alpha: as in `LoraConfig`.
     """
@@ -58,17 +59,21 @@ class LoraLinear(nn.Linear):
         return linear(x, self.weight, self.bias) + self.scale * linear(linear(x, self.lora_A), self.lora_B)
 
     def merged_weight(self) -> Tensor:
-        """The weight of a linear layer that computes the same, shape [outputs, inputs]."""
+        """Return the weight of a plain linear layer with the same output, shape [outputs, inputs]."""
         return self.weight + self.scale * self.lora_B @ self.lora_A
 
 
 def add_adapters(model: nn.Module, lora: LoraConfig) -> None:
     """Freeze all parameters of a model and replace the target layers by layers with adapters, in place.
 
+    Args:
+        model: the model.
+        lora: the adapters and their target layers.
+
     Raises:
         WorkloadError: a target selects no linear layer.
     """
-    # subclasses of nn.Linear, as in nn.MultiheadAttention, may be used without a call of forward
+    # subclasses of nn.Linear are left out: nn.MultiheadAttention uses the weight of one and never calls its forward
     layers = [name for name, module in model.named_modules() if type(module) is nn.Linear]
     for target in lora.targets:
         if not any(_selects(target, name) for name in layers):
@@ -76,28 +81,38 @@ def add_adapters(model: nn.Module, lora: LoraConfig) -> None:
     model.requires_grad_(False)
     for name in layers:
         if any(_selects(target, name) for target in lora.targets):
-            parent, _, own = name.rpartition(".")
+            parent, _, attribute = name.rpartition(".")
             layer = model.get_submodule(name)
             assert isinstance(layer, nn.Linear)
-            setattr(model.get_submodule(parent), own, LoraLinear(layer, lora.rank, lora.alpha))
+            setattr(model.get_submodule(parent), attribute, LoraLinear(layer, lora.rank, lora.alpha))
 
 
 def _selects(target: str, name: str) -> bool:
+    """Return whether a target matches the name of a layer or its last parts."""
     return fnmatchcase(name, target) or fnmatchcase(name, f"*.{target}")
 
 
 def _unknown_target(target: str, layers: Sequence[str]) -> str:
     if not layers:
         return f'lora: targets: "{target}" selects nothing: the model has no linear layer'
-    endings = {".".join(name.split(".")[start:]): None for name in layers for start in range(name.count(".") + 1)}
-    text = ", ".join(layers[:8]) + (f" and {len(layers) - 8} more" if len(layers) > 8 else "")
-    return f'lora: targets: "{target}" selects no linear layer{did_you_mean(target, endings)}; there are {text}'
+    suffixes = {".".join(name.split(".")[start:]): None for name in layers for start in range(name.count(".") + 1)}
+    hint = did_you_mean(target, suffixes)
+    return f'lora: targets: "{target}" selects no linear layer{hint}; there are {first_names(layers)}'
+
+
+def first_names(names: Sequence[str]) -> str:
+    """Return the first 8 names, separated by commas, and the number of the others, for messages."""
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
 def merged_state(model: nn.Module) -> dict[str, Tensor]:
-    """Return the tensors of a model by name, with the adapters added to the weights of their layers.
+    """Return copies of the tensors of a model, with the adapters added to the weights of their layers.
 
-    A model without adapters can load them.
+    Args:
+        model: the model, with or without adapters.
+
+    Returns:
+        The tensors by name, on the CPU; the same model without adapters can load them.
     """
     # copies, because the tensors of a trained model are views of a row of all workers
     state = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}

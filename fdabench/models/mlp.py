@@ -9,7 +9,12 @@ from fdabench.models.base import ModelSpec, Shape, glorot
 
 
 def build(shape: Shape, classes: int) -> nn.Module:
-    """Build the network: [N, *shape] to [N, classes]."""
+    """Build the network: [N, *shape] to [N, classes].
+
+    Args:
+        shape: the shape of one input.
+        classes: the number of classes.
+    """
     layers = nn.Sequential(
         nn.Flatten(),
         nn.Linear(prod(shape), 192),

@@ -1,4 +1,4 @@
-"""Checks that the model of a plug-in can be applied to the inputs of a data set. `registry.compatibility` calls it."""
+"""Checks that the model of a plug-in accepts the inputs of a data set. `registry.compatibility` calls the checks."""
 
 import logging
 
@@ -10,7 +10,7 @@ from fdabench.models.base import ModelSpec, Shape, init_model
 logger = logging.getLogger(__name__)
 
 BATCH = 2
-"""Images in the batch of the check."""
+"""The number of inputs in the batch of a check."""
 
 
 def shape_error(architecture: ModelSpec, shape: Shape, classes: int) -> str:
@@ -24,10 +24,10 @@ def shape_error(architecture: ModelSpec, shape: Shape, classes: int) -> str:
         classes: the number of outputs that the model must have for each image, or for each token of a sequence.
 
     Returns:
-        What is wrong with the model; empty if nothing is.
+        The fault of the model; empty if there is none.
 
     Raises:
-        Exception: whatever `build` or `forward` of the model raises.
+        Exception: an exception of any class that `build` or `forward` of the model raises.
     """
     with torch.device("meta"):
         model = architecture.build(shape, classes)
@@ -49,7 +49,7 @@ def _zeros(architecture: ModelSpec, shape: Shape) -> Tensor:
 
 
 def value_error(architecture: ModelSpec, x: Tensor, classes: int, seed: int) -> str:
-    """Apply a model with initial weights to the first images of a data set.
+    """Apply a model with initial weights to the first inputs of a data set.
 
     Args:
         architecture: the model.
@@ -58,25 +58,25 @@ def value_error(architecture: ModelSpec, x: Tensor, classes: int, seed: int) -> 
         seed: the seed of the initial weights.
 
     Returns:
-        What is wrong with the output, for example that it is not finite; empty if nothing is.
+        The fault of the output, for example that it is not finite; empty if there is none.
     """
-    images = x[:BATCH].cpu().clone()
-    return _output_error(init_model(architecture, tuple(images.shape[1:]), classes, seed), images, classes)
+    batch = x[:BATCH].cpu().clone()  # a copy, because a faulty forward may write to its input
+    return _output_error(init_model(architecture, tuple(batch.shape[1:]), classes, seed), batch, classes)
 
 
 def _output_error(model: nn.Module, x: Tensor, classes: int) -> str:
     model.eval()
     with torch.no_grad():
-        before = x._version
+        version = x._version  # torch increments it at each write in place
         logits: object = model(x)
     sequence = [] if x.is_floating_point() else [x.shape[1]]
-    shape, letters = [len(x), *sequence, classes], "[N, T, classes]" if sequence else "[N, classes]"
-    expectation = f"must be a float32 tensor of shape {letters}, here {shape}"
+    shape, axes = [len(x), *sequence, classes], "[N, T, classes]" if sequence else "[N, classes]"
+    expectation = f"must be a float32 tensor of shape {axes}, here {shape}"
     if not isinstance(logits, Tensor):
         return f"its output {expectation}; it is a {type(logits).__name__}"
     if list(logits.shape) != shape or not logits.is_floating_point():
         return f"its output {expectation}; it is {list(logits.shape)} {str(logits.dtype).removeprefix('torch.')}"
-    if x._version != before:
+    if x._version != version:
         return "forward changes its input in place; it must leave the images as they are"
     if not logits.is_meta and not logits.isfinite().all():
         return "its output is not finite with the initial weights"

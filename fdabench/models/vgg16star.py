@@ -7,11 +7,12 @@ from fdabench.models.base import Flatten, ModelSpec, Shape, glorot
 from fdabench.models.dropout import Dropout
 
 
-def _block(narrow: int, wide: int) -> list[nn.Module]:
+def _block(inputs: int, outputs: int) -> list[nn.Module]:
+    """Return two convolutions that convert `inputs` to `outputs` channels, and a max-pool."""
     return [
-        nn.Conv2d(narrow, wide, 3, padding=1),
+        nn.Conv2d(inputs, outputs, 3, padding=1),
         nn.ReLU(),
-        nn.Conv2d(wide, wide, 3, padding=1),
+        nn.Conv2d(outputs, outputs, 3, padding=1),
         nn.ReLU(),
         nn.MaxPool2d(2),
     ]
@@ -20,7 +21,10 @@ def _block(narrow: int, wide: int) -> list[nn.Module]:
 def build(shape: Shape, classes: int) -> nn.Module:
     """Build the network: [N, C, H, W] to [N, classes].
 
-    Height and width must be at least 8, because three max-pools halve them.
+    Args:
+        shape: the shape of one input, (channels, height, width). Height and width must be at least 8, because three
+            max-pools halve them.
+        classes: the number of classes.
     """
     channels, height, width = shape
     layers = nn.Sequential(

@@ -1,4 +1,4 @@
-"""Files of weights that a model begins from: safetensors files, and files of torch.save that hold tensors only."""
+"""Reads and writes files of weights: safetensors files, and files of torch.save that contain tensors only."""
 
 import hashlib
 from collections.abc import Mapping
@@ -14,19 +14,20 @@ from fdabench.errors import WorkloadError, did_you_mean
 MODEL_FILE = "model.pt"
 """The file in the folder of a cell that `fdabench run --save-model` writes."""
 _MOST_FAULTS = 5
+"""Faults that a message lists; it states the number of the others."""
 
 
-def find_weights(place: str) -> Path:
+def find_weights(location: str) -> Path:
     """Return the file that the key `init` of a model names.
 
     Args:
-        place: a file; or the folder of a cell; or a folder of results, followed by `#` and the beginning of the id of a
-            cell if several cells have a model.
+        location: a file, the folder of a cell, or a folder of results. If several cells of a folder of results have a
+            model, `#` and the first characters of the id of a cell follow.
 
     Raises:
-        WorkloadError: there is no such file, or several cells fit.
+        WorkloadError: there is no such file, or several cells match.
     """
-    folder, _, cell = place.partition("#")
+    folder, _, cell = location.partition("#")
     path = Path(folder)
     if not cell and path.is_file():
         return path
@@ -39,20 +40,20 @@ def find_weights(place: str) -> Path:
         raise WorkloadError(
             f"init: {folder}: no cell has saved its model; run its suite with --save-model, in a new folder of results"
         )
-    fitting = [file for file in saved if file.parent.name.startswith(cell)]
-    if len(fitting) != 1:
+    matches = [file for file in saved if file.parent.name.startswith(cell)]
+    if len(matches) != 1:
         message = (
-            f'{len(fitting)} cells with a model have an id that begins with "{cell}"'
+            f'{len(matches)} cells with a model have an id that begins with "{cell}"'
             if cell
             else "several cells have a model"
         )
         names = ", ".join(file.parent.name for file in saved[:8])
         raise WorkloadError(f"init: {folder}: {message}; write {folder}#ID with one of {names}")
-    return fitting[0]
+    return matches[0]
 
 
 def file_hash(path: Path) -> str:
-    """Return SHA-256 of the content of a file, in hex digits.
+    """Return the SHA-256 of the content of a file, in hex digits.
 
     Raises:
         WorkloadError: the file cannot be read.
@@ -66,18 +67,18 @@ def file_hash(path: Path) -> str:
 
 @lru_cache(maxsize=2)
 def read_weights(path: Path) -> Mapping[str, Tensor]:
-    """Read the tensors of a file by name. Nothing in the file can run code.
+    """Read the tensors of a file by name. The file cannot run code: pickled objects other than tensors are refused.
 
     Raises:
-        WorkloadError: the file cannot be read, or holds anything else than tensors by name.
+        WorkloadError: the file cannot be read, or contains anything other than tensors by name.
     """
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged files make torch raise errors of many classes
-        first = str(error).partition("\n")[0]
-        raise WorkloadError(f"init: {path}: it is no file of tensors that torch can read: {first:.120}") from error
+        reason = str(error).partition("\n")[0]
+        raise WorkloadError(f"init: {path}: torch cannot read tensors from this file: {reason:.120}") from error
     if not isinstance(content, dict) or not all(isinstance(x, Tensor) for x in content.values()):
         raise WorkloadError(
             f"init: {path}: expected tensors by name, as torch.save(model.state_dict(), path) writes them"
@@ -94,33 +95,40 @@ def _read_safetensors(path: Path) -> Mapping[str, Tensor]:
     try:
         tensors: dict[str, Tensor] = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise WorkloadError(f"init: {path}: it is no safetensors file, or cannot be read: {error!s:.120}") from error
+        raise WorkloadError(f"init: {path}: it is not a safetensors file, or cannot be read: {error!s:.120}") from error
     return tensors
 
 
 def write_weights(weights: Mapping[str, Tensor], file: IO[bytes]) -> None:
-    """Write tensors by name so that `read_weights` can read them. Equal tensors make equal bytes."""
+    """Write tensors by name to a binary file that `read_weights` can read. Equal tensors give equal bytes."""
     torch.save(dict(weights), file)
 
 
 def load_exactly(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Load tensors that must have the names and shapes of those of the model. On the meta device they are only checked.
+    """Load tensors that must have the names and shapes of those of the model.
+
+    Args:
+        model: the model, changed in place. On the meta device only names and shapes are checked.
+        tensors: the tensors by name.
+        path: the file of the tensors, for messages.
 
     Raises:
-        WorkloadError: a tensor is missing, unknown or of another shape. The message names the first of them.
+        WorkloadError: a tensor is missing, unknown or of another shape. The message names the first `_MOST_FAULTS`.
     """
-    own = model.state_dict()
+    expected = model.state_dict()
     faults = [
         f"{name} has shape {list(tensors[name].shape)}, and {list(x.shape)} in the model"
-        for name, x in own.items()
+        for name, x in expected.items()
         if name in tensors and tensors[name].shape != x.shape
     ]
-    faults += [f"{name} is missing{did_you_mean(name, tensors)}" for name in own if name not in tensors]
-    faults += [f"{name} is no tensor of the model{did_you_mean(name, own)}" for name in tensors if name not in own]
+    faults += [f"{name} is missing{did_you_mean(name, tensors)}" for name in expected if name not in tensors]
+    faults += [
+        f"{name} is not a tensor of the model{did_you_mean(name, expected)}" for name in tensors if name not in expected
+    ]
     if faults:
         more = f"; {len(faults) - _MOST_FAULTS} more" if len(faults) > _MOST_FAULTS else ""
         raise WorkloadError(
-            f"init: {path}: it holds the weights of another architecture: {'; '.join(faults[:_MOST_FAULTS])}{more}"
+            f"init: {path}: it contains the weights of another architecture: {'; '.join(faults[:_MOST_FAULTS])}{more}"
         )
-    if not any(x.is_meta for x in own.values()):
+    if not any(x.is_meta for x in expected.values()):
         model.load_state_dict(tensors)

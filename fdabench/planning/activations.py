@@ -1,4 +1,4 @@
-"""Estimates the memory of activations: what a model keeps in a forward pass until its gradients are computed."""
+"""Estimates the memory of activations: the tensors that autograd saves in a forward pass for the backward pass."""
 
 from functools import cache
 
@@ -15,18 +15,19 @@ ALLOCATED_PER_SAVED = 1.5
 """Bytes that a step allocates for each byte of the tensors that autograd saves.
 
 The rest are outputs of layers that no gradient needs, gradients of activations, and freed memory that the allocator
-keeps. Measured with GPTs and LeNet-5 at two batch sizes; tests/planning/test_memory.py compares estimates with peaks.
-The convolutions of LeNet-5 needed 2.0 to 2.8 with oneDNN and 3.8 without it, because a convolution needs a workspace.
+keeps. The factor was measured with GPTs and LeNet-5 at two batch sizes; tests/planning/test_memory.py compares
+estimates with measured peaks. The convolutions of LeNet-5 needed 2.0 to 2.8 with oneDNN and 3.8 without it, because a
+convolution needs a workspace.
 """
 
 
 def peak_bytes(cell: ResolvedCell) -> int | None:
-    """Estimate the largest memory of a process that trains a cell with the sequential engine, without the data set.
+    """Estimate the peak memory of a process that trains a cell with the sequential engine, without the data set.
 
-    The activations are those of one worker, because workers compute their gradients one after the other.
+    It has the activations of one worker only, because workers compute their gradients one after the other.
 
     Returns:
-        The bytes, or None if the model cannot be applied on torch's meta device.
+        The bytes, or None if an operation of the model has no meta kernel.
     """
     saved = saved_bytes(cell.model, cell.dataset.shape, cell.dataset.classes, cell.config.batch_size)
     return None if saved is None else simulation_bytes(cell) + int(ALLOCATED_PER_SAVED * saved)
@@ -36,7 +37,7 @@ def peak_bytes(cell: ResolvedCell) -> int | None:
 def saved_bytes(model: ModelSpec, shape: Shape, classes: int, batch_size: int) -> int | None:
     """Return the bytes of the tensors that autograd saves in a forward pass and the loss, without the parameters.
 
-    They are counted on torch's meta device, which allocates no memory; a tensor that is saved twice counts once.
+    They are counted on torch's meta device, which allocates no memory. A tensor that is saved twice counts once.
 
     Args:
         model: the model.
@@ -51,7 +52,7 @@ def saved_bytes(model: ModelSpec, shape: Shape, classes: int, batch_size: int) -
     saved: dict[int, Tensor] = {}
 
     def keep(x: Tensor) -> Tensor:
-        saved[x.untyped_storage()._cdata] = x
+        saved[x.untyped_storage()._cdata] = x  # by storage: tensors on the meta device have no addresses
         return x
 
     try:
@@ -63,7 +64,7 @@ def saved_bytes(model: ModelSpec, shape: Shape, classes: int, batch_size: int) -
                 _ = cross_entropy(module(inputs), targets)
     except FdabenchError:
         raise
-    except Exception:  # a model of a plug-in or a library raises errors of any class
+    except Exception:  # models of plug-ins and libraries raise errors of any class
         return None
     for parameter in module.parameters():
         saved.pop(parameter.untyped_storage()._cdata, None)

@@ -1,12 +1,12 @@
-"""Estimates which strategy would be fastest on a user's own machines, from results that were measured at another size.
+"""Estimates which strategy would be fastest on a user's machines, from results that were measured at another size.
 
-`fdabench advise` calls `advise`. Each cell of the results keeps its local steps and its collectives. What changes is
-their price: a message that carries weights grows with the number of parameters, a collective is priced for the user's
-number of workers, and the time of a run is computed on the user's fleet (`accounting.fleets`). The ratios to the
+`fdabench advise` calls `advise`. Each cell of the results keeps its local steps and its collectives. Their costs are
+computed again: a message of weights grows with the number of parameters, the bytes of a collective are those for the
+user's number of workers, and the time of a run is that on the user's fleet (`accounting.fleets`). The ratios to the
 reference and their intervals are then computed over the same pairs of workload and seed as in a report.
 
-So the estimate assumes that two measured quantities carry over to the other size: how many times the reference's local
-steps a strategy needs to reach the target, and after which share of its local steps it synchronizes.
+The estimate assumes that two measured quantities are the same at the other size: the ratio of the local steps to the
+target between a strategy and the reference, and the fraction of the local steps after which a strategy synchronizes.
 """
 
 import math
@@ -24,7 +24,7 @@ from fdabench.errors import ResultError
 from fdabench.planning.memory import BYTES_PER_NUMBER
 
 FEW_SEEDS = 3
-"""With fewer seeds, intervals are wide or missing, and the advice says so."""
+"""With fewer seeds, intervals are wide or missing, and `fdabench advise` prints a warning."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,11 @@ class Deployment:
     """The training that a user plans.
 
     Args:
-        parameters: trainable parameters of the model.
-        workers: K.
+        parameters: the number of trainable parameters of the model.
+        workers: the number of workers, K.
         fleet: the machines and the links between them.
         step_s: the mean seconds of one local step of a machine of speed 1.
-        steps: local steps in which the reference would reach the user's goal; absolute costs are for so many.
+        steps: the local steps in which the reference reaches the user's goal; absolute costs are for that number.
     """
 
     parameters: int
@@ -48,16 +48,18 @@ class Deployment:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one strategy would cost until it reaches what the reference reaches.
+    """The estimated costs of one strategy until it reaches the target.
 
     Args:
-        label: of the strategy.
-        reached, runs: the measured cells that reached the target, and all finished ones.
-        leading: whether it reached the target as often as the other strategies (`analysis.order`).
-        steps, bytes, time: how many times the reference's cost; 1 for the reference itself.
-        total_bytes: bytes over all workers; NaN if no cell reached the target.
-        seconds: the time of the run; likewise.
-        communication, waiting: the share of the time in collectives, and waiting for slower workers.
+        label: the label of the strategy.
+        reached: the number of measured cells that reached the target.
+        runs: the number of finished cells.
+        leading: whether the strategy reached the target as often as the best (`analysis.order`).
+        steps, bytes, time: the ratios of the costs to those of the reference; 1 for the reference.
+        total_bytes: the bytes of all workers; NaN if no cell reached the target.
+        seconds: the time of the run, in seconds; NaN if no cell reached the target.
+        communication: the mean fraction of the time in collectives.
+        waiting: the mean fraction of the time in which workers wait for slower ones.
     """
 
     label: str
@@ -75,16 +77,16 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Advice:
-    """The estimates, the fastest strategy first, and what they rest on.
+    """The estimates, with the fastest strategy first, and the measurements that they are based on.
 
     Args:
         reference: the label of the strategy that the others are compared with.
-        estimates: those that reached the target as often as any come first, by time.
-        level: labels of strategies that are not clearly slower than the first, without the first itself.
-        target: the target, as figures write it.
-        workloads: titles of the workloads that were measured.
-        seeds: how many seeds were measured.
-        parameters, workers: the numbers of parameters and of workers that were measured, in order.
+        estimates: the estimates, sorted by time; strategies that are not `leading` come last.
+        level: the labels of the strategies that are not clearly slower than the first one, without that one.
+        target: the target, as text.
+        workloads: the titles of the measured workloads.
+        seeds: the number of measured seeds.
+        parameters, workers: the measured numbers of parameters and of workers, sorted.
     """
 
     reference: str
@@ -101,9 +103,9 @@ def advise(data: ReportData, deployment: Deployment, cells: Collection[str] | No
     """Estimate the cost of each strategy of the results in the user's training.
 
     Args:
-        data: of one results folder or several.
+        data: the results of one folder or several.
         deployment: the user's training.
-        cells: keys of the cells to use, as in `data.runs["cell_id"]`; None: all.
+        cells: the keys of the cells to use, as in `data.runs["cell_id"]`; None for all cells.
 
     Raises:
         ResultError: no strategy reached the headline target, or no finished cell is of the reference.
@@ -114,8 +116,8 @@ def advise(data: ReportData, deployment: Deployment, cells: Collection[str] | No
     if outcomes.empty or not outcomes["reached"].any():
         raise ResultError("no finished cell reached the headline target, so there are no costs to estimate from")
     reference = _reference_of(outcomes)
-    priced = _price(data, outcomes, deployment)
-    base = priced[priced["label"] == reference]
+    with_costs = _add_costs(data, outcomes, deployment)
+    base = with_costs[with_costs["label"] == reference]
     scale = deployment.steps / geometric_mean(base.loc[base["reached"], "cost_steps"])
     if math.isnan(scale):
         raise ResultError(
@@ -123,14 +125,14 @@ def advise(data: ReportData, deployment: Deployment, cells: Collection[str] | No
         )
     order = order_strategies(outcomes)
     estimates_by_label = [
-        _estimate(rows, base, scale, str(name) in order.leading) for name, rows in priced.groupby("label")
+        _estimate(rows, base, scale, str(name) in order.leading) for name, rows in with_costs.groupby("label")
     ]
     estimates = tuple(
         sorted(
             estimates_by_label, key=lambda estimate: (not estimate.leading, not estimate.reached, estimate.time.mean)
         )
     )
-    best = priced[priced["label"] == estimates[0].label]
+    best = with_costs[with_costs["label"] == estimates[0].label]
     runs = data.runs[data.runs["cell_id"].isin(outcomes["cell_id"])]
     measured = set(zip(runs["suite"], runs["workload"], strict=True))
     return Advice(
@@ -139,7 +141,7 @@ def advise(data: ReportData, deployment: Deployment, cells: Collection[str] | No
         level=tuple(
             estimate.label
             for estimate in estimates[1:]
-            if estimate.leading and not _clearly_more(priced[priced["label"] == estimate.label], best)
+            if estimate.leading and not _clearly_slower(with_costs[with_costs["label"] == estimate.label], best)
         ),
         target=", ".join(dict.fromkeys(outcomes["target_name"])),
         workloads=tuple(data.workload_title(*pair) for pair in data.workloads if pair in measured),
@@ -156,11 +158,11 @@ def _reference_of(outcomes: pd.DataFrame) -> str:
     return str(labels.iloc[0])
 
 
-def _price(data: ReportData, outcomes: pd.DataFrame, deployment: Deployment) -> pd.DataFrame:
-    """The outcomes with the costs that `paired_ratio` needs, priced for the deployment: `cost_bytes`, `cost_time`."""
-    ledgers = {str(cell): of_cell for cell, of_cell in data.ledger.groupby("cell_id")}
+def _add_costs(data: ReportData, outcomes: pd.DataFrame, deployment: Deployment) -> pd.DataFrame:
+    """Return the outcomes with the costs for the deployment in the columns that `paired_ratio` reads."""
+    ledgers = {str(cell): ledger for cell, ledger in data.ledger.groupby("cell_id")}
     parameters = dict(zip(data.runs["cell_id"], data.runs["num_parameters"], strict=True))
-    moments = {
+    after_sync = {
         (cell, step): bool(after)
         for cell, step, after in data.evals[["cell_id", "step", "after_sync"]].itertuples(index=False)
     }
@@ -169,52 +171,52 @@ def _price(data: ReportData, outcomes: pd.DataFrame, deployment: Deployment) -> 
         cell, convention = row["cell_id"], data.locks[row["suite"]].convention
         ledger = scale_ledger(ledgers[cell], int(parameters[cell]), deployment.parameters)
         cost = _CellCost(ledger, convention, deployment, int(row["seed"]))
-        rows.append(cost.columns({str(name): value for name, value in row.items()}, moments))
+        rows.append(cost.columns({str(name): value for name, value in row.items()}, after_sync))
     costs = pd.DataFrame(rows, index=outcomes.index)
     return outcomes.drop(columns=costs.columns.intersection(outcomes.columns)).join(costs)
 
 
 def scale_ledger(ledger: pd.DataFrame, measured: int, planned: int) -> pd.DataFrame:
-    """Return the ledger of a cell as a model of another size would have it.
+    """Return the ledger that a cell would have with a model of another size.
 
     Messages grow with the number of parameters. A local state of a monitor does not, unless it is as large as the model
     (the monitor `exact`).
 
     Args:
-        ledger: of the cell.
-        measured: parameters of the cell's model.
-        planned: parameters of the other model.
+        ledger: the ledger of the cell.
+        measured: the number of parameters of the cell's model.
+        planned: the number of parameters of the other model.
 
     >>> rows = pd.DataFrame({"kind": ["model", "state"], "payload_bytes": [40, 8], "down_bytes": [40, 8]})
     >>> scale_ledger(rows, 10, 1000)["payload_bytes"].tolist()
     [4000, 8]
     """
-    fixed = (ledger["kind"] == "state") & (ledger["payload_bytes"] < BYTES_PER_NUMBER * measured)
-    grown = {
-        name: ledger[name].where(fixed, (ledger[name] * (planned / measured)).round()).astype("int64")
+    has_fixed_size = (ledger["kind"] == "state") & (ledger["payload_bytes"] < BYTES_PER_NUMBER * measured)
+    scaled = {
+        name: ledger[name].where(has_fixed_size, (ledger[name] * (planned / measured)).round()).astype("int64")
         for name in ("payload_bytes", "down_bytes")
     }
-    return ledger.assign(**grown)
+    return ledger.assign(**scaled)
 
 
 @dataclass(frozen=True)
 class _CellCost:
-    """The ledger of one cell, scaled to the deployment, with its prices."""
+    """Computes the costs of one cell from its ledger, which is scaled to the deployment."""
 
     ledger: pd.DataFrame
     convention: str
     deployment: Deployment
     seed: int
 
-    def columns(self, row: Mapping[str, object], moments: Mapping[tuple[str, int], bool]) -> dict[str, float]:
+    def columns(self, row: Mapping[str, object], after_sync: Mapping[tuple[str, int], bool]) -> dict[str, float]:
         """Return the costs at the hit, at the evaluation before it and at the end, as in `analysis.outcomes`."""
-        ran = int(row["ran"])  # type: ignore[call-overload]
-        end = EvalPoint(ran, True)
+        steps_run = int(row["ran"])  # type: ignore[call-overload]
+        end = EvalPoint(steps_run, True)
         at_end = self._time(end)
         num_bytes = float(total_bytes(self.ledger, self.deployment.workers, self.convention).total)
-        # a cell that stopped at its last target would have gone on at the same cost of a step
-        rest = float(row["cost_steps_limit"]) / ran  # type: ignore[arg-type]
-        limits = {"cost_bytes_limit": num_bytes * rest, "cost_time_limit": at_end.total * rest}
+        # a cell that stopped at its last target is extended to its limit at the same cost of a step
+        extension = float(row["cost_steps_limit"]) / steps_run  # type: ignore[arg-type]
+        limits = {"cost_bytes_limit": num_bytes * extension, "cost_time_limit": at_end.total * extension}
         if not row["reached"]:
             factor = math.nan if row["state"] == "diverged" else 1.0
             return {
@@ -226,8 +228,8 @@ class _CellCost:
                 "waiting": math.nan,
                 **{name: value * factor for name, value in limits.items()},
             }
-        hit = self._moment(row, "step", moments)
-        before = self._moment(row, "step_before", moments)
+        hit = self._eval_point(row, "step", after_sync)
+        before = self._eval_point(row, "step_before", after_sync)
         time = self._time(hit)
         return {
             "cost_bytes": self._bytes(hit),
@@ -239,19 +241,22 @@ class _CellCost:
             **limits,
         }
 
-    def _moment(self, row: Mapping[str, object], name: str, moments: Mapping[tuple[str, int], bool]) -> EvalPoint:
+    def _eval_point(
+        self, row: Mapping[str, object], name: str, after_sync: Mapping[tuple[str, int], bool]
+    ) -> EvalPoint:
         step = int(row[name])  # type: ignore[call-overload]
-        return EvalPoint(max(step, 1), moments.get((str(row["cell_id"]), step), False))
+        return EvalPoint(max(step, 1), after_sync.get((str(row["cell_id"]), step), False))
 
-    def _bytes(self, at: EvalPoint) -> float:
-        return float(bytes_at(self.ledger, at, self.deployment.workers, self.convention).total)
+    def _bytes(self, point: EvalPoint) -> float:
+        return float(bytes_at(self.ledger, point, self.deployment.workers, self.convention).total)
 
-    def _time(self, at: EvalPoint) -> FleetTime:
+    def _time(self, point: EvalPoint) -> FleetTime:
         plan = self.deployment
-        return fleet_time(self.ledger, at, plan.workers, self.convention, plan.fleet, plan.step_s, self.seed)
+        return fleet_time(self.ledger, point, plan.workers, self.convention, plan.fleet, plan.step_s, self.seed)
 
 
 def _estimate(rows: pd.DataFrame, base: pd.DataFrame, scale: float, leading: bool) -> Estimate:
+    """Estimate the costs of the strategy of `rows`; `base` are the rows of the reference."""
     hits = rows[rows["reached"]]
     is_base = rows["label"].iloc[0] == base["label"].iloc[0]
     unit_ratio = Ratio(1.0, 1.0, 1.0, len(hits))
@@ -274,12 +279,12 @@ def _estimate(rows: pd.DataFrame, base: pd.DataFrame, scale: float, leading: boo
 
 
 def _absolute(ratio: Ratio, base: pd.DataFrame, cost: str, scale: float) -> float:
-    """The cost for the user's number of steps: the ratio times the reference's."""
+    """Return the cost for the user's number of steps: the ratio times the scaled cost of the reference."""
     factor = math.nan if ratio.bound else ratio.mean
     return factor * scale * geometric_mean(base.loc[base["reached"], f"cost_{cost}"])
 
 
-def _clearly_more(rows: pd.DataFrame, best: pd.DataFrame) -> bool:
-    """Whether the interval of the ratio of the times is above 1."""
+def _clearly_slower(rows: pd.DataFrame, best: pd.DataFrame) -> bool:
+    """Return whether the interval of the ratio of the times is above 1."""
     ratio = paired_ratio(rows, best, "cost_time")
     return ratio.low > 1 or (math.isnan(ratio.low) and ratio.grid_low > 1)

@@ -28,8 +28,8 @@ from fdabench.results.schema import CLOCK_COLUMNS
 from fdabench.suite.reader import read_suite
 
 SUITE = Path(__file__).with_name("doctor.toml")
-_WORKS_WITHOUT = ("ray",)
-"""Optional packages; without one of them some options are not available."""
+_OPTIONAL = ("ray",)
+"""Packages without which some options are not available."""
 
 
 class DoctorCheck(NamedTuple):
@@ -45,11 +45,12 @@ def versions() -> Iterator[DoctorCheck]:
     revision = environment(torch.device("cpu"))["git"]
     yield DoctorCheck("version", "fdabench", f"{__version__} {revision}".strip())
     yield DoctorCheck("version", "python", platform.python_version())
-    for name in (*_required(), *_WORKS_WITHOUT):
+    for name in (*_required(), *_OPTIONAL):
         yield DoctorCheck("version", name, _version(name))
 
 
 def _required() -> list[str]:
+    """Return the names of the packages that fdabench requires; a fixed list where its metadata are not installed."""
     try:
         lines = metadata.requires("fdabench") or []
     except metadata.PackageNotFoundError:
@@ -61,7 +62,7 @@ def _version(name: str) -> str:
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
-        return f"not installed: pip install 'fdabench[{name}]'" if name in _WORKS_WITHOUT else "not installed"
+        return f"not installed: pip install 'fdabench[{name}]'" if name in _OPTIONAL else "not installed"
 
 
 def devices() -> Iterator[DoctorCheck]:
@@ -87,8 +88,8 @@ def data_sets(root: Path, registry: Registry) -> Iterator[DoctorCheck]:
     """Yield whether each data set is available. Nothing is downloaded.
 
     Args:
-        root: the folder of the data sets.
-        registry: contains the data sets.
+        root: the data folder.
+        registry: the registry of the data sets.
     """
     for name, source in registry.datasets.items():
         yield DoctorCheck("data", name, _location(source, root))
@@ -106,33 +107,33 @@ def _location(source: DatasetSpec, root: Path) -> str:
 def determinism() -> Iterator[DoctorCheck]:
     """Yield whether the cells of `SUITE` give the same results to the last bit when they are computed again.
 
-    It repeats them on each device and with more threads, and computes sums at other memory addresses. Different results
-    with another number of threads are normal; the remedy is to keep `--threads` the same.
+    The cells are computed twice on each device and with more threads, and sums are computed at other memory addresses.
+    Different results with another number of threads are expected; the remedy is to keep `--threads` the same.
     """
-    cpu, most = torch.device("cpu"), usable_cores()
-    alone = _numbers(cpu, 1)
-    yield DoctorCheck("same numbers", "twice, cpu", _compare_runs(alone, _numbers(cpu, 1)))
+    cpu, cores = torch.device("cpu"), usable_cores()
+    one_thread = _numbers(cpu, 1)
+    yield DoctorCheck("same numbers", "twice, cpu", _compare_runs(one_thread, _numbers(cpu, 1)))
     if torch.cuda.is_available():
         cuda = torch.device("cuda")
         yield DoctorCheck("same numbers", "twice, cuda", _compare_runs(_numbers(cuda, 1), _numbers(cuda, 1)))
     with _threads(1):
         yield DoctorCheck("same numbers", "anywhere in memory", _format_difference(differing_offsets(sums())))
-    if most > 1:
-        comparison = _compare_runs(alone, _numbers(cpu, most))
+    if cores > 1:
+        comparison = _compare_runs(one_thread, _numbers(cpu, cores))
         expected = " (expected; keep --threads the same)" if comparison.startswith("no") else ""
-        yield DoctorCheck("same numbers", f"1 and {most} threads", comparison + expected)
+        yield DoctorCheck("same numbers", f"1 and {cores} threads", comparison + expected)
 
 
 def _compare_runs(first: dict[str, str], second: dict[str, str]) -> str:
     return _format_difference([name for name in first if first[name] != second[name]])
 
 
-def _format_difference(unlike: Sequence[str]) -> str:
-    return f"no, not in {', '.join(unlike)}" if unlike else "yes, to the last bit"
+def _format_difference(different: Sequence[str]) -> str:
+    return f"no, not in {', '.join(different)}" if different else "yes, to the last bit"
 
 
 def _numbers(device: torch.device, threads: int) -> dict[str, str]:
-    """The tables of all cells of `SUITE`, by name, without columns of times."""
+    """Train all cells of `SUITE` and return their tables by name, without columns of times."""
     data = _synthetic_mnist().to(device)
     tables: dict[str, str] = defaultdict(str)
     for cell in read_suite(SUITE).cells:
@@ -149,7 +150,7 @@ def _numbers(device: torch.device, threads: int) -> dict[str, str]:
 
 
 def _synthetic_mnist(samples: int = 600) -> DatasetTensors:
-    """Random data in the shape of MNIST, so that the computations have the sizes of real ones."""
+    """Return random data in the shape of MNIST, so that the computations have realistic sizes."""
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(samples, 1, 28, 28, generator=generator)
     y = torch.randint(10, (samples,), generator=generator)
@@ -158,13 +159,14 @@ def _synthetic_mnist(samples: int = 600) -> DatasetTensors:
 
 
 def current_environment(device: torch.device) -> ComputeEnvironment:
-    """Return the environment that the record of a cell would have if `run` computed it with one thread, the default."""
+    """Return the environment that `run` would record for a cell on this device with one thread, the default."""
     with _threads(1):
         return ComputeEnvironment(environment(device), resolve_engine("auto", device))
 
 
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
+    """Set the number of torch's threads within a `with` block."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

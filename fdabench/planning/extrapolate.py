@@ -1,7 +1,8 @@
-"""Estimates the cost of strategies at sizes that cannot be run here, in closed form and with measured sync rates.
+"""Estimates the cost of strategies at sizes that cannot be run, in closed form and with measured sync rates.
 
-`fdabench plan --extrapolate` calls `estimate_costs`. Bytes are integers of any size. The field `basis` of an estimate
-is the source of its number of syncs: exact (a periodic strategy), measured (in cells of another size), or a bound.
+`fdabench plan --extrapolate` calls `estimate_costs`. Bytes are integers without an upper limit. The field `basis` of an
+estimate is the source of its number of syncs: "exact" (a periodic strategy), "measured" (in cells of another size),
+"bound" (the bounds that the strategy declares), or "unknown".
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,15 +28,16 @@ _COMPLETE = ("done", "target_reached")
 
 
 class MeasuredSyncRate(NamedTuple):
-    """The sync rate and speed of a strategy's cells with the same workers, over their seeds."""
+    """The sync rate and the speed of the cells of a strategy on a workload, over their seeds."""
 
     rate: Fraction
-    """Syncs for each local step."""
+    """The number of syncs divided by the number of local steps."""
     step_s: float
     """Seconds of a local step of one worker on one core of the machine that ran the cells, including evaluations."""
     cells: int
+    """The number of measured cells."""
     predictions_hold: int
-    """Cells whose ledger has exactly the bytes of the closed form for their number of syncs."""
+    """The number of cells whose ledger has exactly the bytes of the closed form for their number of syncs."""
 
 
 class CostEstimate(NamedTuple):
@@ -44,24 +46,31 @@ class CostEstimate(NamedTuple):
     cell: Cell
     """The first of the cells, which differ only in their seeds."""
     measured_at: RunSize
+    """The size of the cells in the suite."""
     projected_to: RunSize
+    """The size of the estimate."""
     theta: float | None
     """Theta at the projected size, scaled with the number of parameters; None if the strategy has no theta."""
     basis: Basis
     syncs: tuple[int, int] | None
     """The lowest and the highest number of syncs."""
     volumes: tuple[CommunicationVolume, CommunicationVolume] | None
+    """The communication for the lowest and the highest number of syncs."""
     memory: int
-    """Bytes of a process with one worker."""
+    """The bytes of a process with one worker."""
     compute_s: float | None
+    """The seconds of the local steps of one worker; None if the time of a step is not measured."""
     measured: MeasuredSyncRate | None
+    """The measured rate; None if no cell is complete."""
     fleet_seconds: Mapping[str, tuple[float, float]] = {}
-    """The time of the run on each fleet for the lowest and the highest number of syncs; a fleet is missing where the
-    time of a step is not measured or the run is too large to draw its step times."""
+    """The seconds of the run on each fleet for the lowest and the highest number of syncs.
+
+    A fleet is missing if the time of a step is not measured or the run has too many step times to draw.
+    """
 
 
 class TargetScale(NamedTuple):
-    """The projected size. Fields that are None are as in the suite."""
+    """The projected size. A field that is None has the value of the suite."""
 
     workers: int | None = None
     parameters: int | None = None
@@ -79,12 +88,12 @@ def estimate_costs(
     """Estimate the cost of each strategy on each workload, over all seeds.
 
     Args:
-        cells: of one suite.
-        scale: the size to estimate for.
+        cells: the cells of one suite.
+        scale: the projected size.
         convention: a key of `accounting.costs.CONVENTIONS`.
-        results: of the suite, from which sync rates are measured; None: only closed forms are used.
-        registry: the components that the cells name.
-        fleets: machines to estimate the time of the run on, by name.
+        results: the results of the suite, from which sync rates are measured; None to use closed forms only.
+        registry: the registry of the components of the cells.
+        fleets: the fleets, by name, on which the time of the run is estimated.
 
     Returns:
         One estimate for each strategy and workload, in the order of the suite.
@@ -143,7 +152,7 @@ def _fleet_seconds(
 def _syncs(
     prediction: Forecast | None, measured: MeasuredSyncRate | None
 ) -> tuple[Basis, tuple[int, int] | None, tuple[CommunicationVolume, CommunicationVolume] | None]:
-    """The number of syncs and its cost: exact, from the measured rate, or the bounds that the strategy declares."""
+    """Return the basis, the lowest and highest number of syncs, and the communication of each."""
     if prediction is None:
         return "unknown", None, None
     least, most = prediction.traffic.min_syncs, prediction.traffic.max_syncs
@@ -159,7 +168,7 @@ def _syncs(
 def _measured(
     group: Sequence[Cell], convention: str, results: Results | None, registry: Registry
 ) -> MeasuredSyncRate | None:
-    """The rate over the seeds whose cells are complete; None if there are none."""
+    """Return the rate over the seeds whose cells are complete; None if there are none."""
     if results is None:
         return None
     cell_ids = measured_cells(group, results, registry)
@@ -176,15 +185,15 @@ def _measured(
 
 
 def measured_cells(group: Sequence[Cell], results: Results, registry: Registry = BUILT_IN) -> list[str]:
-    """The ids of the complete cells from which the sync rate of a strategy on a workload is measured.
+    """Return the ids of the complete cells from which the sync rate of a strategy on a workload is measured.
 
-    A real run with `fdabench.sync` does not know the suite, so it is taken if the strategy, the number of workers and
-    the number of parameters are equal.
+    A real run with `fdabench.sync` has no suite, so its cells are used if the strategy, the number of workers and the
+    number of parameters are equal.
 
     Args:
         group: cells of a suite that differ only in their seeds.
-        results: of the suite, or of real runs.
-        registry: the components that the cells name.
+        results: the results of the suite, or of real runs.
+        registry: the registry of the components of the cells.
     """
     runs, config = results.runs.set_index("cell_id"), group[0].config
     complete = set(runs.index[runs["state"].isin(_COMPLETE)])
@@ -203,10 +212,10 @@ def measured_cells(group: Sequence[Cell], results: Results, registry: Registry =
 
 
 def _worker_steps_per_s(cell_id: str, results: Results) -> float:
-    """Local steps of one worker in a second of one core.
+    """Return the local steps of one worker per second of one core.
 
-    The workers of a simulation take turns. Those of a real run are parallel, and the seconds of their collectives,
-    which were measured, are left out.
+    The workers of a simulation run one after the other, so the record has their common speed. Those of a real run are
+    parallel; the measured seconds of their collectives are subtracted.
     """
     run = results.runs[results.runs["cell_id"] == cell_id]
     if results.records[cell_id].engine != OWN_LOOP:
@@ -218,7 +227,7 @@ def _worker_steps_per_s(cell_id: str, results: Results) -> float:
 def _predictions_hold(
     cell: Cell, cell_id: str, steps: int, syncs: int, convention: str, results: Results, registry: Registry
 ) -> bool:
-    """Whether the ledger of a cell has exactly the bytes of the forecast for its numbers of steps and syncs."""
+    """Return whether the ledger of a cell has exactly the bytes of the forecast for its numbers of steps and syncs."""
     resolved = ResolvedCell(cell.config, registry)
     size = run_size(resolved)._replace(steps=steps)
     prediction = forecast(resolved, size, convention)

@@ -1,10 +1,10 @@
 """Estimates the time of a run on a fleet from its forecast, before there is a ledger.
 
 `fdabench plan --fleet` and `fdabench plan --extrapolate` use it. `accounting.fleets` computes the time of a run that
-has a ledger. A forecast only has the number of collectives, so this module places the steps at which workers
-communicate at equal distances. The mean time of a segment between two of them is that of its slowest worker, over as
-many drawn segments as fit into a fixed amount of work. A collective with slack counts as a barrier, so the time of FDA
-with `lag` is an upper bound.
+has a ledger. A forecast only has the number of collectives, so this module assumes that the steps at which workers
+communicate are equally spaced. The time of a segment between two of them is that of its slowest worker, and its mean is
+estimated from drawn segments with `_DRAWS` step times in total. A collective with slack counts as a barrier, so the
+time of FDA with `lag` is an upper bound.
 """
 
 import math
@@ -17,10 +17,11 @@ from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.planning.forecast import Forecast, forecast, run_size
 
 _DRAWS = 1 << 21
-"""Step times that are drawn for an estimate."""
+"""The number of step times that are drawn for an estimate."""
 MOST_DRAWS = 1 << 25
-"""A segment with more step times than this is not estimated: it would take more than a few seconds to draw."""
+"""A segment with more step times than this is not estimated, because drawing them would take many seconds."""
 _SEED = 0
+"""The seed of the step times, so that an estimate is the same each time."""
 
 
 def seconds_on_fleet(prediction: Forecast, syncs: int, fleet: Fleet, step_s: float) -> float | None:
@@ -48,7 +49,7 @@ def planned_seconds(cell: ResolvedCell, convention: str, fleet: Fleet, step_s: f
         step_s: the mean seconds of a local step at speed 1.
 
     Returns:
-        None for a strategy without `forecast_traffic`, and as in `seconds_on_fleet`.
+        The seconds; None for a strategy without `forecast_traffic`, or where `seconds_on_fleet` returns None.
     """
     prediction = forecast(cell, run_size(cell), convention)
     if prediction is None:
@@ -59,19 +60,19 @@ def planned_seconds(cell: ResolvedCell, convention: str, fleet: Fleet, step_s: f
 
 
 def _slowest_segment(fleet: Fleet, workers: int, length: float, step_s: float) -> float | None:
-    """The mean seconds of the slowest worker between two barriers that are `length` local steps apart."""
+    """Return the mean seconds of the slowest worker between two barriers that are `length` local steps apart."""
     longest = math.ceil(length)
     if longest * workers > MOST_DRAWS:
         return None
     segments = max(int(_DRAWS / (longest * workers)), 1)
-    # lengths differ by at most one step, and their mean is `length` where enough segments are drawn
+    # `length` may be fractional: segments have whole lengths that differ by at most one step and have this mean
     ends = np.maximum(np.round(length * np.arange(1, segments + 1)), np.arange(1, segments + 1)).astype(int)
     total = sum(float(part.max(axis=1).sum()) for part in segment_times(fleet, workers, ends.tolist(), step_s, _SEED))
     return total * length / float(ends[-1])
 
 
 def _communication(prediction: Forecast, syncs: int, fleet: Fleet) -> float:
-    """The seconds of all collectives: within sites first, then between them."""
+    """Return the seconds of all collectives, which run within sites first and then between them."""
     seconds = 0.0
     for links, num_participants in fleet.tiers(prediction.size.workers):
         volume = prediction._replace(size=prediction.size._replace(workers=num_participants)).volume(syncs)

@@ -1,7 +1,7 @@
 """Computes the communication of a cell over its whole budget in closed form, without running it.
 
 `fdabench plan` uses it for the cells of a suite, and `fdabench plan --extrapolate` for the same cells at another size.
-Only the number of syncs may be unknown; for a given number of syncs, bytes and collectives are exact. Running
+The number of syncs may be unknown; for each number of syncs, bytes and collectives are exact. Running
 statistics of batch normalization (`batchnorm_stats = "averaged"`) are not included.
 """
 
@@ -30,26 +30,28 @@ class Forecast(NamedTuple):
     """The ledger of a run in closed form, as a function of its number of syncs."""
 
     traffic: TrafficForecast
-    """The bounds of the number of syncs, and the number and size of local states that the strategy sends."""
+    """The bounds of the number of syncs, and the number and the size of the local states of the strategy."""
     size: RunSize
     moment_periods: tuple[int, ...]
     """For each vector of the local optimizer, the syncs between two averages of it; empty if none is averaged."""
     convention: str
+    """A key of `accounting.costs.CONVENTIONS`."""
     models: tuple[Message, ...]
-    """What one worker sends and receives for the model at a sync; with fragments, at the syncs of each in turn."""
+    """The message of one worker for the model at a sync; with fragments, one message for the syncs of each in turn."""
     corrections: MeansForecast
     """The number of vectors that the correction averages, in each run and at each sync."""
     factors: tuple[Message, ...] = ()
-    """What one worker sends and receives at a sync after that: the later messages of a linear codec."""
+    """The further messages of one worker at a sync: those of a linear codec after the first."""
     sent_base: int = 0
     """The number of frozen parameters that each worker receives at the start."""
 
     def volume(self, syncs: int) -> CommunicationVolume:
         """Return the bytes and sequential messages of a run with this number of syncs.
 
-        A run sends the initial model once, the local states of the strategy, and the vectors of its correction. At each
-        sync it sends the model, encoded if there is a codec, and the optimizer vectors that are averaged at this sync.
-        Where a sync averages some layers only, which ones is not known beforehand: the bytes are those of all layers.
+        Workers send the initial model once, the local states of the strategy, and the vectors of its correction. At
+        each sync they send the model, encoded if there is a codec, and the optimizer vectors that are averaged at this
+        sync. Where a sync averages only some layers, they are not known in advance, and the bytes are those of all
+        layers.
         """
         cost, workers = CONVENTIONS[self.convention], self.size.workers
         vector, state = (
@@ -58,10 +60,10 @@ class Forecast(NamedTuple):
         )
         states = self.traffic.num_states + syncs * self.traffic.states_per_sync
         models, fragments = syncs - self.traffic.num_gradient_syncs, len(self.models)
-        moments = sum(syncs // every for every in self.moment_periods)
+        moments = sum(syncs // period for period in self.moment_periods)
         corrections = self.corrections.per_run + syncs * self.corrections.per_sync
         wire_bytes = cost["initial"](vector, workers) + states * cost["state"](state, workers)
-        for index, model in enumerate(self.models):
+        for index, model in enumerate(self.models):  # fragment i is sent at the syncs i, i + fragments, ...
             wire_bytes += (models + fragments - 1 - index) // fragments * cost["model"](model, workers)
         wire_bytes += models * sum(cost["factor"](factor, workers) for factor in self.factors)
         wire_bytes += moments * cost["optimizer"](vector, workers)
@@ -103,8 +105,8 @@ def forecast(cell: ResolvedCell, size: RunSize, convention: str) -> Forecast | N
         convention: a key of `accounting.costs.CONVENTIONS`.
 
     Returns:
-        None for a strategy without `forecast_traffic`, and where `size` is that of another model and the layers of the
-        model matter.
+        The forecast; None for a strategy without `forecast_traffic`, or if the number of parameters is another one and
+        the bytes depend on the layers of the model.
     """
     if not isinstance(cell.strategy, HasTrafficForecast):
         return None
@@ -117,6 +119,7 @@ def forecast(cell: ResolvedCell, size: RunSize, convention: str) -> Forecast | N
 
 
 def _depends_on_layers(strategy: object) -> bool:
+    """Return whether the bytes of a sync depend on the shapes of the layers."""
     rule = strategy.rule if isinstance(strategy, HasSyncRule) else None
     return rule is not None and (rule.by_layer or isinstance(rule.codec, LinearCodec))
 
@@ -130,14 +133,14 @@ def forecast_strategy(
         strategy: may also have a `SyncRule`, whose codec and correction are included.
         run: the properties of the run that the strategy may use.
         size: workers, parameters and local steps, as in `run`.
-        periods: as `Forecast.moment_periods`.
+        periods: as in `Forecast.moment_periods`.
         convention: a key of `accounting.costs.CONVENTIONS`.
     """
     rule = strategy.rule if isinstance(strategy, HasSyncRule) else None
     codec, fragments = (None, 1) if rule is None else (rule.codec, rule.fragments or 1)
     if isinstance(codec, LinearCodec):
-        first, *others = (Message(sent, sent) for sent in codec.message_sizes(run.layout))
-        models, factors = [first], tuple(others)
+        first, *later = (Message(size, size) for size in codec.message_sizes(run.layout))
+        models, factors = [first], tuple(later)
     else:
         parts = (part.stop - part.start for part in fragment_slices(size.parameters, fragments))
         models, factors = [_message(codec, numbers, size.workers) for numbers in parts], ()
@@ -147,7 +150,7 @@ def forecast_strategy(
 
 
 def _message(codec: Codec | None, numbers: int, workers: int) -> Message:
-    """The bytes that one worker sends and receives when so many numbers of the model are averaged."""
+    """Return the bytes that one worker sends and receives when this many numbers of the model are averaged."""
     dense = BYTES_PER_NUMBER * numbers
     if codec is None:
         return Message(dense, dense)

@@ -1,4 +1,4 @@
-"""What `fdabench inspect --model` finds out about a model: its size, its layers, and whether both engines agree."""
+"""Determines what `fdabench inspect --model` prints: the size of a model, its layers, and whether engines agree."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,22 +19,23 @@ from fdabench.models.shape_check import shape_error
 from fdabench.registry.registry import BUILT_IN
 
 STEPS, SAMPLES = 2, 16
+"""Local steps of the training, and samples of the random data set."""
 TOLERANCE = 1e-3
-"""The largest relative difference between the training losses of two engines that agree: both round differently."""
+"""The largest relative difference between the training losses of engines that agree; their rounding differs."""
 
 
 class ModelFacts(NamedTuple):
-    """What was found.
+    """The properties of a model.
 
     Args:
         parameters: the number of trainable parameters.
         frozen: the number of parameters that are not trained.
-        statistics: the number of running statistics, as of batch normalization. They are averaged with a sync only if
-            the workload has `batchnorm_stats = "averaged"`.
-        tied: names of parameters that share memory with another parameter; the bytes count them once.
+        statistics: the number of running statistics, for example of batch normalization. They are averaged at a sync
+            only if the workload has `batchnorm_stats = "averaged"`.
+        tied: the names of parameters that share memory with an earlier parameter; bytes count them once.
         dropout: the number of dropout layers.
-        losses: the training loss after two steps by engine.
-        errors: the message of each engine that cannot train the model.
+        losses: the training loss after `STEPS` steps, by engine.
+        errors: the error messages of the engines that cannot train the model, by engine.
     """
 
     parameters: int
@@ -53,7 +54,7 @@ class ModelFacts(NamedTuple):
 
 
 def inspect_model(spec: ModelSpec, shape: Shape, classes: int) -> ModelFacts:
-    """Build a model, count its parts, and train it for two steps with each engine on random inputs.
+    """Build a model, count its parameters and layers, and train it with each engine on random inputs.
 
     Args:
         spec: the model.
@@ -61,20 +62,20 @@ def inspect_model(spec: ModelSpec, shape: Shape, classes: int) -> ModelFacts:
         classes: the number of outputs.
 
     Raises:
-        WorkloadError: the model cannot be built, or does not take such images.
+        WorkloadError: the model cannot be built, or does not accept inputs of this shape.
     """
     try:
         fault = shape_error(spec, shape, classes)
         model = init_model(spec, shape, classes, 0)
     except WorkloadError:
         raise
-    except Exception as error:  # a model of another library raises errors of any class
+    except Exception as error:  # models of other libraries raise errors of any class
         fault = f"{type(error).__name__}: {error!s:.200}"
     if fault:
-        raise WorkloadError(f"the model does not take inputs of shape {list(shape)}: {fault}")
+        raise WorkloadError(f"the model does not accept inputs of shape {list(shape)}: {fault}")
     distinct = {name for name, _ in model.named_parameters()}
     tied = [name for name, _ in model.named_parameters(remove_duplicate=False) if name not in distinct]
-    losses, errors = _trained(spec, shape, classes)
+    losses, errors = _train(spec, shape, classes)
     return ModelFacts(
         sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
         sum(parameter.numel() for parameter in model.parameters() if not parameter.requires_grad),
@@ -86,8 +87,8 @@ def inspect_model(spec: ModelSpec, shape: Shape, classes: int) -> ModelFacts:
     )
 
 
-def _trained(spec: ModelSpec, shape: Shape, classes: int) -> tuple[dict[str, float], dict[str, str]]:
-    """The training loss after two steps of two workers, or the error, by engine."""
+def _train(spec: ModelSpec, shape: Shape, classes: int) -> tuple[dict[str, float], dict[str, str]]:
+    """Train a model with two workers; return the training losses and the error messages, by engine."""
     generator = torch.Generator().manual_seed(0)
     if spec.task == "next-token":
         x, y = (torch.randint(classes, (SAMPLES, *shape), generator=generator) for _ in range(2))
@@ -118,9 +119,10 @@ def _trained(spec: ModelSpec, shape: Shape, classes: int) -> tuple[dict[str, flo
     )
     losses, errors = {}, {}
     for name, engine in ENGINES.items():
-        (done,) = train_cells([CellJob("0" * 12, ResolvedCell(config, registry))], data.to(torch.device("cpu")), engine)
-        if isinstance(done, TrainingResult):
-            losses[name] = float(str(done.tables["evals"][-1]["train_loss"]))
+        job = CellJob("0" * 12, ResolvedCell(config, registry))
+        (outcome,) = train_cells([job], data.to(torch.device("cpu")), engine)
+        if isinstance(outcome, TrainingResult):
+            losses[name] = float(str(outcome.tables["evals"][-1]["train_loss"]))
         else:
-            errors[name] = f"{type(done).__name__}: {str(done).partition(chr(10))[0]:.200}"
+            errors[name] = f"{type(outcome).__name__}: {str(outcome).partition(chr(10))[0]:.200}"
     return losses, errors

@@ -1,7 +1,7 @@
-"""Estimates the memory of processes in closed form.
+"""Estimates the memory of processes in closed form, as a multiple of the size of a model.
 
-It is a multiple of the size of a model. How many vectors of that size a strategy or an optimizer keeps is found by a
-trial with a few parameters.
+The number of vectors of that size that a strategy or an optimizer keeps is determined with a trial model of a few
+parameters.
 """
 
 from collections.abc import Mapping
@@ -19,26 +19,27 @@ from fdabench.suite.component_use import components_used
 BYTES_PER_NUMBER = 4
 RUNTIME_BYTES = 400_000_000
 """The memory of a process with Python, torch and pandas, without a model: 365 to 420 MB with torch 2.13."""
-_TRIAL = 8
-"""Parameters in a trial."""
-_ALWAYS = 5
+_TRIAL_PARAMETERS = 8
+"""The number of parameters of a trial model."""
+_PROCESS_VECTORS = 5
 """Vectors of every process: the model, its gradient, the last two global models, and the drift."""
 
 
 def process_bytes(cell: ResolvedCell, num_parameters: int) -> int:
     """Return the bytes of a process with one worker, without activations, data and libraries.
 
-    It has no buffers for collectives, which are assumed to sum in the network.
+    Buffers of collectives are not included: collectives are assumed to sum in the network.
 
     Args:
         cell: the cell, with the components that it names.
-        num_parameters: of the model; may differ from those of the cell.
+        num_parameters: the number of parameters of the model, which may differ from that of the cell.
     """
     strategy = cell.strategy
     run = PlannedRun(1, num_parameters, lambda t: learning_rate(cell.optimizer, t, 1), cell.layout)
     state = strategy.forecast_traffic(run).state_size if isinstance(strategy, HasTrafficForecast) else 0
-    r = strategy.init(torch.zeros(_TRIAL))
-    vectors = _ALWAYS + optimizer_vectors(cell.optimizer) + _vectors((r.server, r.correction, r.trigger))
+    initial = strategy.init(torch.zeros(_TRIAL_PARAMETERS))
+    vectors = _PROCESS_VECTORS + optimizer_vectors(cell.optimizer)
+    vectors += _vectors((initial.server, initial.correction, initial.trigger))
     vectors += len(strategy.rule.worker_state) if isinstance(strategy, HasSyncRule) else 0
     counts = (cell.registry.info(*pair).memory_vectors for pair in components_used(cell.config, cell.registry))
     # fractions, because a number of parameters may have more digits than a float can represent
@@ -47,20 +48,21 @@ def process_bytes(cell: ResolvedCell, num_parameters: int) -> int:
 
 
 def optimizer_vectors(local: LocalOptimizer) -> int:
-    """Return how many numbers the local optimizer keeps for each parameter."""
-    row = nn.Parameter(torch.zeros(_TRIAL))
-    row.grad = torch.zeros(_TRIAL)
+    """Return the number of numbers that the local optimizer keeps for each parameter, after one step of a trial."""
+    row = nn.Parameter(torch.zeros(_TRIAL_PARAMETERS))
+    row.grad = torch.zeros(_TRIAL_PARAMETERS)
     optimizer = local.build([row])
     optimizer.step()
     return _vectors(dict(optimizer.state[row]))
 
 
 def _vectors(value: object) -> int:
-    """The numbers in all tensors of a value, divided by the parameters of the trial."""
-    return int(_numbers(value) / _TRIAL)
+    """Return the number of numbers in all tensors of a value, divided by the parameters of the trial model."""
+    return int(_numbers(value) / _TRIAL_PARAMETERS)
 
 
 def _numbers(value: object) -> Fraction:
+    """Return the number of numbers in the tensors of a value, without scalars, whose count is not per parameter."""
     if isinstance(value, Tensor):
         return Fraction(value.numel() if value.dim() else 0)
     if isinstance(value, Mapping):

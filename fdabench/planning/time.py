@@ -1,7 +1,7 @@
 """Estimates the time of cells for `fdabench plan`.
 
-The speed of a local step is taken from similar cells that are done. If there are none, one worker is trained for
-`CALIBRATION_S` seconds on random data.
+The speed of a local step is that of finished cells with the same `SpeedKey`. If there are none, one worker is trained
+for `CALIBRATION_S` seconds on random data.
 """
 
 from collections import defaultdict
@@ -42,13 +42,13 @@ class SpeedKey(NamedTuple):
 def estimated_seconds(
     cells: Sequence[Cell], step_s: Sequence[float], jobs: int, registry: Registry = BUILT_IN
 ) -> float:
-    """Return the estimated wall time of cells.
+    """Return the estimated wall time of cells, in seconds.
 
     Args:
-        cells: to be run.
-        step_s: the seconds of a local step of one worker of each, as `step_seconds` returns them.
-        jobs: processes that run at the same time, each with one thread.
-        registry: the components that the cells name.
+        cells: the cells that are to be run.
+        step_s: the seconds of a local step of one worker of each cell, as `step_seconds` returns them.
+        jobs: the number of processes that run at the same time, each with one thread.
+        registry: the registry of the components of the cells.
     """
     steps = [ResolvedCell(cell.config, registry).budget_steps * cell.config.workers for cell in cells]
     work = [float(count) * seconds for count, seconds in zip(steps, step_s, strict=True)]
@@ -56,24 +56,24 @@ def estimated_seconds(
 
 
 def step_seconds(cells: Sequence[Cell], store: ResultsFolder, registry: Registry = BUILT_IN) -> list[float]:
-    """Return the seconds of a local step of one worker of each cell.
+    """Return the seconds of a local step of one worker, for each cell.
 
-    A speed from cells that are done includes evaluations; one that is measured here does not.
+    A speed of finished cells includes evaluations; one that is measured by a calibration does not.
 
     Args:
-        cells: those whose time is estimated, and those that may be done.
-        store: the results folder, from which the speed of done cells is read.
-        registry: the components that the cells name.
+        cells: the cells, finished or not.
+        store: the results folder, from which the speed of finished cells is read.
+        registry: the registry of the components of the cells.
     """
-    kinds = {_speed_key(cell) for cell in cells}
+    keys = {_speed_key(cell) for cell in cells}
     measured = _measured_speeds(cells, store)
-    speeds = {kind: measured[kind] if kind in measured else _calibrated_speed(kind, registry) for kind in kinds}
+    speeds = {key: measured[key] if key in measured else _calibrated_speed(key, registry) for key in keys}
     return [1 / speeds[_speed_key(cell)] for cell in cells]
 
 
 def _speed_key(cell: Cell) -> SpeedKey:
-    c = cell.config
-    return SpeedKey(c.dataset, c.model, c.batch_size, c.precision)
+    config = cell.config
+    return SpeedKey(config.dataset, config.model, config.batch_size, config.precision)
 
 
 def _measured_speeds(cells: Sequence[Cell], store: ResultsFolder) -> Mapping[SpeedKey, float]:
@@ -85,18 +85,18 @@ def _measured_speeds(cells: Sequence[Cell], store: ResultsFolder) -> Mapping[Spe
             with corruption_as_result_error(store.cell_dir(cell.id)):
                 steps = record.steps * cell.config.workers * record.together
                 speeds[_speed_key(cell)].append(steps / record.wall_s)
-    return {kind: median(values) for kind, values in speeds.items()}
+    return {key: median(values) for key, values in speeds.items()}
 
 
-def _calibrated_speed(kind: SpeedKey, registry: Registry) -> float:
-    """Local steps per second of one worker on one thread, measured on random data of the right shape."""
-    data = registry.datasets[kind.dataset]
+def _calibrated_speed(key: SpeedKey, registry: Registry) -> float:
+    """Measure the local steps per second of one worker on one thread, on random data of the shape of the data set."""
+    data = registry.datasets[key.dataset]
     # without pretrained weights, which may be downloaded; the speed does not depend on weights
-    model = init_model(replace(registry.models[kind.model], pretrained=None), data.shape, data.classes, 0)
-    y = torch.zeros(kind.batch_size, *(data.shape if data.task == "next-token" else ()), dtype=torch.int64)
-    x = y if data.task == "next-token" else torch.rand(kind.batch_size, *data.shape)
-    sampler = IndependentBatchSampler(np.arange(kind.batch_size), kind.batch_size, numpy_generator(0))
-    training = TrainingConfig(model, SGD(lr=1e-3), LabeledData(x, y), SequentialGradients, kind.precision)
+    model = init_model(replace(registry.models[key.model], pretrained=None), data.shape, data.classes, 0)
+    y = torch.zeros(key.batch_size, *(data.shape if data.task == "next-token" else ()), dtype=torch.int64)
+    x = y if data.task == "next-token" else torch.rand(key.batch_size, *data.shape)
+    sampler = IndependentBatchSampler(np.arange(key.batch_size), key.batch_size, numpy_generator(0))
+    training = TrainingConfig(model, SGD(lr=1e-3), LabeledData(x, y), SequentialGradients, key.precision)
     worker, threads = Workers(training, [WorkerGroup(model, [sampler], [0])]), torch.get_num_threads()
     torch.set_num_threads(1)
     worker.step()

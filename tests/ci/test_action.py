@@ -1,4 +1,4 @@
-"""`action.yml`: valid by the schema of GitHub, and its steps do what they say."""
+"""`action.yml`: valid by the schema of GitHub, and its steps run a suite and compare the results."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ ACTION = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 
 
 def run_step(name: str, folder: Path, **environment: str) -> int:
-    """Run the shell script of a step as GitHub does, within a folder; its exit code."""
+    """Run the shell script of a step in a folder as GitHub does, and return its exit code."""
     (step,) = [step for step in ACTION["runs"]["steps"] if step.get("name") == name]
     assert environment.keys() == step["env"].keys()
     files = {variable: str(folder / variable.lower()) for variable in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
@@ -33,7 +33,7 @@ def test_the_action_is_valid_by_the_schema_of_github() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_no_script_of_the_action_contains_an_expression() -> None:
+def test_no_script_of_the_action_contains_a_template_expression() -> None:
     comment = yaml.safe_load((ROOT / "comment" / "action.yml").read_text(encoding="utf-8"))
     steps = [*ACTION["runs"]["steps"], *comment["runs"]["steps"]]
     scripts = [step["run"] for step in steps if "run" in step]

@@ -1,4 +1,4 @@
-"""`comment/post_comment.py` against a server that plays GitHub's API: what it posts, replaces and leaves."""
+"""`comment/post_comment.py` against a local server with GitHub's API: which comments it posts and replaces."""
 
 import json
 import subprocess
@@ -31,7 +31,7 @@ class GitHub(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Only what a poster needs; anything else is 404, and no token is 401."""
+    """Handles the requests of the program; any other request gets 404, and one without a token 401."""
 
     server: GitHub
 
@@ -131,14 +131,14 @@ def test_nothing_is_posted_when_nothing_changed(github: GitHub, tmp_path: Path) 
     assert github.writes == []
 
 
-def test_always_posts_also_when_nothing_changed_and_replaces_it(github: GitHub, tmp_path: Path) -> None:
+def test_the_choice_always_posts_and_replaces_a_comment_when_nothing_changed(github: GitHub, tmp_path: Path) -> None:
     assert post(github, tmp_path, UNCHANGED, when="always").stdout == "posted: https://example.org/comment/1\n"
     assert post(github, tmp_path, UNCHANGED, when="always").stdout.startswith("the comment is up to date")
     assert post(github, tmp_path, CHANGED, when="always").stdout.startswith("replaced: ")
     assert github.writes == ["POST", "PATCH"]
 
 
-def test_an_unknown_choice_is_refused_before_anything_is_asked(github: GitHub, tmp_path: Path) -> None:
+def test_an_unknown_choice_is_refused_before_any_request(github: GitHub, tmp_path: Path) -> None:
     done = post(github, tmp_path, CHANGED, when="change")
     assert (done.returncode, done.stdout) == (1, "::error::comment: 'change' is unknown; allowed: changes, always\n")
     assert github.writes == []
@@ -160,19 +160,19 @@ def test_a_run_without_an_open_pull_request_posts_nothing(
     assert github.writes == []
 
 
-def test_the_own_comment_is_found_behind_a_hundred_others(github: GitHub, tmp_path: Path) -> None:
+def test_the_previous_comment_is_found_after_a_hundred_others(github: GitHub, tmp_path: Path) -> None:
     github.comments = [comment(f"comment {number}", number, "User") for number in range(1, 151)]
     github.comments += [comment(f"{MARKER}\nold", 151)]
     assert post(github, tmp_path, CHANGED).stdout == "replaced: https://example.org/comment/151\n"
 
 
-def test_a_person_cannot_have_a_comment_replaced(github: GitHub, tmp_path: Path) -> None:
+def test_a_comment_of_another_author_is_not_replaced(github: GitHub, tmp_path: Path) -> None:
     """A person may write the marker; only a bot's comment is one's own. Another gate's is another's."""
     github.comments = [comment(f"{MARKER}\nmine", 1, "User"), comment("<!-- fdabench gate: other -->\nx", 2)]
     assert post(github, tmp_path, CHANGED).stdout == "posted: https://example.org/comment/3\n"
 
 
-def test_what_a_fork_writes_mentions_nobody_and_is_cut(github: GitHub, tmp_path: Path) -> None:
+def test_text_from_a_fork_mentions_no_user_and_is_truncated(github: GitHub, tmp_path: Path) -> None:
     post(github, tmp_path, f"@everyone <!-- fdabench gate: other --> {'x' * 70_000}")
     (posted,) = github.comments
     assert "@everyone" not in posted["body"]
@@ -189,7 +189,7 @@ def test_a_link_in_place_of_the_comment_is_refused(github: GitHub, tmp_path: Pat
     assert github.writes == []
 
 
-def test_a_token_that_may_not_write_says_what_is_missing(github: GitHub, tmp_path: Path) -> None:
+def test_a_token_without_write_permission_is_reported_with_that_permission(github: GitHub, tmp_path: Path) -> None:
     github.may_write = False
     done = post(github, tmp_path, CHANGED)
     assert done.returncode == 1

@@ -27,7 +27,7 @@ def test_the_page_of_licenses_has_every_package_of_the_constraints() -> None:
     assert all(license_.strip() for _, _, license_ in rows)
 
 
-def test_the_page_of_licenses_is_what_the_script_writes(tmp_path: Path) -> None:
+def test_the_page_of_licenses_equals_the_output_of_its_script(tmp_path: Path) -> None:
     for name in ("constraints.txt", "docs/licenses.md", ".ci/licenses"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
@@ -42,7 +42,7 @@ def test_the_page_of_licenses_is_what_the_script_writes(tmp_path: Path) -> None:
     assert (tmp_path / "docs" / "licenses.md").read_bytes() == page
 
 
-def test_the_release_publishes_what_was_checked_without_a_stored_password() -> None:
+def test_the_release_publishes_the_checked_files_without_a_stored_password() -> None:
     jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8"))["jobs"]
     build, publish = jobs["build"], jobs["publish"]
     assert any(".ci/package" in step.get("run", "") for step in build["steps"])

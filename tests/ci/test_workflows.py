@@ -61,7 +61,7 @@ def test_the_template_for_gitlab_is_valid_with_its_inputs(tmp_path: Path) -> Non
     assert "$[[" not in path.read_text(encoding="utf-8")
 
 
-def test_zizmor_finds_nothing(tmp_path: Path) -> None:
+def test_zizmor_reports_no_finding(tmp_path: Path) -> None:
     program = shutil.which("zizmor", path=Path(sys.executable).parent)
     if program is None:
         pytest.skip("zizmor is not installed beside this Python")
@@ -74,13 +74,13 @@ def test_zizmor_finds_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_workflow_that_runs_foreign_code_has_no_right_to_write() -> None:
+def test_the_workflow_that_runs_code_of_forks_has_no_write_permission() -> None:
     gate = workflow("examples/github/gate.yml")
     assert gate["permissions"] == {"contents": "read"}
     assert gate[True] == ["pull_request"]  # YAML 1.1 reads the key `on` as true
 
 
-def test_the_workflow_that_writes_runs_no_foreign_code() -> None:
+def test_the_workflow_with_write_permission_runs_no_code_of_forks() -> None:
     posting = workflow("examples/github/gate-comment.yml")
     assert posting["permissions"] == {}
     (job,) = posting["jobs"].values()

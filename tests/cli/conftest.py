@@ -1,4 +1,4 @@
-"""The program as people call it: a process of its own, in a folder of its own."""
+"""Fixtures that run the program in its own process and folder."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ InProcess = Callable[..., Result]
 
 
 def environment() -> dict[str, str]:
-    """Without what would change how the program speaks; the package under test comes first."""
+    """The environment without variables that change the output; the package under test is first on the path."""
     speech = ("NO_COLOR", "FORCE_COLOR", "TERM", "COLUMNS", "FDABENCH_DATA", "CUDA_VISIBLE_DEVICES")
     stored = {key: value for key, value in os.environ.items() if key not in speech}
     return stored | {
@@ -53,18 +53,18 @@ def call(folder: Path, *arguments: str, **variables: str) -> subprocess.Complete
 
 @pytest.fixture(scope="session")
 def variables() -> dict[str, str]:
-    """The environment that the program is called in."""
+    """The environment of the program."""
     return environment()
 
 
 @pytest.fixture(scope="session")
 def call_in() -> Fdabench:
-    """The program, called in a folder."""
+    """Call the program in a folder."""
     return call
 
 
 class Finished(NamedTuple):
-    """A folder with a suite that was run there, and what the program said."""
+    """A folder with a suite that was run there, and the output of the program."""
 
     folder: Path
     output: subprocess.CompletedProcess[str]
@@ -83,7 +83,7 @@ class Finished(NamedTuple):
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """Read only, but for what leaves everything as it is."""
+    """Tests do not change it, or restore it."""
     folder = tmp_path_factory.mktemp("finished")
     (folder / "tiny.toml").write_text(TINY)
     return Finished(folder, call(folder, "run", "tiny.toml", "--jobs", "2"))
@@ -91,14 +91,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 
 @pytest.fixture
 def fdabench_in(tmp_path: Path) -> Fdabench:
-    """The program, called in an empty folder with the tiny suite."""
+    """Call the program in an empty folder with the tiny suite."""
     (tmp_path / "tiny.toml").write_text(TINY)
     return lambda *arguments, **variables: call(tmp_path, *arguments, **variables)
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> InProcess:
-    """The program within this process, which is quicker, in an empty folder with the tiny suite."""
+    """Call the program within this process, which is faster, in an empty folder with the tiny suite."""
     (tmp_path / "tiny.toml").write_text(TINY)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("FDABENCH_DATA", raising=False)
@@ -120,7 +120,7 @@ STRATEGIES = {"fails": Fails}
 
 @pytest.fixture
 def failing(here: InProcess) -> InProcess:
-    """As `here`; the suite may name the strategy `fails`."""
+    """As `here`, with a strategy `fails` that raises an exception."""
     Path("fails.py").write_text(FAILS)
     Path("tiny.toml").write_text(TINY.replace("[budget]", 'plugins = ["fails.py"]\n[budget]'))
     return here

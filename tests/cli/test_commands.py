@@ -1,4 +1,4 @@
-"""What each command prints, in every form, and how the program ends when something is wrong with itself."""
+"""The output of each command in every format, and the exit of the program after an internal error."""
 
 import json
 import os
@@ -63,7 +63,7 @@ def test_the_version_is_printed(here: InProcess) -> None:
     assert (result.exit_code, result.stdout) == (0, f"fdabench {__version__}\n")
 
 
-def test_the_commands_are_those_of_the_contract() -> None:
+def test_the_commands_are_exactly_the_listed_ones() -> None:
     look = ["compare", "report", "show", "status"]
     others = [
         "advise",
@@ -107,7 +107,7 @@ def test_list_names_everything_in_the_registry(here: InProcess, what: str) -> No
     assert [row.split()[0] for row in rows] == list(LISTED[what])
 
 
-def test_list_of_what_there_is_not_names_what_is_nearest(here: InProcess) -> None:
+def test_list_of_an_unknown_kind_suggests_the_nearest_kind(here: InProcess) -> None:
     result = here("list", "strategy")
     assert result.exit_code == 2
     assert f"'strategy' is unknown; allowed: {', '.join(LISTED)}; did you mean \"strategies\"?" in result.stderr
@@ -124,7 +124,7 @@ def test_list_gives_json_and_markdown(here: InProcess, what: str) -> None:
     assert len(lines) == len(rows) + 2
 
 
-def test_list_says_how_a_suite_gives_each_key(here: InProcess) -> None:
+def test_list_states_the_syntax_of_each_key(here: InProcess) -> None:
     rows = {row["kind"]: row["keys"] for row in json.loads(here("list", "strategies", "--output-format=json").stdout)}
     parts = ["server = average", "codec (optional)", "feedback (optional)", "correction (optional)"]
     own = ["most (optional)", "lag (optional)", "last (optional)"]
@@ -136,7 +136,7 @@ def test_list_says_how_a_suite_gives_each_key(here: InProcess) -> None:
     assert sketch["keys"] == ["depth = 5", "width = 250"]
 
 
-def test_list_says_what_the_kinds_of_own_data_and_models_need(here: InProcess) -> None:
+def test_list_shows_the_keys_of_each_kind_of_own_data_and_models(here: InProcess) -> None:
     formats, sources = (
         {row["kind"]: row for row in json.loads(here("list", what, "--output-format=json").stdout)}
         for what in ("formats", "sources")
@@ -160,13 +160,13 @@ def test_list_gives_the_conventions_as_formulas(here: InProcess) -> None:
     ]
 
 
-def test_a_rich_table_has_the_same_words(here: InProcess) -> None:
+def test_a_rich_table_has_the_text_of_a_plain_table(here: InProcess) -> None:
     assert set(here("list", "models").stdout.split()) <= set(
         here("list", "models", "--output-format", "rich").stdout.split()
     )
 
 
-def test_plan_before_anything_ran_prices_every_cell(here: InProcess) -> None:
+def test_plan_before_the_first_run_forecasts_the_bytes_of_every_cell(here: InProcess) -> None:
     result = here("plan", "tiny.toml")
     assert result.exit_code == 0
     header, synchronous, fda, everything, now = result.stdout.splitlines()
@@ -180,7 +180,7 @@ def test_plan_before_anything_ran_prices_every_cell(here: InProcess) -> None:
     assert os.listdir(".") == ["tiny.toml"]
 
 
-def test_plan_folds_seeds_and_shows_every_cell_when_asked(here: InProcess) -> None:
+def test_plan_has_one_row_for_all_seeds_and_on_request_one_for_each_cell(here: InProcess) -> None:
     folded = here("plan", "tiny.toml", "--seeds", "0..2").stdout.splitlines()
     assert [re.split(" {2,}", line)[1:3] for line in folded[1:-2]] == [["3", "3 to run"]] * 2
     assert "s0" not in folded[1]
@@ -191,7 +191,7 @@ def test_plan_folds_seeds_and_shows_every_cell_when_asked(here: InProcess) -> No
 
 
 @pytest.mark.slow
-def test_plan_of_a_finished_run_says_done(here: InProcess, finished: Any) -> None:
+def test_plan_of_a_finished_run_shows_done(here: InProcess, finished: Any) -> None:
     result = here("plan", "tiny.toml", "-o", finished.results, "--output-format", "json")
     assert [(row["status"], row["why"]) for row in json.loads(result.stdout)] == [("done", "")] * 2
     assert "2 cells = 2 strategies x 1 workload x 1 seed" in result.stderr
@@ -211,7 +211,7 @@ def test_plan_names_the_file_that_makes_a_cell_stale(here: InProcess, finished: 
     assert [row["changed"] for row in rows] == [[{"what": "monitors/linear.py", "before": "0" * 16, "after": now}]]
 
 
-def test_plan_follows_the_choice_of_cells_and_the_convention(here: InProcess) -> None:
+def test_plan_applies_the_selection_of_cells_and_the_convention(here: InProcess) -> None:
     arguments = ["-k", "synchronous", "--seeds", "1,2", "--set", "accounting.convention=upload"]
     result = here("plan", "tiny.toml", *arguments, "--output-format", "json")
     # 30 uploads by 2 workers; the start is free
@@ -260,7 +260,7 @@ def test_show_of_a_cell_that_never_ran_has_its_configuration(here: InProcess, fi
     assert 'kind = "synchronous"' in result.stdout
 
 
-def test_show_refuses_what_names_no_cell_or_several(here: InProcess, finished: Any) -> None:
+def test_show_refuses_a_text_that_matches_no_cell_or_several(here: InProcess, finished: Any) -> None:
     none, several = here("show", finished.results, "LinearFDA", "dirichle(1)"), here("show", finished.results, "digits")
     assert (none.exit_code, several.exit_code) == (2, 2)
     assert "no cell matches 'LinearFDA dirichle(1)'; did you mean \"dirichlet(1)\"?" in none.stderr
@@ -284,7 +284,7 @@ def test_validate_reports_the_errors_of_every_file(here: InProcess) -> None:
     assert 'reference, optimizer; did you mean "theta"?' in result.stderr
 
 
-def test_the_schema_for_editors_knows_every_key(here: InProcess) -> None:
+def test_the_schema_for_editors_has_every_key(here: InProcess) -> None:
     schema = json.loads(here("validate", "--schema").stdout)
     assert schema["$schema"].startswith("https://json-schema.org/")
     assert {"name", "seeds", "budget", "eval", "workload", "strategy", "exclude", "extends"} <= set(
@@ -296,7 +296,7 @@ def test_the_schema_for_editors_knows_every_key(here: InProcess) -> None:
     assert set(references) <= set(schema["$defs"])
 
 
-def test_cite_prints_exactly_what_the_suite_rests_on(here: InProcess) -> None:
+def test_cite_prints_exactly_the_references_of_the_suite(here: InProcess) -> None:
     keys = re.findall(r"^@\w+\{(\w+),$", here("cite", "tiny.toml").stdout, re.MULTILINE)
     assert keys == sorted(keys)
     assert {"fdabench", "theologitis2025", "kingma2015"} <= set(keys)
@@ -321,7 +321,7 @@ def test_report_writes_a_summary_tables_and_figures(here: InProcess, finished: A
     assert {Path(file).suffix for file in files if file.startswith("figures/")} == {".svg", ".pdf", ".png"}
 
 
-def test_a_bug_of_ours_leaves_a_file_and_its_path(
+def test_an_internal_error_writes_a_traceback_file_and_prints_its_path(
     here: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*args: Any) -> NoReturn:
@@ -340,7 +340,7 @@ def test_a_bug_of_ours_leaves_a_file_and_its_path(
 
 @pytest.mark.parametrize("damage", ["", "{}", "[]", '{"state": "done"}', '{"schema": "99", "state": "done"}'])
 @pytest.mark.parametrize("command", ["status", "plan", "show", "report"])
-def test_a_record_that_is_damaged_or_of_another_schema_is_refused_by_name(
+def test_a_record_that_is_damaged_or_of_another_schema_is_refused_with_its_path(
     here: InProcess, finished: Any, command: str, damage: str
 ) -> None:
     lock = ResultsFolder(finished.results).read_lock()
@@ -355,7 +355,7 @@ def test_a_record_that_is_damaged_or_of_another_schema_is_refused_by_name(
     assert "cell.json: " in result.stderr
 
 
-def test_a_reader_that_goes_away_is_no_error(start: Callable[..., Any]) -> None:
+def test_a_closed_output_pipe_is_not_an_error(start: Callable[..., Any]) -> None:
     """As `| head` does, only sooner."""
     program: subprocess.Popen[str] = start("validate", "--schema")
     assert program.stdout is not None

@@ -1,4 +1,4 @@
-"""`fdabench compare`: one's own results beside the published ones, in every format, or one clear message."""
+"""`fdabench compare`: results compared with published or other results, in every format, or one error message."""
 
 import csv
 import io
@@ -17,11 +17,11 @@ InProcess = Callable[..., Any]
 
 @pytest.fixture
 def paper() -> Path:
-    """A cell of the paper's own setting at nominal epoch 100: 500 rounds, where 450 were published, and 98.91 %."""
+    """A cell with the settings of the paper at nominal epoch 100: 500 rounds (published: 450), accuracy 98.91 %."""
     return write_lenet5_results(Path("hand"), [SyntheticCell([(18_750, 0.9891, 500)], [100])])
 
 
-def test_a_row_for_each_counterpart(here: InProcess, paper: Path) -> None:
+def test_compare_has_a_row_for_each_published_counterpart(here: InProcess, paper: Path) -> None:
     result = here("compare", paper, "--published")
     assert result.exit_code == 0
     header, *rows = result.stdout.splitlines()
@@ -34,7 +34,7 @@ def test_a_row_for_each_counterpart(here: InProcess, paper: Path) -> None:
     assert "8 of 522 published numbers have a counterpart; 514 are left out" in result.stderr
 
 
-def test_programs_get_full_numbers(here: InProcess, paper: Path) -> None:
+def test_json_and_csv_have_unrounded_numbers(here: InProcess, paper: Path) -> None:
     as_json = json.loads(here("compare", paper, "--published", "--output-format", "json").stdout)
     as_csv = list(csv.DictReader(io.StringIO(here("compare", paper, "--published", "--output-format", "csv").stdout)))
     assert len(as_json) == len(as_csv) == 8
@@ -45,7 +45,7 @@ def test_programs_get_full_numbers(here: InProcess, paper: Path) -> None:
     assert here("compare", paper, "--published", "--output-format", "markdown").stdout.startswith("| model | partition")
 
 
-def test_two_results_side_by_side(here: InProcess) -> None:
+def test_two_results_folders_are_compared_cell_by_cell(here: InProcess) -> None:
     """Three seeds; B's FDA syncs at a lower theta, so it is another configuration and sends more."""
     suite = Path("tiny.toml")
     suite.write_text(suite.read_text() + "every = 1\nname = 'FDA'\n")
@@ -66,7 +66,7 @@ def test_two_results_side_by_side(here: InProcess) -> None:
     assert "differ in strategy.theta" in here("compare", "a", "b").stderr
 
 
-def test_what_cannot_be_laid_side_by_side_is_refused(here: InProcess, paper: Path, finished: Any) -> None:
+def test_results_that_cannot_be_compared_are_refused(here: InProcess, paper: Path, finished: Any) -> None:
     alone = here("compare", paper)
     assert (alone.exit_code, alone.stdout) == (2, "")
     assert "1 results folder given; give two, A and B, or --published" in alone.stderr
@@ -82,7 +82,7 @@ def test_results_that_have_nothing_in_common_with_the_paper_are_refused(here: In
     assert "densenet121 on cifar10 with 5 to 30 workers" in result.stderr
 
 
-def test_other_commands_give_csv_too(here: InProcess) -> None:
+def test_other_commands_support_csv(here: InProcess) -> None:
     header, *rows = csv.reader(io.StringIO(here("list", "models", "--output-format", "csv").stdout))
     assert header == ["name", "images", "about", "display_name", "memory_vectors", "cites", "formula"]
     assert len({len(row) for row in [header, *rows]}) == 1

@@ -1,4 +1,4 @@
-"""Data sets and models of a plug-in through the real program: they are checked, and a change of data is seen."""
+"""Data sets and models of a plug-in in runs of the program: they are checked, and a change of data is detected."""
 
 import json
 import os
@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from support.suites import replace_text
 
 Fdabench = Callable[..., subprocess.CompletedProcess[str]]
 InProcess = Callable[..., Any]
@@ -88,12 +90,6 @@ def blobs(here: InProcess) -> InProcess:
     return here
 
 
-def change(path: str, old: str, new: str) -> None:
-    text = Path(path).read_text()
-    assert old in text
-    Path(path).write_text(text.replace(old, new))
-
-
 def run(blobs: InProcess, *more: str) -> str:
     result = blobs("run", "blobs.toml", "--jobs", "1", "--device", "cpu", *more)
     assert result.exit_code == 0, result.output
@@ -101,7 +97,7 @@ def run(blobs: InProcess, *more: str) -> str:
 
 
 def refused(blobs: InProcess, command: str = "run") -> list[str]:
-    """The lines of what is said of a suite that cannot be used; nothing is written."""
+    """The lines of the error message for a suite that is refused; no file is written."""
     result = blobs(command, "blobs.toml", *(["--jobs", "1"] if command == "run" else []))
     assert result.exit_code == 2, result.output
     assert "bug in fdabench" not in result.output
@@ -165,7 +161,7 @@ def test_two_processes_and_distributed_workers_record_the_same_hash(blobs: InPro
         assert " 4 done | 0 to run" in blobs("run", "blobs.toml").stderr
 
 
-def test_data_that_nothing_was_run_with_are_not_loaded_to_plan(blobs: InProcess) -> None:
+def test_plan_does_not_load_data_of_cells_that_never_ran(blobs: InProcess) -> None:
     os.unlink("blobs.npz")
     assert {row["status"] for row in planned(blobs).values() if isinstance(row, dict)} == {"to run"}
     write_data()
@@ -180,13 +176,13 @@ def test_data_that_nothing_was_run_with_are_not_loaded_to_plan(blobs: InProcess)
 
 
 @pytest.mark.slow
-def test_files_are_hashed_instead_where_the_source_names_them(blobs: InProcess) -> None:
-    change("blobs.py", 'DatasetSpec(load, 60, (2, 1, 1), 3, "three centers")', (
+def test_files_are_hashed_in_place_of_tensors_where_the_spec_names_them(blobs: InProcess) -> None:
+    replace_text("blobs.py", 'DatasetSpec(load, 60, (2, 1, 1), 3, "three centers")', (
         'FileBackedDatasetSpec(load, 60, (2, 1, 1), 3, "three centers", files=(FILE, "more.txt"))'))  # fmt: skip
     Path("data").mkdir()
     Path("data/more.txt").write_text("one")
     run(blobs)
-    change("blobs.py", "    found = np.load(FILE)\n", "    print('loaded')\n    found = np.load(FILE)\n")
+    replace_text("blobs.py", "    found = np.load(FILE)\n", "    print('loaded')\n    found = np.load(FILE)\n")
     result = blobs("plan", "blobs.toml")
     assert "2 stale: plug-in blobs.py changed" in result.stdout
     assert "loaded" not in result.output
@@ -204,7 +200,7 @@ def test_files_are_hashed_instead_where_the_source_names_them(blobs: InProcess) 
 
 
 KNOWN = (
-    "fdabench knows images, or what has their shape [N, C, H, W], with class labels, and sequences of tokens [N, T] "
+    "fdabench supports images, or other data of shape [N, C, H, W], with class labels, and sequences of tokens [N, T] "
     "with task = 'next-token' in the DatasetSpec"
 )
 DATA_FAULTS: dict[str, tuple[str, str, list[str]]] = {
@@ -230,10 +226,10 @@ DATA_FAULTS: dict[str, tuple[str, str, list[str]]] = {
 
 
 @pytest.mark.parametrize(("old", "new", "faults"), DATA_FAULTS.values(), ids=DATA_FAULTS)
-def test_data_that_cannot_be_trained_on_are_a_fault_of_the_plugin(
+def test_data_that_cannot_be_trained_on_are_reported_as_a_fault_of_the_plugin(
     blobs: InProcess, old: str, new: str, faults: list[str]
 ) -> None:
-    change("blobs.py", old, new)
+    replace_text("blobs.py", old, new)
     where = f"blobs.py:{line_of('DATASETS =')}: data set 'blobs': "
     assert refused(blobs) == [where + fault for fault in faults]
 
@@ -247,7 +243,7 @@ def test_data_that_cannot_be_trained_on_are_a_fault_of_the_plugin(
     ],
 )
 def test_a_loader_that_raises_is_reported_with_its_line(blobs: InProcess, body: str, message: str) -> None:
-    change("blobs.py", "    found = np.load(FILE)\n", f"    {body}\n    found = np.load(FILE)\n")
+    replace_text("blobs.py", "    found = np.load(FILE)\n", f"    {body}\n    found = np.load(FILE)\n")
     (messages_seen,) = refused(blobs)
     assert messages_seen.startswith(f"blobs.py:{line_of(body)}: data set 'blobs': load: ")
     assert messages_seen.endswith(message.removeprefix("blobs.py: "))
@@ -277,15 +273,15 @@ MODEL_FAULTS = {
 
 @pytest.mark.parametrize(("old", "new", "fault"), MODEL_FAULTS.values(), ids=MODEL_FAULTS)
 def test_validate_reports_a_model_that_does_not_fit(blobs: InProcess, old: str, new: str, fault: str) -> None:
-    change("blobs.py", old, new)
+    replace_text("blobs.py", old, new)
     (message,) = refused(blobs, "validate")
     assert message.startswith("blobs.py:")
     assert f": model 'net' on data set 'blobs' (shape (2, 1, 1), 3 classes): {fault}" in message
 
 
 def test_a_model_that_gives_nan_is_reported_before_anything_is_written(blobs: InProcess) -> None:
-    change("blobs.py", "torch.nn.Linear(2, classes))", "torch.nn.Linear(2, classes), Nan())")
-    change(
+    replace_text("blobs.py", "torch.nn.Linear(2, classes))", "torch.nn.Linear(2, classes), Nan())")
+    replace_text(
         "blobs.py",
         "def build(",
         "class Nan(torch.nn.Module):\n    def forward(self, x):\n        return x / 0 * 0\n\n\ndef build(",
@@ -296,13 +292,13 @@ def test_a_model_that_gives_nan_is_reported_before_anything_is_written(blobs: In
 
 
 def test_other_shapes_than_images_are_refused_where_they_are_declared(blobs: InProcess) -> None:
-    change("blobs.py", "(2, 1, 1)", "(32,)")
+    replace_text("blobs.py", "(2, 1, 1)", "(32,)")
     (message,) = refused(blobs, "validate")
     assert message.endswith(f"DATASETS['blobs']: shape must be (channels, height, width); it is (32,). {KNOWN}")
 
 
 @pytest.mark.slow
-def test_fresh_says_what_is_run_again(blobs: InProcess) -> None:
+def test_fresh_states_which_cells_are_run_again(blobs: InProcess) -> None:
     result = blobs("plan", "blobs.toml", "--fresh")
     assert "0 done | 4 to run" in result.stdout
     run(blobs)
@@ -344,7 +340,7 @@ def test_a_partition_that_raises_or_is_not_a_partition_is_reported_before_anythi
 ) -> None:
     with Path("blobs.py").open("a") as file:
         file.write(HALVES.replace("BODY", body))
-    change("blobs.toml", 'model = "net"\n', 'model = "net"\npartition = "halves"\n')
+    replace_text("blobs.toml", 'model = "net"\n', 'model = "net"\npartition = "halves"\n')
     messages_seen = refused(blobs)
     assert messages_seen
     assert all(

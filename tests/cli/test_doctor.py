@@ -1,4 +1,4 @@
-"""`fdabench doctor`: what it finds is there, what is not there is told, and numbers are really computed twice."""
+"""`fdabench doctor`: it reports what is installed and what is missing, and computes numbers twice."""
 
 import json
 from importlib import metadata
@@ -21,7 +21,7 @@ from fdabench.planning.placement import ONE_SAMPLE, differing_offsets
 
 @pytest.fixture(scope="module")
 def findings(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], str]:
-    """What the command finds in a folder without data, by kind and name; it leaves the number of threads unchanged."""
+    """The output of the command in a folder without data, by kind and name; the number of threads is not changed."""
     empty, threads = tmp_path_factory.mktemp("nothing"), torch.get_num_threads()
     result = CliRunner().invoke(app, ["doctor", "--data-dir", str(empty), "--output-format", "json"])
     assert result.exit_code == 0, result.output
@@ -34,13 +34,13 @@ def test_versions_are_those_that_are_installed(findings: dict[tuple[str, str], s
         assert findings["version", name] == metadata.version(name)
 
 
-def test_every_data_set_is_found_or_missed(findings: dict[tuple[str, str], str]) -> None:
+def test_every_data_set_is_reported_as_found_or_missing(findings: dict[tuple[str, str], str]) -> None:
     assert [name for kind, name in findings if kind == "data"] == list(DATASETS)
     assert findings["data", "digits"] == "comes with scikit-learn"
     assert findings["data", "cifar100"].startswith("not found under ")
 
 
-def test_numbers_are_the_same_twice_on_a_cpu(findings: dict[tuple[str, str], str]) -> None:
+def test_two_runs_on_a_cpu_have_equal_numbers(findings: dict[tuple[str, str], str]) -> None:
     assert findings["same numbers", "twice, cpu"] == "yes, to the last bit"
 
 
@@ -52,13 +52,13 @@ def test_differing_numbers_are_reported(monkeypatch: pytest.MonkeyPatch) -> None
     assert [finding.result for finding in doctor.determinism()] == ["no, not in rounds", "yes, to the last bit"]
 
 
-def test_numbers_do_not_depend_on_their_address(findings: dict[tuple[str, str], str]) -> None:
+def test_sums_do_not_depend_on_the_memory_address(findings: dict[tuple[str, str], str]) -> None:
     """A batch of one sample is torch's own product of a matrix and a vector: doctor names it where it differs."""
     actual = findings["same numbers", "anywhere in memory"]
     assert actual in ("yes, to the last bit", f"no, not in {ONE_SAMPLE}")
 
 
-def test_a_sum_that_starts_at_the_first_aligned_number_is_named() -> None:
+def test_a_sum_that_depends_on_alignment_is_reported() -> None:
     """As MKL's sdot does on some processors: what comes before it is added last."""
 
     def peeled(x_KD: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ def test_a_sum_that_starts_at_the_first_aligned_number_is_named() -> None:
     assert differing_offsets({"peeled": peeled, "norms": row_squared_norms}) == ["peeled"]
 
 
-def test_other_numbers_with_more_threads_are_expected(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_different_numbers_with_more_threads_are_reported_as_expected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_numbers", lambda device, threads: {"evals": str(threads)})
     monkeypatch.setattr(doctor, "usable_cores", lambda: 2)
     *_, last = doctor.determinism()
@@ -77,7 +77,7 @@ def test_other_numbers_with_more_threads_are_expected(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("name", ["MKL_CBWR", "OPENBLAS_CORETYPE"])
-def test_another_path_of_the_blas_is_another_class(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_code_path_of_the_blas_is_another_environment_class(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The library reads such a variable when it is loaded, so it belongs to a process as its threads do."""
     monkeypatch.delenv(name, raising=False)
     usual = environment_class(doctor.current_environment(torch.device("cpu")))
@@ -86,7 +86,7 @@ def test_another_path_of_the_blas_is_another_class(name: str, monkeypatch: pytes
     assert other == usual | {"blas": f"{usual['blas']}, {name}=AVX2"}
 
 
-def test_what_is_compared_is_what_strategies_do() -> None:
+def test_the_compared_tables_contain_syncs_and_estimates() -> None:
     """The numbers have every table, and syncs of each kind of strategy in them."""
     numbers = doctor._numbers(torch.device("cpu"), 1)
     assert set(numbers) >= {"evals", "ledger", "rounds", "trace"}
@@ -94,12 +94,12 @@ def test_what_is_compared_is_what_strategies_do() -> None:
     assert numbers["trace"].count('"estimate"') > 10
 
 
-def test_the_class_is_that_of_a_run_with_one_thread(findings: dict[tuple[str, str], str]) -> None:
+def test_the_environment_class_is_that_of_a_run_with_one_thread(findings: dict[tuple[str, str], str]) -> None:
     assert f"torch {torch.__version__}, " in findings["class", "environment"]
     assert "threads 1, " in findings["class", "environment"]
 
 
-def test_an_installed_plugin_that_is_broken_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_installed_plugin_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(path: object) -> Any:
         raise SuiteError("installed plug-ins", ["kamp 1.0: no such module"])
 

@@ -33,7 +33,7 @@ def test_the_example_runs_and_reports(here: InProcess, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_example_of_a_trigger_runs_and_sends_what_was_planned(here: InProcess, tmp_path: Path) -> None:
+def test_the_example_of_a_trigger_runs_and_sends_the_planned_bytes(here: InProcess, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("__pycache__"))
     short = ("--set", "budget.steps=60", "--seeds", "0..0")
     planned = here("plan", "examples/coin.toml", *short, "--output-format", "json")
@@ -46,13 +46,13 @@ def test_the_example_of_a_trigger_runs_and_sends_what_was_planned(here: InProces
 
 
 @pytest.mark.slow
-def test_the_readme_shows_what_the_example_says(fdabench_in: Fdabench, tmp_path: Path) -> None:
+def test_the_readme_shows_the_output_of_the_example(fdabench_in: Fdabench, tmp_path: Path) -> None:
     result = fdabench_in("run", str(ROOT / "examples" / "kamp.toml"), "-q", "-o", str(tmp_path / "out"))
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_a_codec_of_one_s_own_halves_the_bytes_of_models(here: InProcess, tmp_path: Path) -> None:
+def test_the_example_of_a_codec_halves_the_bytes_of_models(here: InProcess, tmp_path: Path) -> None:
     short = ("--set", "budget.steps=60", "--seeds", "0..0")
     result = here("run", str(ROOT / "examples" / "fp16.toml"), "-o", "results", "--jobs", "1", *short)
     assert result.exit_code == 0, result.stderr

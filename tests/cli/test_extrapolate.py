@@ -1,4 +1,4 @@
-"""`fdabench plan --extrapolate` as people call it: what it prints, what it refuses."""
+"""`fdabench plan --extrapolate`: its output, and the arguments that it refuses."""
 
 import json
 import os
@@ -17,7 +17,7 @@ InProcess = Callable[..., Any]
 PAGE = (Path(__file__).parents[2] / "docs" / "extrapolation.md").read_text(encoding="utf-8")
 
 
-def test_numbers_are_read_exactly() -> None:
+def test_numbers_of_the_target_scale_are_parsed_exactly() -> None:
     assert parse_target_scale("workers=1e6,parameters=7e9") == TargetScale(1_000_000, 7_000_000_000)
     assert parse_target_scale(" steps = 1_000 ") == TargetScale(steps=1000)
     assert parse_target_scale("parameters=99999999999") == TargetScale(parameters=99_999_999_999)
@@ -60,7 +60,7 @@ def test_all_errors_are_reported_at_once(here: InProcess) -> None:
         (["--extrapolate", "workers=2", "--results", "nowhere"], "nowhere: no results here"),
     ],
 )
-def test_results_are_read_where_they_are_named(here: InProcess, arguments: list[str], message: str) -> None:
+def test_results_that_cannot_be_read_are_refused(here: InProcess, arguments: list[str], message: str) -> None:
     result = here("plan", "tiny.toml", *arguments)
     assert result.exit_code == 2
     assert message in result.stderr
@@ -73,7 +73,7 @@ def test_results_of_other_cells_are_refused(here: InProcess, finished: Any) -> N
     assert "none of the cells of tiny.toml is in this folder" in result.stderr
 
 
-def test_without_results_what_is_not_exact_is_a_bound(here: InProcess) -> None:
+def test_without_results_a_number_that_is_not_exact_is_a_bound(here: InProcess) -> None:
     result = here("plan", "tiny.toml", "--extrapolate", "workers=1e6,parameters=1e11", "--output-format", "json")
     assert result.exit_code == 0, result.output
     synchronous, fda = json.loads(result.stdout)

@@ -1,4 +1,4 @@
-"""`fdabench baseline` and `fdabench check`, as a pipeline calls them: what they print, and the exit code."""
+"""`fdabench baseline` and `fdabench check`: their output and exit codes."""
 
 import csv
 import io
@@ -16,7 +16,7 @@ InProcess = Callable[..., Any]
 
 @pytest.fixture
 def saved(here: InProcess, finished: Any) -> Path:
-    """A baseline of the tiny suite, in the folder where the program is called."""
+    """A baseline of the tiny suite, in the current folder of the program."""
     result = here("baseline", "save", finished.results, "-o", "b.toml")
     assert (result.exit_code, result.stdout) == (0, "b.toml: 2 runs of tiny; commit this file\n")
     return Path("b.toml")
@@ -24,7 +24,7 @@ def saved(here: InProcess, finished: Any) -> Path:
 
 @pytest.fixture
 def changed(saved: Path) -> Path:
-    """As if FDA had synchronized one step earlier once: its second sync, and so its bytes and its hash."""
+    """A baseline in which the second sync of FDA is one step earlier, with its bytes and its hash."""
     text = saved.read_text()
     (syncs,) = re.findall(r'first_syncs = "\d+ [\d.]+, (\d+) ', text)
     text = re.sub(r'(first_syncs = "\d+ [\d.]+, )\d+ ', rf"\g<1>{int(syncs) - 1} ", text)
@@ -34,7 +34,7 @@ def changed(saved: Path) -> Path:
     return saved
 
 
-def test_results_are_as_good_as_themselves(here: InProcess, saved: Path, finished: Any) -> None:
+def test_results_compared_with_themselves_pass(here: InProcess, saved: Path, finished: Any) -> None:
     result = here("check", finished.results, "--baseline", saved)
     assert result.exit_code == 0
     *classes, last = result.stdout.splitlines()
@@ -88,7 +88,7 @@ def test_save_does_not_lose_a_history(here: InProcess, saved: Path, finished: An
     assert here("baseline", "save", finished.results, "-o", saved, "--force").exit_code == 0
 
 
-def test_programs_get_everything_as_data(here: InProcess, changed: Path, finished: Any) -> None:
+def test_json_and_csv_have_every_finding_in_full(here: InProcess, changed: Path, finished: Any) -> None:
     actual = json.loads(here("check", finished.results, "--baseline", changed, "--output-format", "json").stdout)
     assert (actual["verdict"], actual["exit_code"]) == ("fail", 1)
     assert {item["metric"] for item in actual["findings"]} == {"sync_steps", "bytes_total"}
@@ -110,7 +110,7 @@ def test_programs_get_everything_as_data(here: InProcess, changed: Path, finishe
     assert [(run["seed"], run["steps"], type(run["bytes_total"])) for run in shown] == [(0, 30, int)] * 2
 
 
-def test_why_says_that_no_sync_differs(here: InProcess, saved: Path, finished: Any) -> None:
+def test_why_states_that_no_sync_differs(here: InProcess, saved: Path, finished: Any) -> None:
     result = here("check", finished.results, "--baseline", saved, "--why")
     assert result.stdout.startswith("all syncs are at the same steps\nA formula ")
 
@@ -131,22 +131,20 @@ def test_github_gets_annotations_and_a_summary_of_the_step(
     ("form", "start"),
     [("junit", "<?xml "), ("markdown", "### fdabench: 2 runs compared: fail"), ("rich", "fda linear: +0.0")],
 )
-def test_other_forms_are_documents_of_their_own(
-    here: InProcess, changed: Path, finished: Any, form: str, start: str
-) -> None:
+def test_check_writes_each_output_format(here: InProcess, changed: Path, finished: Any, form: str, start: str) -> None:
     result = here("check", finished.results, "--baseline", changed, "--output-format", form)
     assert result.exit_code == 1
     assert result.stdout.startswith(start)
 
 
-def test_two_results_folders_without_a_file(here: InProcess, finished: Any, saved: Path) -> None:
+def test_two_results_folders_are_compared_without_a_baseline_file(here: InProcess, finished: Any, saved: Path) -> None:
     result = here("check", finished.results, "--against", finished.results)
     assert (result.exit_code, result.stdout.splitlines()[-1][-6:]) == (0, ": pass")
     both = here("check", finished.results, "--against", finished.results, "--baseline", saved)
     assert (both.exit_code, "--baseline and --against are both given" in both.stderr) == (2, True)
 
 
-def test_a_suite_without_targets_has_a_gate_too(here: InProcess) -> None:
+def test_a_suite_without_targets_can_be_checked(here: InProcess) -> None:
     suite = Path("tiny.toml")
     suite.write_text(re.sub("targets = .*", "", suite.read_text()))
     assert here("run", suite, "-o", "out", "-j", "1", "-q", "--set", "budget.steps=4").exit_code == 0
@@ -166,7 +164,7 @@ def test_a_suite_without_targets_has_a_gate_too(here: InProcess) -> None:
         (("--against", "nowhere"), 2, "nowhere: no results here"),
     ],
 )
-def test_a_gate_that_sees_nothing_stays_closed(
+def test_a_gate_without_comparable_runs_fails(
     here: InProcess, finished: Any, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
     actual = here("check", finished.results, *arguments)
@@ -181,14 +179,14 @@ def test_github_gets_an_annotation_that_nothing_was_compared(here: InProcess, fi
     assert len(result.stdout.splitlines()) == 1
 
 
-def test_results_of_another_schema_close_the_gate(here: InProcess, saved: Path) -> None:
+def test_results_of_another_schema_fail_the_gate(here: InProcess, saved: Path) -> None:
     Path("old").mkdir()
     (Path("old") / "suite.lock.toml").write_text('schema = "0"\n')
     assert here("check", "old", "--baseline", saved).exit_code == 4
     assert here("check", "absent", "--baseline", saved).exit_code == 2
 
 
-def test_a_summary_that_cannot_be_written_changes_no_answer(
+def test_a_step_summary_that_cannot_be_written_changes_no_verdict(
     here: InProcess, changed: Path, finished: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path("step.md").mkdir()
@@ -200,14 +198,14 @@ def test_a_summary_that_cannot_be_written_changes_no_answer(
     )
 
 
-def test_what_is_better_is_kept_by_accepting_it(here: InProcess, saved: Path, finished: Any) -> None:
+def test_an_improvement_passes_and_suggests_to_accept_it(here: InProcess, saved: Path, finished: Any) -> None:
     saved.write_text(re.sub(r'(cell = "fda[^\n]*seed = .*?bytes_total = )(\d+)', r"\g<1>9\2", saved.read_text()))
     result = here("check", finished.results, "--baseline", saved)
     assert result.exit_code == 0
     assert "to keep the improvement: fdabench baseline accept" in result.stderr
 
 
-def test_limits_of_the_suite_and_a_new_one_at_the_next_run_without_running_again(here: InProcess) -> None:
+def test_a_changed_limit_of_the_suite_is_applied_without_training_again(here: InProcess) -> None:
     suite = Path("tiny.toml")
     text = suite.read_text()
     limit = '\n[[gate.limit]]\nstrategy = "fda"\ntarget = 0.3\nmax_bytes_to_target = {}\n'
@@ -237,7 +235,7 @@ def test_limits_of_the_suite_and_a_new_one_at_the_next_run_without_running_again
         (r"\[gate\](?s:.*?)\n\n", "gate = 3\n", "gate: expected a table"),
     ],
 )
-def test_margins_that_were_edited_in_the_results_are_looked_at(
+def test_margins_that_were_edited_in_the_results_are_refused(
     here: InProcess, finished: Any, saved: Path, was: str, becomes: str, message: str
 ) -> None:
     shutil.copytree(finished.results, "edited")
@@ -248,7 +246,7 @@ def test_margins_that_were_edited_in_the_results_are_looked_at(
     assert message in actual.stderr
 
 
-def test_a_limit_that_cannot_be_is_refused_with_its_place(here: InProcess) -> None:
+def test_an_invalid_limit_is_refused_with_its_line(here: InProcess) -> None:
     suite = Path("tiny.toml")
     suite.write_text(suite.read_text() + ["\n[[gate.limit]]\nmax_byte = 3\n", "\nmargin = 1\n"][0])
     result = here("validate", suite)
@@ -258,7 +256,7 @@ def test_a_limit_that_cannot_be_is_refused_with_its_place(here: InProcess) -> No
     assert "\ngate.limit.0.target: 0.5 is not among eval.targets (0.3, 0.99)" in here("validate", suite).stderr
 
 
-def test_forms_for_verdicts_are_refused_where_there_is_none(here: InProcess) -> None:
+def test_output_formats_for_verdicts_are_refused_by_commands_without_a_verdict(here: InProcess) -> None:
     result = here("list", "models", "--output-format", "junit")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "'junit' is not one of 'auto', 'rich', 'plain', 'json', 'csv', 'markdown'" in result.stderr

@@ -19,7 +19,7 @@ def git(*arguments: str) -> str:
 
 @pytest.fixture
 def repo(here: InProcess, finished: Any) -> InProcess:
-    """The program in a repository that has a report of the suite, beside results that it ignores."""
+    """Call the program in a repository that tracks a report of the suite and ignores its results."""
     shutil.copytree(finished.results, "results/tiny")
     Path("reports/tiny").mkdir(parents=True)
     Path("reports/tiny/index.html").write_text("as committed")
@@ -30,7 +30,7 @@ def repo(here: InProcess, finished: Any) -> InProcess:
     return here
 
 
-def test_files_that_git_tracks_are_left_alone_unless_they_are_asked_for(repo: InProcess) -> None:
+def test_tracked_report_files_are_overwritten_only_on_request(repo: InProcess) -> None:
     result = repo("report", "results/tiny")
     assert result.exit_code == 0, result.output
     assert (
@@ -45,7 +45,7 @@ def test_files_that_git_tracks_are_left_alone_unless_they_are_asked_for(repo: In
     assert "M reports/tiny/index.html" in git("status", "--short")
 
 
-def test_a_folder_of_results_with_a_report_is_read_as_before(repo: InProcess) -> None:
+def test_a_results_folder_that_contains_a_report_is_read(repo: InProcess) -> None:
     before = repo("status", "results/tiny").stdout
     shutil.copytree("results/tiny", "copy")
     assert repo("report", "results/tiny").exit_code == 0

@@ -1,4 +1,4 @@
-"""Help, completion, and the suite to begin with."""
+"""Help texts, completion, and the suite that `fdabench init` writes."""
 
 import json
 import re
@@ -67,7 +67,7 @@ LESS = ("extrapolate", "suite")
 """Options without which a command does another thing, or less."""
 
 
-def test_a_shell_completes_commands_and_options(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shell_completion_lists_commands_and_options(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shellingham.detect_shell", lambda: ("bash", "/bin/bash"))  # the shell of tests is anyone's
 
     def completed(words: str) -> list[str]:
@@ -81,7 +81,7 @@ def test_a_shell_completes_commands_and_options(monkeypatch: pytest.MonkeyPatch)
     assert CliRunner().invoke(app, ["--show-completion", "bash"], prog_name="fdabench").exit_code == 0
 
 
-def test_init_writes_a_suite_that_is_good_and_never_replaces_one(here: InProcess) -> None:
+def test_init_writes_a_valid_suite_and_never_replaces_a_file(here: InProcess) -> None:
     result = here("init")
     assert (result.exit_code, result.stdout) == (0, "suite.toml: written; next: fdabench run suite.toml\n")
     suite = read_suite(Path("suite.toml"))
@@ -99,7 +99,7 @@ def test_init_writes_a_suite_that_is_good_and_never_replaces_one(here: InProcess
 
 
 @pytest.mark.slow
-def test_the_starter_suite_runs_and_concludes(here: InProcess) -> None:
+def test_the_starter_suite_runs_and_prints_a_conclusion(here: InProcess) -> None:
     here("init", "own.toml")
     result = here("run", "own.toml", "-q", "--seeds", "0", "-k", "iid")
     assert result.exit_code == 0, result.stderr

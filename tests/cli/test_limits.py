@@ -1,4 +1,4 @@
-"""Which cells a run does and for how long: shares, failures, time; and several runs on one folder."""
+"""Which cells a run trains and for how long: shards, failures, time limits; and several runs on one folder."""
 
 import json
 import os
@@ -25,7 +25,7 @@ ONE_FAILS = ("--set", 'strategy.0={kind = "fails"}')
 
 
 def records(results: Path) -> list[CellRecord]:
-    """Of the suite's cells in their order; those that were never begun are pending."""
+    """The records of the suite's cells in their order; cells that were never started are pending."""
     store = ResultsFolder(results)
     ids = [cell.id for cell in store.read_lock().cell]
     return [store.read_record(cell_id) or make_record(cell_id, "pending", attempts=0) for cell_id in ids]
@@ -39,7 +39,7 @@ def standing(results: Path) -> list[tuple[str, int]]:
     ("text", "seconds"),
     [("90", 90), ("90s", 90), ("1.5s", 1.5), ("30m", 1800), ("1h30m", 5400), ("2d", 172800), ("1d1h1m1s", 90061)],
 )
-def test_lengths_of_time(text: str, seconds: float) -> None:
+def test_durations_are_parsed_with_their_units(text: str, seconds: float) -> None:
     assert parse_duration("--max-time", text) == seconds
 
 
@@ -49,7 +49,7 @@ def test_an_invalid_duration_is_refused(text: str) -> None:
         parse_duration("--max-time", text)
 
 
-def test_shares_are_disjoint_and_all(finished: Any) -> None:
+def test_shards_are_disjoint_and_contain_all_cells(finished: Any) -> None:
     cells: Any = list(range(11))
     for count in (1, 3, 11, 15):
         parts = [parse_shard(cells, f"{index}/{count}") for index in range(1, count + 1)]
@@ -58,18 +58,18 @@ def test_shares_are_disjoint_and_all(finished: Any) -> None:
 
 
 @pytest.mark.parametrize("text", ["0/4", "5/4", "1", "1/0", "a/b", "-1/4", "1/4/2"])
-def test_an_invalid_share_is_refused(text: str) -> None:
+def test_an_invalid_shard_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match=r"--shard .*: expected I/N with I from 1 to N"):
         parse_shard([], text)
 
 
-def test_a_share_is_run_and_the_rest_is_left(here: InProcess) -> None:
+def test_only_the_cells_of_a_shard_are_run(here: InProcess) -> None:
     assert here("run", "tiny.toml", "-o", "out", "--shard", "2/2", *QUICK).exit_code == 0
     assert standing(Path("out")) == [("pending", 0), ("done", 1)]
 
 
 @pytest.mark.slow
-def test_after_a_failure_the_rest_is_left_where_that_is_asked_and_failures_are_run_again_where_that_is(
+def test_fail_fast_skips_the_remaining_cells_and_retry_failed_runs_failures_again(
     failing: InProcess,
 ) -> None:
     arguments = ("run", "tiny.toml", "-o", "out", *QUICK, *ONE_FAILS)
@@ -85,7 +85,7 @@ def test_after_a_failure_the_rest_is_left_where_that_is_asked_and_failures_are_r
 
 
 @pytest.mark.slow
-def test_a_lost_cell_is_run_again_without_being_asked(here: InProcess) -> None:
+def test_a_lost_cell_is_run_again_by_default(here: InProcess) -> None:
     assert here("run", "tiny.toml", "-o", "out", *QUICK).exit_code == 0
     lost = records(Path("out"))[0]
     ResultsFolder(Path("out")).write_record(lost.with_changes({"state": "lost"}))
@@ -93,7 +93,7 @@ def test_a_lost_cell_is_run_again_without_being_asked(here: InProcess) -> None:
     assert standing(Path("out")) == [("done", 2), ("done", 1)]
 
 
-def test_no_time_means_no_cell_and_another_call_does_them(here: InProcess) -> None:
+def test_a_max_time_of_almost_zero_runs_no_cell_and_a_later_call_runs_all(here: InProcess) -> None:
     result = here("run", "tiny.toml", "-o", "out", "--max-time", "0.001s", *QUICK)
     assert result.exit_code == 75, result.output
     assert "fdabench: stopped by --max-time; to continue: fdabench" in result.stderr
@@ -102,7 +102,7 @@ def test_no_time_means_no_cell_and_another_call_does_them(here: InProcess) -> No
 
 
 @pytest.mark.slow
-def test_when_the_time_is_up_a_cell_under_way_is_kept(here: InProcess) -> None:
+def test_a_running_cell_is_checkpointed_when_the_time_is_up(here: InProcess) -> None:
     result = here("run", "tiny.toml", "-j", "1", "--device", "cpu", "--set", "budget.steps=100000", "--max-time", "25s")
     assert result.exit_code == 75, result.output
     (under_way, _) = records(Path("results/tiny"))
@@ -112,7 +112,7 @@ def test_when_the_time_is_up_a_cell_under_way_is_kept(here: InProcess) -> None:
 
 
 @pytest.mark.parametrize("option", [("--max-time", "soon"), ("--checkpoint-every", "0"), ("--shard", "3/2")])
-def test_an_impossible_value_is_refused_with_exit_2(here: InProcess, option: tuple[str, str]) -> None:
+def test_an_invalid_value_is_refused_with_exit_2(here: InProcess, option: tuple[str, str]) -> None:
     result = here("run", "tiny.toml", *option)
     assert result.exit_code == 2
     assert " ".join(option) in result.stderr
@@ -120,7 +120,7 @@ def test_an_impossible_value_is_refused_with_exit_2(here: InProcess, option: tup
 
 
 @pytest.mark.slow
-def test_two_runs_on_one_folder_do_each_cell_once(start: Start, finished: Any) -> None:
+def test_two_runs_on_one_folder_train_each_cell_once(start: Start, finished: Any) -> None:
     """They begin together; each ends with all cells, and the numbers are those of one run."""
     seeds = ("--seeds", "0..2")
     programs = [start("run", "tiny.toml", "--jobs", "1", *seeds) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""Every command, well and badly called and on results with a failed cell, on a terminal, in a pipe and as JSON."""
+"""Every command with valid and invalid arguments and with a failed cell, on a terminal, in a pipe and as JSON."""
 
 import json
 import os
@@ -103,7 +103,7 @@ FAULTS_AS_JSON = "validate"
 
 
 class Call(NamedTuple):
-    """One field of the matrix, and the exit code that the contract has for it."""
+    """One call of the matrix, with its expected exit code."""
 
     case: str
     command: str
@@ -119,7 +119,7 @@ class Said(NamedTuple):
 
 
 def matrix() -> Iterator[Call]:
-    """On a terminal and in a pipe all; as JSON what programs read."""
+    """All calls on a terminal and in a pipe, and as JSON those that support it."""
     for form in ("terminal", "pipe", "json"):
         for command, arguments in OK.items():
             yield Call("ok", command, arguments, 0, form)
@@ -134,7 +134,7 @@ MATRIX = [call for call in matrix() if call.form != "json" or call.command in JS
 
 @pytest.fixture(scope="module")
 def folder(finished: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With a good and a bad suite, and results with and without a cell that failed."""
+    """A folder with a valid and an invalid suite, and results with and without a failed cell."""
     there = tmp_path_factory.mktemp("matrix")
     suite = (finished.folder / "tiny.toml").read_text()
     (there / "tiny.toml").write_text(suite)
@@ -154,7 +154,7 @@ def folder(finished: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def outputs(folder: Path, variables: dict[str, str]) -> dict[tuple[str, str, str], Said]:
-    """What every call of the matrix said, by case, command and form."""
+    """The output of every call of the matrix, by case, command and form."""
     cell = ResultsFolder(folder / "done").read_lock().cell[1].id
     actual: dict[tuple[str, str, str], Said] = {}
     for terminal in (True, False):
@@ -175,7 +175,7 @@ def outputs(folder: Path, variables: dict[str, str]) -> dict[tuple[str, str, str
 
 
 def ends(text: str) -> list[tuple[str, str]]:
-    """What each call said, and its exit code."""
+    """The output and the exit code of each call."""
     return re.findall(r"(.*?)\[\[end (\w+)\]\]", text, re.DOTALL)
 
 
@@ -198,7 +198,7 @@ def in_a_terminal(folder: Path, variables: dict[str, str]) -> tuple[str, str]:
 
 
 def read_all(ours: int) -> str:
-    """Until nobody holds the terminal's other end."""
+    """Read until the other end of the terminal is closed."""
     pieces = []
     try:
         while piece := os.read(ours, 65536):
@@ -211,7 +211,9 @@ def read_all(ours: int) -> str:
 
 
 @pytest.mark.parametrize("call", MATRIX, ids=lambda call: f"{call.case} {call.command} {call.form}")
-def test_every_command_ends_as_the_contract_says(outputs: dict[tuple[str, str, str], Said], call: Call) -> None:
+def test_every_command_has_the_documented_exit_code_and_output(
+    outputs: dict[tuple[str, str, str], Said], call: Call
+) -> None:
     code, out, err = outputs[call.case, call.command, call.form]
     assert code == str(call.code), out + err
     assert "this is a bug in fdabench" not in out + err
@@ -225,7 +227,7 @@ def test_every_command_ends_as_the_contract_says(outputs: dict[tuple[str, str, s
         assert "NaN" not in out
 
 
-def test_numbers_are_numbers_and_lists_are_whole_for_programs(outputs: dict[tuple[str, str, str], Said]) -> None:
+def test_json_has_numbers_as_numbers_and_lists_in_full(outputs: dict[tuple[str, str, str], Said]) -> None:
     status = json.loads(outputs["failed", "status", "json"].out)
     assert [(row["state"], row["cells"]) for row in status] == [("done", 1), ("failed", 1), ("all", 2)]
     assert status[-1]["which"] == ["Synchronous", "LinearFDA"]
@@ -241,7 +243,7 @@ def test_numbers_are_numbers_and_lists_are_whole_for_programs(outputs: dict[tupl
     assert any("bugdet" in fault for fault in bad["faults"])
 
 
-def test_a_conclusion_is_the_same_at_the_end_of_a_run_and_from_results_alone(
+def test_show_prints_the_conclusion_that_the_run_printed(
     outputs: dict[tuple[str, str, str], Said],
 ) -> None:
     assert outputs["ok", "show", "pipe"].out == outputs["ok", "run", "pipe"].out

@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from fdabench.results.schema import CLOCK_COLUMNS
 from fdabench.suite.reader import read_suite
 from support.cells import run_cell
 from support.digits_results import make_record
+from support.suites import read_files
 
 InProcess = Callable[..., Any]
 CHANGES = ("budget.steps=4", "eval.every_steps=2")
@@ -29,7 +30,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "clusters.md").read_text(encoding="
 
 @pytest.fixture(scope="session")
 def parts(tmp_path_factory: pytest.TempPathFactory, finished: Any) -> Path:
-    """Read only: `one` and `two` are the shards of `whole`, `other` is another seed; as `run` leaves them."""
+    """`one` and `two` are the shards of `whole`, and `other` has another seed; tests do not change them."""
     folder = tmp_path_factory.mktemp("parts")
     options = {"whole": ("1/1", ()), "one": ("1/2", ()), "two": ("2/2", ()), "other": ("1/1", ("seeds=[7]",))}
     for name, (share, more) in options.items():
@@ -43,7 +44,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory, finished: Any) -> Path:
 
 @pytest.fixture
 def copies(parts: Path, here: InProcess) -> Callable[..., list[Path]]:
-    """Copies of the parts, in the folder in which the program is called."""
+    """Copy results folders of `parts` into the current folder of the program."""
     return lambda *names: [Path(shutil.copytree(parts / name, name)) for name in names]
 
 
@@ -58,12 +59,8 @@ def change_record(root: Path, cell_id: str, **changes: Any) -> None:
     store.write_record(record.with_changes(changes))
 
 
-def all_files(root: Path) -> Mapping[str, bytes]:
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
-
-
 def assert_same_results(left: Path, right: Path) -> None:
-    """The frozen suites to the letter; all tables to the last bit, clocks aside."""
+    """The frozen suites have equal text, and all tables equal bits except clock columns."""
     assert (left / "suite.lock.toml").read_text() == (right / "suite.lock.toml").read_text()
     files = [f"cells/{cell_id}/{name}.parquet" for cell_id in cell_ids(left) for name in TABLES]
     for file in [*files, "runs.parquet", "targets.parquet"]:
@@ -77,7 +74,7 @@ def test_shards_become_the_results_of_one_run(copies: Any, here: InProcess) -> N
     one, two, whole = copies("one", "two", "whole")
     crossed = {"step": 1, "kind": "model", "count": 1, "payload_bytes": 4, "predicted_bytes": 8, "received_bytes": 9}
     ResultsFolder(one).write_tables(cell_ids(one)[0], {"traffic": [{**crossed, "seconds": 0.1}]}, "{}")
-    before = {**all_files(one), **{f"two/{name}": text for name, text in all_files(two).items()}}
+    before = {**read_files(one), **{f"two/{name}": text for name, text in read_files(two).items()}}
     result = here("merge", one, two, "-o", "out/joined")
     assert (result.exit_code, result.stdout) == (0, "out/joined: 2 cells of tiny from 2 folders: 2 done\n"), (
         result.output
@@ -88,7 +85,7 @@ def test_shards_become_the_results_of_one_run(copies: Any, here: InProcess) -> N
         assert (Path("out/joined") / path).read_bytes() == (root / path).read_bytes()
     wire = f"cells/{cell_ids(whole)[0]}/traffic.parquet"
     assert Path("out/joined", wire).read_bytes() == (one / wire).read_bytes()
-    assert before == {**all_files(one), **{f"two/{name}": text for name, text in all_files(two).items()}}
+    assert before == {**read_files(one), **{f"two/{name}": text for name, text in read_files(two).items()}}
     assert os.listdir("out") == ["joined"]
 
 
@@ -124,7 +121,7 @@ def test_runs_of_other_seeds_are_joined_as_if_run_at_once(copies: Any, here: InP
         ("interrupted", "lost", "lost"),
     ],
 )
-def test_the_best_record_of_a_cell_is_taken(
+def test_a_merge_uses_the_most_complete_record_of_a_cell(
     parts: Path, here: InProcess, order: tuple[str, str], state: str, against: str, used: str
 ) -> None:
     for name, item in zip(order, (state, against), strict=True):
@@ -145,7 +142,7 @@ def test_a_cell_whose_process_died_before_its_first_message_is_merged(parts: Pat
     assert here("merge", "one", "other", "-o", "joined").stdout.endswith("2 done\n")
 
 
-def test_of_interrupted_cells_the_one_that_is_further_brings_its_checkpoint(parts: Path, here: InProcess) -> None:
+def test_of_interrupted_cells_the_checkpoint_with_more_steps_is_merged(parts: Path, here: InProcess) -> None:
     for name, steps in (("near", 2), ("far", 3)):
         shutil.copytree(parts / "whole", name)
         cell_id = cell_ids(Path(name))[0]
@@ -159,7 +156,7 @@ def test_of_interrupted_cells_the_one_that_is_further_brings_its_checkpoint(part
     }
 
 
-def test_other_numbers_of_the_same_cell_are_refused_by_name(copies: Any, here: InProcess) -> None:
+def test_different_numbers_of_the_same_cell_are_refused_with_its_name(copies: Any, here: InProcess) -> None:
     """Clocks may differ: `one` and `whole` were run at different times."""
     one, two, whole = copies("one", "two", "whole")
     first, second = cell_ids(whole)
@@ -208,7 +205,7 @@ def test_all_damaged_or_foreign_folders_are_reported_at_once_and_nothing_is_writ
     assert sorted(os.listdir(".")) == before
 
 
-def test_another_grid_is_another_suite(copies: Any, here: InProcess) -> None:
+def test_a_merge_refuses_results_of_another_grid(copies: Any, here: InProcess) -> None:
     (whole,) = copies("whole")
     added = ("--set", "strategy.1.theta=2.0", "--seeds", "7")
     assert here("run", "tiny.toml", "-o", "theta", *QUICK, *added, "--shard", "1/2").exit_code == 0
@@ -222,7 +219,7 @@ def test_another_grid_is_another_suite(copies: Any, here: InProcess) -> None:
 
 
 @pytest.mark.parametrize("damage", ['seeds = "x"', "seeds = 3", "gate = 3", "plugins = 3", "", "overrides = [3]"])
-def test_a_lock_that_makes_no_sense_is_refused(copies: Any, here: InProcess, damage: str) -> None:
+def test_an_invalid_lock_is_refused(copies: Any, here: InProcess, damage: str) -> None:
     one, two = copies("one", "two")
     text = (two / "suite.lock.toml").read_text()
     key = damage.split(" =")[0] or "seeds"
@@ -254,7 +251,7 @@ def test_folders_that_cannot_be_merged_are_refused_with_exit_2(
     assert sorted(os.listdir(".")) == ["one", "tiny.toml", "two"]
 
 
-def test_a_disk_that_is_full_leaves_nothing(copies: Any, here: InProcess) -> None:
+def test_a_merge_on_a_full_disk_leaves_no_files(copies: Any, here: InProcess) -> None:
     """A real limit on the size of files, in a process of its own."""
     copies("one", "two")
     command = f"ulimit -f 4; {sys.executable} -m fdabench merge one two -o joined"
@@ -302,7 +299,7 @@ def test_a_job_whose_time_is_up_is_requeued(here: InProcess, tmp_path: Path) -> 
     assert (done.returncode, done.stdout) == (75, "requeue 4711\n")
 
 
-def test_the_records_of_a_merge_are_json_that_says_where_each_cell_was_run(copies: Any, here: InProcess) -> None:
+def test_the_records_of_a_merge_state_where_each_cell_was_run(copies: Any, here: InProcess) -> None:
     assert here("merge", *copies("one", "two"), "-o", "joined").exit_code == 0
     for path in Path("joined").rglob("cell.json"):
         assert json.loads(path.read_bytes())["process"].keys() == {"host", "pid"}

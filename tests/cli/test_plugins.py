@@ -1,4 +1,4 @@
-"""A user's own strategy through the real program: found, run, recorded, run again after a change, told when wrong."""
+"""A user's strategy in runs of the program: loaded, recorded, run again after a change, and reported if invalid."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from fdabench.results.folder import ResultsFolder
-from support.suites import SGD, SYNCHRONOUS, digits_suite
+from support.suites import SGD, SYNCHRONOUS, digits_suite, replace_text
 
 Fdabench = Callable[..., subprocess.CompletedProcess[str]]
 InProcess = Callable[..., Any]
@@ -57,7 +57,7 @@ STEP = "        if ctx.t + 1 < self.first"
 
 
 class Done(NamedTuple):
-    """A folder with the suite and its plug-in, run there by two processes, and what the program said."""
+    """A folder with the suite and its plug-in after a run with two processes, and the output of the program."""
 
     folder: Path
     output: subprocess.CompletedProcess[str]
@@ -65,7 +65,7 @@ class Done(NamedTuple):
 
 @pytest.fixture(scope="session")
 def done(tmp_path_factory: pytest.TempPathFactory, call_in: Fdabench) -> Done:
-    """Read only."""
+    """Tests do not change it."""
     folder = tmp_path_factory.mktemp("own")
     write(folder)
     return Done(folder, call_in(folder, "run", "own.toml", "--jobs", "2"))
@@ -78,22 +78,16 @@ def write(folder: Path) -> None:
 
 @pytest.fixture
 def own(here: InProcess) -> InProcess:
-    """The program in a folder with a suite and its plug-in."""
+    """Call the program in a folder with a suite and its plug-in."""
     write(Path())
     return here
 
 
 @pytest.fixture
 def ran(own: InProcess, done: Done) -> InProcess:
-    """The same where the suite was run."""
+    """Call the program in a copy of the folder in which the suite was run."""
     shutil.copytree(done.folder / "results", "results")
     return own
-
-
-def change(path: str, old: str, new: str) -> None:
-    text = Path(path).read_text()
-    assert old in text
-    Path(path).write_text(text.replace(old, new))
 
 
 def plan(own: InProcess) -> dict[str, tuple[str, str]]:
@@ -104,7 +98,7 @@ def plan(own: InProcess) -> dict[str, tuple[str, str]]:
 
 
 def refused(own: InProcess, *arguments: str) -> str:
-    """What is said of a suite that cannot be used; nothing is written."""
+    """The error message for a suite that is refused; no file is written."""
     before = sorted(path.as_posix() for path in Path().rglob("*"))
     result = own(*(arguments or ("run", "own.toml", "--jobs", "1")))
     assert result.exit_code == 2, result.output
@@ -114,7 +108,7 @@ def refused(own: InProcess, *arguments: str) -> str:
 
 
 @pytest.mark.slow
-def test_it_runs_in_spawned_processes_and_leaves_what_any_strategy_leaves(done: Done, ran: InProcess) -> None:
+def test_a_strategy_of_a_plugin_runs_in_spawned_processes_and_writes_every_file(done: Done, ran: InProcess) -> None:
     assert done.output.returncode == 0, done.output.stderr
     assert "note: own.toml: plug-in mine.py adds strategies.doubling" in done.output.stderr
     runs = pd.read_parquet("results/own/runs.parquet").set_index("label")
@@ -135,13 +129,13 @@ def test_it_runs_in_spawned_processes_and_leaves_what_any_strategy_leaves(done: 
 
 
 @pytest.mark.slow
-def test_a_cell_is_run_again_when_the_code_of_its_plugin_changed_and_not_for_a_word(ran: InProcess) -> None:
+def test_a_cell_is_run_again_after_a_change_of_plugin_code_and_not_of_comments(ran: InProcess) -> None:
     assert plan(ran) == {"Synchronous": ("done", ""), "doubling": ("done", "")}
-    change("mine.py", STEP, "        # a remark\n\n" + STEP)
-    change("mine.py", "Sync after `first` steps", "Other words")
+    replace_text("mine.py", STEP, "        # a remark\n\n" + STEP)
+    replace_text("mine.py", "Sync after `first` steps", "Other words")
     assert plan(ran) == {"Synchronous": ("done", ""), "doubling": ("done", "")}
     before = next(iter(tomllib.loads(Path("results/own/suite.lock.toml").read_text())["plugins"][0]["code"].values()))
-    change("mine.py", "t + 1 <", "t <")
+    replace_text("mine.py", "t + 1 <", "t <")
     actual = plan(ran)
     assert actual["Synchronous"] == ("done", "")
     status, why = actual["doubling"]
@@ -181,7 +175,7 @@ def test_results_are_read_without_the_plugin(ran: InProcess) -> None:
     assert "doubling" in Path("reports/own/summary.md").read_text()
 
 
-def test_a_strategy_that_raises_fails_its_cell_and_the_screen_names_the_users_line(own: InProcess) -> None:
+def test_a_strategy_that_raises_fails_its_cell_and_the_output_names_the_users_line(own: InProcess) -> None:
     """So does one that returns nothing or changes the models in place, where no line of theirs is under way, and one
     that would end the program.
     """
@@ -257,7 +251,7 @@ FAULTS: dict[str, tuple[str, str, str]] = {
 def test_a_plugin_that_cannot_be_used_is_the_users_fault_with_file_and_line(
     own: InProcess, old: str, new: str, expected_message: str
 ) -> None:
-    change("mine.py", old, new)
+    replace_text("mine.py", old, new)
     message = refused(own)
     assert message.startswith("fdabench: own.toml: ")
     assert "plugins.0: mine.py" in message
@@ -281,11 +275,11 @@ def test_a_plugin_that_cannot_be_used_is_the_users_fault_with_file_and_line(
         ("[3]", "plugins.0: expected a string, found 3"),
     ],
 )
-def test_what_is_no_plugin_is_refused(own: InProcess, plugins: str, message: str) -> None:
+def test_a_file_that_is_not_a_plugin_is_refused(own: InProcess, plugins: str, message: str) -> None:
     Path("folder.py").mkdir()
     Path("zero.py").symlink_to("/dev/zero")
     Path("huge.py").write_text("#" * 1_000_001)
-    change("own.toml", '["mine.py"]', plugins)
+    replace_text("own.toml", '["mine.py"]', plugins)
     assert message in refused(own)
 
 
@@ -327,17 +321,17 @@ def test_all_errors_of_a_plugin_are_reported_at_once(own: InProcess) -> None:
 def test_two_plugins_with_one_name_are_refused_with_both_places(own: InProcess) -> None:
     Path("sub").mkdir()
     Path("sub/other.py").write_text(MINE)
-    change("own.toml", '["mine.py"]', '["mine.py", "sub/other.py"]')
+    replace_text("own.toml", '["mine.py"]', '["mine.py", "sub/other.py"]')
     text = refused(own)
     assert (
         "plugins.1: sub/other.py:24: 'doubling' is taken: of the strategies, 'doubling' is added by mine.py:24" in text
     )
     shutil.move("sub/other.py", "sub/mine.py")
-    change("own.toml", "sub/other.py", "sub/mine.py")
+    replace_text("own.toml", "sub/other.py", "sub/mine.py")
     assert "another plug-in mine.py is mine.py: rename one of them" in refused(own)
 
 
-def test_a_file_that_is_extended_brings_its_plugins_relative_to_itself(own: InProcess) -> None:
+def test_plugins_of_an_extended_suite_are_relative_to_its_file(own: InProcess) -> None:
     Path("base").mkdir()
     for name in ("own.toml", "mine.py"):
         shutil.move(name, f"base/{name}")
@@ -347,11 +341,11 @@ def test_a_file_that_is_extended_brings_its_plugins_relative_to_itself(own: InPr
     assert result.exit_code == 0, result.output
     assert "plug-in base/mine.py adds strategies.doubling" in result.stderr
     assert "plug-in over.py adds strategies.twice" in result.stderr
-    change("base/mine.py", "class Doubling:", "class Doubling")
+    replace_text("base/mine.py", "class Doubling:", "class Doubling")
     assert "base/own.toml:3: plugins.0: base/mine.py:10: SyntaxError" in refused(own)
 
 
-def test_no_code_is_run_where_no_plugin_is_named(own: InProcess) -> None:
+def test_without_a_named_plugin_no_user_code_is_run(own: InProcess) -> None:
     """Files of the names that Python itself looks for are in the folder, too."""
     for name in ("mine.py", "conftest.py", "sitecustomize.py", "torch.py", "fdabench_plugin.py"):
         Path(name).write_text("open('ran', 'w').close()\n")
@@ -368,12 +362,12 @@ def test_no_code_is_run_where_no_plugin_is_named(own: InProcess) -> None:
     assert "only a suite's file names plug-ins" in refused(own, "plan", "tiny.toml", "--set", 'plugins=["mine.py"]')
 
 
-def test_what_a_plugin_prints_does_not_spoil_the_result(own: InProcess) -> None:
-    change("mine.py", "STRATEGIES", "print('hello')\nSTRATEGIES")
+def test_text_that_a_plugin_prints_does_not_change_the_result(own: InProcess) -> None:
+    replace_text("mine.py", "STRATEGIES", "print('hello')\nSTRATEGIES")
     assert plan(own)["doubling"] == ("to run", "")
 
 
-def test_list_shows_them_with_their_file(own: InProcess) -> None:
+def test_list_shows_components_of_plugins_with_their_file(own: InProcess) -> None:
     rows = json.loads(own("list", "strategies", "--suite", "own.toml", "--output-format", "json").stdout)
     assert rows[-1] == {
         "kind": "doubling",
@@ -396,15 +390,15 @@ def test_list_shows_them_with_their_file(own: InProcess) -> None:
 
 
 def test_errors_in_a_plugin_components_table_are_reported_like_any_other(own: InProcess) -> None:
-    change("own.toml", "first = 2", "frist = 2")
+    replace_text("own.toml", "first = 2", "frist = 2")
     output = refused(own)
     allowed = "kind, first, name, reference, optimizer"
     assert f'unknown key: doubling takes no frist; allowed: {allowed}; did you mean "first"?' in output
     assert "strategy.1: first is missing; doubling needs it" in output
-    change("own.toml", "frist = 2", "first = 0")
+    replace_text("own.toml", "frist = 2", "first = 0")
     assert "strategy.1.first: 0 is out of range: it must be at least 1" in refused(own)
-    change("mine.py", "    def init", "    def __post_init__(self):\n        {}['no']\n\n    def init")
-    change("own.toml", "first = 0", "first = 1")
+    replace_text("mine.py", "    def init", "    def __post_init__(self):\n        {}['no']\n\n    def init")
+    replace_text("own.toml", "first = 0", "first = 1")
     assert "strategy.1: Doubling refuses it: KeyError: 'no'" in refused(own)
 
 
@@ -477,11 +471,13 @@ MODELS = {"net": replace(MLP, build=lambda shape, classes: torch.nn.Sequential(
 
 
 @pytest.mark.slow
-def test_everything_can_be_a_users_own(own: InProcess, fdabench_in: Fdabench) -> None:
+def test_a_plugin_can_define_components_of_every_role(own: InProcess, fdabench_in: Fdabench) -> None:
     Path("mine.py").write_text(EVERYTHING)
-    change("own.toml", 'kind = "doubling"\nfirst = 2', 'kind = "fda"\nmonitor = "norm"\ntheta = 0.001\nserver = "half"')
-    change("own.toml", '{ kind = "sgd", lr = 0.1 }', '{ kind = "plain", speed = 0.1 }\npartition = "stripes"')
-    change("own.toml", 'dataset = "digits"\nmodel = "mlp"', 'dataset = "mine"\nmodel = "net"')
+    replace_text(
+        "own.toml", 'kind = "doubling"\nfirst = 2', 'kind = "fda"\nmonitor = "norm"\ntheta = 0.001\nserver = "half"'
+    )
+    replace_text("own.toml", '{ kind = "sgd", lr = 0.1 }', '{ kind = "plain", speed = 0.1 }\npartition = "stripes"')
+    replace_text("own.toml", 'dataset = "digits"\nmodel = "mlp"', 'dataset = "mine"\nmodel = "net"')
     assert {status for status, _ in plan(own).values()} == {"to run"}
     result = fdabench_in("run", "own.toml", "--jobs", "2")
     assert result.returncode == 0, result.stderr
@@ -491,7 +487,7 @@ def test_everything_can_be_a_users_own(own: InProcess, fdabench_in: Fdabench) ->
     assert runs.loc["NormFDA half", names].tolist() == ["mine", "net", "stripes(width=1)", "norm", "half", "plain", 650]
     assert own("report", "results/own").exit_code == 0
     assert own("cite", "own.toml").exit_code == 0
-    change("mine.py", "return s_S[0]", "return 2 * s_S[0]")
+    replace_text("mine.py", "return s_S[0]", "return 2 * s_S[0]")
     assert {status for status, _ in plan(own).values()} == {"stale"}, "both cells use its data"
 
 
@@ -512,11 +508,11 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_a_package_brings_a_plugin_along(own: InProcess, fdabench_in: Fdabench, package: Path) -> None:
+def test_an_installed_package_provides_a_plugin(own: InProcess, fdabench_in: Fdabench, package: Path) -> None:
     import fdabench
 
     path = {"PYTHONPATH": f"{Path(fdabench.__file__).parents[1]}{os.pathsep}{package}", "PYTHONDONTWRITEBYTECODE": "1"}
-    change("own.toml", 'plugins = ["mine.py"]', "")
+    replace_text("own.toml", 'plugins = ["mine.py"]', "")
     os.unlink("mine.py")
     assert '"doubling" is unknown' in refused(own)
     result = fdabench_in("run", "own.toml", "--jobs", "2", **path)

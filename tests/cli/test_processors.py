@@ -1,4 +1,4 @@
-"""The conclusion of what a newcomer runs first does not depend on how a processor adds up."""
+"""The conclusion of the first example does not depend on the order in which a processor sums."""
 
 import re
 from collections.abc import Callable
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 
 def concluded(text: str) -> tuple[str, list[str]]:
-    """The sentence without its numbers, and the strategies in their order: one evaluation more or less moves a mean."""
+    """The conclusion without its numbers, which may change by one evaluation, and the order of the strategies."""
     sentence, _, *rows = text[text.index("90 %: ") :].splitlines()
     message = [re.split(r" {2,}", row.strip())[0] for row in rows if re.search(r" of \d+ runs", row)]
     return NUMBER.sub("#", sentence), message
@@ -34,7 +34,7 @@ def concluded(text: str) -> tuple[str, list[str]]:
     ],
     ids=["quickstart", "kamp"],
 )
-def test_the_same_sentence_and_order_for_any_order_of_sums(
+def test_the_conclusion_does_not_depend_on_the_order_of_sums(
     suite: str, changes: tuple[str, ...], strategies: int, tmp_path: Path, call_in: Callable[..., CompletedProcess[str]]
 ) -> None:
     actual = []

@@ -1,4 +1,4 @@
-"""`fdabench run` as a real program: exit codes, files, what goes on after a stop."""
+"""`fdabench run` as a program: exit codes, files, and resuming after a stop."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def without_clocks(path: Path) -> pd.DataFrame:
 
 
 def assert_same_cells(left: Path, right: Path, cell_ids: list[str]) -> None:
-    """Every table of these cells is equal to the last bit, clocks aside."""
+    """Every table of these cells is equal to the last bit, except clock columns."""
     for cell_id in cell_ids:
         for name in TABLES:
             file = f"cells/{cell_id}/{name}.parquet"
@@ -50,7 +50,7 @@ def states(results: Path) -> list[str]:
     return ["pending" if record is None else record.state for record in records]
 
 
-def test_a_run_ends_well_and_leaves_the_files_of_the_contract(finished: Any) -> None:
+def test_a_run_exits_with_0_and_writes_the_documented_files(finished: Any) -> None:
     assert finished.output.returncode == 0, finished.output.stderr
     names = {path.name for path in finished.results.iterdir()}
     assert names == {"suite.lock.toml", "cells", "runs.parquet", "targets.parquet", "run.log", ".leases"}
@@ -74,7 +74,7 @@ def test_nothing_in_a_pipe_has_escape_codes(finished: Any) -> None:
     assert "\r" not in finished.output.stdout + finished.output.stderr
 
 
-def test_pandas_alone_reads_every_table_and_its_configuration(finished: Any) -> None:
+def test_every_table_and_its_configuration_is_read_with_pandas_only(finished: Any) -> None:
     for cell_id in cell_ids(finished.results):
         folder = finished.results / "cells" / cell_id
         record = json.loads((folder / "cell.json").read_text(encoding="utf-8"))
@@ -102,7 +102,7 @@ def test_a_second_run_runs_nothing_and_touches_no_cell(finished: Any, fdabench_i
     }
 
 
-def test_a_chosen_cell_run_afresh_by_one_job_gives_the_same_numbers(finished: Any, here: InProcess) -> None:
+def test_a_selected_cell_run_again_by_one_job_has_the_same_numbers(finished: Any, here: InProcess) -> None:
     shutil.copytree(finished.results, "again")
     synchronous, fda = cell_ids(finished.results)
     result = here("run", "tiny.toml", "--fresh", "--jobs", 1, "-k", "fda", "-o", "again", "--device", "cpu")
@@ -115,7 +115,7 @@ def test_a_chosen_cell_run_afresh_by_one_job_gives_the_same_numbers(finished: An
 
 
 @pytest.mark.slow
-def test_cells_side_by_side_in_one_matrix_give_the_same_numbers(finished: Any, here: InProcess) -> None:
+def test_cells_batched_in_one_matrix_have_the_same_numbers(finished: Any, here: InProcess) -> None:
     """One process, both cells at once, by the engine that an accelerator would have: syncs and bytes are equal."""
     arguments = ("run", "tiny.toml", "--jobs", 1, "--cells-per-batch", 2, "--device", "cpu", "-q")
     assert here(*arguments, "-o", "side").exit_code == 0
@@ -140,14 +140,14 @@ def test_every_evaluation_is_printed_on_request(here: InProcess) -> None:
     assert len(re.findall(r"^\[[12]/2\] done", result.stderr, re.MULTILINE)) == 2
 
 
-def test_quiet_and_verbose_are_not_both(here: InProcess) -> None:
+def test_quiet_and_verbose_together_are_refused(here: InProcess) -> None:
     result = here("run", "tiny.toml", "-q", "-v")
     assert result.exit_code == 2
     assert result.stderr == "fdabench: --quiet and --verbose are both given; give one of them\n"
     assert not Path("results").exists()
 
 
-def test_a_cell_that_fails_makes_exit_3_and_the_others_are_saved(failing: InProcess) -> None:
+def test_a_failed_cell_gives_exit_3_and_the_others_are_saved(failing: InProcess) -> None:
     """Also seeds and overrides, which are recorded."""
     fails = 'strategy.1={kind = "fails"}'
     changes = ["--seeds", "3..3", "--set", fails, "--set", "budget.steps=4", "--set", "eval.every_steps=2"]
@@ -243,7 +243,7 @@ def test_missing_data_is_reported_before_anything_is_written(here: InProcess, mo
     result = here("run", "tiny.toml", "--set", "workload.0.dataset=mnist", "--data-dir", "elsewhere", "-o", "out")
     assert result.exit_code == 2, result.output
     assert "MNIST: not found under elsewhere" in result.stderr
-    for way in ("where there is a network", "elsewhere/MNIST/raw", "--data-dir DIR, or FDABENCH_DATA=DIR"):
+    for way in ("on a machine with network access", "elsewhere/MNIST/raw", "--data-dir DIR, or FDABENCH_DATA=DIR"):
         assert way in result.stderr
     assert not Path("out").exists()
 
@@ -266,7 +266,7 @@ SLOW_SUITE = ("--set", "budget.steps=800", "--set", "eval.every_steps=400")
 
 
 def said_so_far(program: subprocess.Popen[str], until: str) -> str:
-    """What it says on stderr up to a line with these words."""
+    """The text on stderr up to a line with these words."""
     assert program.stderr is not None
     received = ""
     for line in program.stderr:
@@ -320,7 +320,7 @@ def test_a_stopped_run_keeps_finished_cells_and_resumes(
 
 
 def under_way(results: Path) -> dict[str, Any]:
-    """The record of a cell that a process works on, as soon as there is one."""
+    """The record of a running cell, as soon as there is one."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         actual = [json.loads(path.read_bytes()) for path in results.glob("cells/*/cell.json")]
@@ -332,7 +332,7 @@ def under_way(results: Path) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_a_second_signal_stops_at_once(start: Callable[..., subprocess.Popen[str]]) -> None:
+def test_a_second_signal_stops_immediately(start: Callable[..., subprocess.Popen[str]]) -> None:
     """Also where a cell does not come to the end of its step: its process is halted."""
     program = start("run", "tiny.toml", "--jobs", "1", *SLOW_SUITE)
     said_so_far(program, " 0 done")
@@ -350,7 +350,7 @@ def test_a_second_signal_stops_at_once(start: Callable[..., subprocess.Popen[str
 
 
 @pytest.mark.slow
-def test_a_process_that_is_terminated_by_itself_hands_its_cell_on(start: Callable[..., subprocess.Popen[str]]) -> None:
+def test_a_cell_of_a_terminated_process_resumes(start: Callable[..., subprocess.Popen[str]]) -> None:
     program = start("run", "tiny.toml", "--jobs", "1", *SLOW_SUITE)
     record = under_way(Path("results/tiny"))
     os.kill(record["process"]["pid"], signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""`fdabench show`, `status` and the line that ends a cell: one number for one cell, and commands that can be pasted."""
+"""`fdabench show`, `status` and the last line of a cell: their numbers agree, and printed commands can be executed."""
 
 import itertools
 import json
@@ -34,7 +34,7 @@ def copied(finished: Any, name: str) -> Path:
 
 
 def under_way(finished: Any, **process: Any) -> tuple[ResultsFolder, str]:
-    """Results whose second cell is under way: by this process, if nothing else is said."""
+    """Results whose second cell is running, by default in this process."""
     store = ResultsFolder(copied(finished, "copy"))
     cell_id = cells(store.root)[1].id
     record = store.read_record(cell_id)
@@ -80,13 +80,13 @@ def test_show_of_several_results_prints_each(here: InProcess, finished: Any) -> 
     "words",
     [["LinearFDA"], ["linearfda", "DIRICHLET(1)", "s0"], ["linear and not synchronous"], ["fda", "dirichlet"]],
 )
-def test_a_cell_is_found_by_words_of_its_title(here: InProcess, finished: Any, words: list[str]) -> None:
+def test_show_finds_a_cell_by_words_of_its_title(here: InProcess, finished: Any, words: list[str]) -> None:
     result = here("show", finished.results, *words)
     assert result.exit_code == 0, result.stderr
     assert result.stdout.startswith("LinearFDA | ")
 
 
-def test_a_page_has_accuracies_targets_and_evaluations(here: InProcess, finished: Any) -> None:
+def test_the_page_of_a_cell_has_accuracies_targets_and_evaluations(here: InProcess, finished: Any) -> None:
     results, cell = load(finished.results), cells(finished.results)[1]
     run = results.runs.set_index("cell_id").loc[cell.id]
     text = here("show", finished.results, cell.id).stdout
@@ -106,7 +106,7 @@ def test_a_page_has_accuracies_targets_and_evaluations(here: InProcess, finished
     assert steps == ["10", "20", "30"]
 
 
-def test_a_page_follows_the_convention_of_the_suite(here: InProcess) -> None:
+def test_the_page_of_a_cell_uses_the_convention_of_the_suite(here: InProcess) -> None:
     here("run", "tiny.toml", "-q", "-o", "out", "-k", "synchronous", "--set", "accounting.convention=upload")
     actual = json.loads(here("show", "out", "synchronous", "--output-format", "json").stdout)
     assert actual["bytes_total"] == actual["bytes_by_convention"]["upload"] == 30 * 2 * 51_466 * 4
@@ -114,14 +114,14 @@ def test_a_page_follows_the_convention_of_the_suite(here: InProcess) -> None:
     assert [row["bytes_total"] for row in actual["evaluations"]] == [n * 2 * 51_466 * 4 for n in (9, 19, 29)]
 
 
-def test_the_evaluations_of_a_cell_are_a_table_for_programs(here: InProcess, finished: Any) -> None:
+def test_json_has_the_evaluations_of_a_cell_as_a_table(here: InProcess, finished: Any) -> None:
     result = here("show", finished.results, "LinearFDA", "--output-format", "csv")
     header, *rows = result.stdout.splitlines()
     assert header.split(",")[:3] == ["step", "epoch", "round"]
     assert [row.split(",")[0] for row in rows] == ["10", "20", "30"]
 
 
-def test_long_runs_are_thinned_to_their_first_last_and_evenly_between() -> None:
+def test_long_runs_show_the_first_the_last_and_evenly_spaced_evaluations() -> None:
     rows = [(str(i),) for i in range(100)]
     stored = [int(row[0]) for row in thinned(rows, 20)]
     assert (len(stored), stored[0], stored[-1]) == (20, 0, 99)
@@ -130,7 +130,7 @@ def test_long_runs_are_thinned_to_their_first_last_and_evenly_between() -> None:
 
 
 @pytest.mark.parametrize("steps", [1, 30, 600, 4000, 1_000_000, 10**9])
-def test_the_axis_of_the_timeline_ends_under_its_end(steps: int) -> None:
+def test_the_last_label_of_the_timeline_ends_below_its_end(steps: int) -> None:
     line = axis(steps)
     assert line.startswith("0")
     assert line.endswith(format_count(steps))
@@ -150,7 +150,7 @@ def test_status_shows_the_rate_and_the_remaining_time_of_a_running_cell(here: In
 
 
 @pytest.mark.parametrize("note", ["", "[]", '{"step": "many"}', '{"step": 1, "budget": 2, "accuracy": 1, "at": "now"}'])
-def test_a_note_that_is_damaged_is_none(here: InProcess, finished: Any, note: str) -> None:
+def test_a_damaged_progress_file_is_ignored(here: InProcess, finished: Any, note: str) -> None:
     store, cell_id = under_way(finished)
     (store.root / ".leases" / f"{cell_id}.progress.json").write_text(note)
     result = here("status", store.root)
@@ -178,11 +178,11 @@ def test_status_shows_why_cells_failed_and_the_command_for_details(failing: InPr
     assert "RuntimeError: this one always fails" in failing(*shlex.split(command)).stdout
 
 
-def test_a_run_leaves_no_notes_behind(finished: Any) -> None:
+def test_a_run_removes_its_progress_files(finished: Any) -> None:
     assert list((finished.results / ".leases").glob("*.progress.json")) == []
 
 
-def test_a_conclusion_for_programs_has_no_infinite_numbers(here: InProcess, finished: Any) -> None:
+def test_the_json_of_a_conclusion_has_no_infinite_numbers(here: InProcess, finished: Any) -> None:
     rows = json.loads(here("show", finished.results, "--output-format", "json").stdout, parse_constant=pytest.fail)
     assert {type(row["bytes"]) for row in rows} <= {float, type(None)}
     frame = pd.DataFrame(rows)

@@ -1,4 +1,4 @@
-"""What one codec has to do and no other."""
+"""Properties of single codecs, and their messages for given numbers."""
 
 from math import inf, sqrt
 
@@ -39,7 +39,7 @@ def sent(codec: Codec, m_KD: Tensor, draw: int = 7) -> Tensor:
 
 @pytest.mark.parametrize("width", range(1, 21))
 @pytest.mark.parametrize("count", [1, 7, 8, 63])
-def test_packed_bits_are_as_few_as_told_and_come_back(count: int, width: int) -> None:
+def test_packed_bits_have_the_declared_size_and_are_unpacked_exactly(count: int, width: int) -> None:
     code_KN = torch.randint(0, 1 << width, (3, count), generator=torch.Generator().manual_seed(width))
     packed_KB = pack_bits(code_KN, width)
     assert packed_KB.dtype == torch.uint8
@@ -48,37 +48,37 @@ def test_packed_bits_are_as_few_as_told_and_come_back(count: int, width: int) ->
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 1000, 4096])
-def test_a_pairwise_sum_is_a_sum(size: int) -> None:
+def test_a_pairwise_sum_equals_a_sum(size: int) -> None:
     x = normal(2, 3, size)
     assert torch.allclose(pairwise_sum(x), x.double().sum(-1).float(), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(("codec", "levels"), [(Int8(), 127), (Int4(), 7), (Int8(chunk=100), 127)])
 @pytest.mark.parametrize("spread", [1e-30, 1.0, 1e30])
-def test_a_number_moves_by_half_a_step_at_most(spread: float, codec: Int8 | Int4, levels: int) -> None:
+def test_the_rounding_error_is_at_most_half_a_step(spread: float, codec: Int8 | Int4, levels: int) -> None:
     m_KD = spread * normal(3, 10_000)
     step = max(m_KD[:, at : at + codec.chunk].abs().max().item() for at in range(0, 10_000, codec.chunk)) / levels
     assert (sent(codec, m_KD) - m_KD).abs().max() <= 0.5 * step * (1 + 1e-4)
     assert torch.allclose(sent(codec, m_KD).abs().max(), m_KD.abs().max())
 
 
-def test_int8_says_these_numbers() -> None:
+def test_int8_of_given_numbers() -> None:
     m_KD = torch.tensor([[127.0, -127.0, 0.5, 1.5, -2.4, 0.0]])
     assert sent(Int8(), m_KD).tolist() == [[127.0, -127.0, 0.0, 2.0, -2.0, 0.0]]  # ties go to even
 
 
-def test_int4_says_these_numbers() -> None:
+def test_int4_of_given_numbers() -> None:
     m_KD = torch.tensor([[14.0, -14.0, 2.9, 3.1, -1.1, 0.9]])
     assert sent(Int4(), m_KD).tolist() == [[14.0, -14.0, 2.0, 4.0, -2.0, 0.0]]
 
 
-def test_a_chunk_has_a_scale_of_its_own() -> None:
+def test_each_chunk_has_its_own_scale() -> None:
     m_KD = torch.cat([normal(1, 100), 1e-6 * normal(1, 100, seed=1)], 1)
     assert torch.allclose(sent(Int8(chunk=100), m_KD)[:, 100:], m_KD[:, 100:], rtol=0, atol=4e-8)
     assert sent(Int8(), m_KD)[:, 100:].abs().max() == 0
 
 
-def test_numbers_below_the_normal_ones_are_zeros() -> None:
+def test_int8_of_subnormal_numbers_is_zero() -> None:
     assert sent(Int8(), torch.tensor([[1e-44, -3e-44, 0.0]])).tolist() == [[0.0, 0.0, 0.0]]
 
 
@@ -92,7 +92,7 @@ def test_two_bits_have_the_published_distortion_of_gaussian_numbers() -> None:
 
 
 @pytest.mark.parametrize("codec", [QSGD(), QSGD(levels=1, bucket=64), QSGD(levels=100)], ids=repr)
-def test_qsgd_is_right_on_average(codec: QSGD) -> None:
+def test_qsgd_is_unbiased(codec: QSGD) -> None:
     """The mean of n draws is within six standard errors of the message for each of 1,000 numbers.
 
     A draw is off by less than a step, M / s, so its standard deviation is at most half a step.
@@ -107,12 +107,12 @@ def test_qsgd_is_right_on_average(codec: QSGD) -> None:
     assert len(sent_KD.unique(dim=0)) == draws
 
 
-def test_qsgd_of_many_levels_is_exact() -> None:
+def test_qsgd_with_many_levels_is_nearly_exact() -> None:
     m_KD = normal(2, 1000)
     assert torch.allclose(sent(QSGD(levels=1 << 20), m_KD), m_KD, rtol=0, atol=1e-5)
 
 
-def test_qsgd_draws_anew_for_each_worker_and_sync() -> None:
+def test_qsgd_draws_different_numbers_for_each_worker_and_sync() -> None:
     same_KD = normal(1, 1000).expand(2, -1)
     first, second = sent(QSGD(), same_KD, 1), sent(QSGD(), same_KD, 2)
     assert not torch.equal(first[0], first[1])
@@ -126,7 +126,7 @@ def test_random_bits_depend_on_the_seed_of_the_channel() -> None:
     assert not torch.equal(means[0], means[2])
 
 
-def test_the_largest_are_found_and_ties_go_to_the_smallest_index() -> None:
+def test_the_largest_numbers_are_selected_and_ties_by_the_smallest_index() -> None:
     m_KD = torch.tensor([[1.0, -3.0, 3.0, 0.0, -3.0, 2.0], [0.0, -0.0, 0.0, 0.0, 0.0, 0.0]])
     assert largest(m_KD, 2).sort().values.tolist() == [[1, 2], [0, 1]]
     assert largest(m_KD, 4).sort().values.tolist() == [[1, 2, 4, 5], [0, 1, 2, 3]]
@@ -144,14 +144,14 @@ SHORT, LONG = 1000, 20_001
     [(SHORT, k) for k in (1, 7, 15, 16, 50, 62, 63, SHORT)] + [(LONG, k) for k in (1, 312, 313, 1250, 1251, LONG)],
 )
 @pytest.mark.parametrize("ties", [True, False])
-def test_the_largest_are_those_of_a_stable_sort(size: int, k: int, ties: bool) -> None:
+def test_the_selected_numbers_are_those_of_a_stable_sort(size: int, k: int, ties: bool) -> None:
     m_KD = normal(3, size).mul(4).round() if ties else normal(3, size)
     expected_Kk = m_KD.abs().sort(dim=-1, descending=True, stable=True).indices[:, :k].sort(-1).values
     assert torch.equal(largest(m_KD, k).sort().values, expected_Kk)
     assert torch.equal(largest(m_KD[:, None], k)[:, 0].sort().values, expected_Kk)
 
 
-def test_in_long_rows_nan_is_above_infinity_and_zeros_are_taken_in_order() -> None:
+def test_in_long_rows_nan_is_above_infinity_and_zeros_are_selected_in_order() -> None:
     m_KD = torch.zeros(3, LONG)
     m_KD[0, [LONG - 1, 5, 9]] = torch.tensor([-inf, float("nan"), 1e30])
     m_KD[1, LONG - 1] = -1e-30
@@ -162,7 +162,7 @@ def test_in_long_rows_nan_is_above_infinity_and_zeros_are_taken_in_order() -> No
 @pytest.mark.parametrize(
     ("share", "size", "k"), [(0.01, 61_706, 617), (0.29, 100, 29), (0.01, 7, 1), (1.0, 7, 7), (1e-5, 250_000, 2)]
 )
-def test_a_share_is_taken_as_it_is_written(share: float, size: int, k: int) -> None:
+def test_a_fraction_selects_the_count_of_its_decimal_text(share: float, size: int, k: int) -> None:
     assert count_of_share(share, size) == k
 
 
@@ -171,17 +171,17 @@ def test_an_index_has_as_few_bits_as_it_needs(size: int, bits: int) -> None:
     assert index_bits(size) == bits
 
 
-def test_topk_says_these_numbers() -> None:
+def test_topk_of_given_numbers() -> None:
     m_KD = torch.tensor([[1.0, -5.0, 0.0, 5.0, 4.0], [0.0, 0.0, 0.0, 0.0, -1e-30]])
     assert sent(TopK(0.4), m_KD).tolist() == [[0.0, -5.0, 0.0, 5.0, 0.0], [0.0, 0.0, 0.0, 0.0, m_KD[1, 4].item()]]
 
 
-def test_all_of_topk_is_what_it_was_to_the_last_bit() -> None:
+def test_topk_of_all_numbers_changes_no_bit() -> None:
     m_KD = torch.cat([normal(2, 1000), torch.tensor([[-0.0, inf], [float("nan"), 1e-45]])], 1)
     assert sent(TopK(1.0), m_KD).view(torch.int32).equal(m_KD.view(torch.int32))
 
 
-def test_chunk_topk_says_these_numbers() -> None:
+def test_chunk_topk_of_given_numbers() -> None:
     """Of 8, -4, 3, 1 the mean is 4: above it is 8 alone, the others have a mean of 8 / 3, as bfloat16 2.671875."""
     m_KD = torch.tensor([[8.0, -4.0, 0.5, 3.0, 1.0, 0.0, 0.0, 0.0, 2.0, -2.0]])
     expected = [[8.0, -2.671875, 0.0, 2.671875, 2.671875, 0.0, 0.0, 0.0, 2.0, -2.0]]
@@ -223,7 +223,7 @@ def test_the_mean_of_randk_that_is_packed_again_is_the_same() -> None:
     assert torch.equal(recode.mean_D, dense.mean_D)
 
 
-def test_sign_says_these_numbers() -> None:
+def test_sign_of_given_numbers() -> None:
     m_KD = torch.tensor([[1.0, -2.0, 0.0, -0.0, 7.0], [0.0, 0.0, 0.0, 0.0, 0.0]])
     assert sent(Sign(), m_KD).tolist() == [[2.0, -2.0, 2.0, 2.0, 2.0], [0.0] * 5]
 

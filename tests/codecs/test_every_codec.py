@@ -1,4 +1,4 @@
-"""What every codec that packs has to do, whichever it is; linear codecs have tests of their own."""
+"""Properties of every codec that packs messages; linear codecs are tested in other files."""
 
 from typing import get_args
 
@@ -47,13 +47,13 @@ def keys(workers: int) -> Tensor:
 
 
 def sent(codec: Codec, m_KD: Tensor) -> Tensor:
-    """What messages say after they have crossed."""
+    """The decoded messages."""
     return codec.unpack(codec.pack(m_KD, keys(len(m_KD)), DRAW_KEY), m_KD.shape[1], DRAW_KEY)
 
 
 @every_codec
 @every_size
-def test_the_size_told_beforehand_is_that_of_the_message_and_of_the_ledger(size: int, codec: Codec) -> None:
+def test_the_forecast_size_is_that_of_the_message_and_of_the_ledger(size: int, codec: Codec) -> None:
     packed_KB = codec.pack(messages(size), keys(4), DRAW_KEY)
     assert packed_KB.dtype == torch.uint8
     assert packed_KB.shape == (4, codec.message_size(size))
@@ -87,7 +87,7 @@ def test_the_order_of_the_workers_does_not_matter(codec: Codec) -> None:
 
 @every_codec
 @every_size
-def test_what_arrived_arrives_again(size: int, codec: Codec) -> None:
+def test_encoding_a_decoded_message_again_changes_nothing(size: int, codec: Codec) -> None:
     """To the last bit, but for scales that are rounded once more; `bits2` shrinks each time, as it says."""
     once_KD = sent(codec, messages(size))
     twice_KD = sent(codec, once_KD)
@@ -98,7 +98,7 @@ def test_what_arrived_arrives_again(size: int, codec: Codec) -> None:
 
 
 @every_codec
-def test_nothing_that_it_is_given_is_changed(codec: Codec) -> None:
+def test_a_codec_does_not_change_its_arguments(codec: Codec) -> None:
     m_KD = messages(4097)
     before_KD = m_KD.clone()
     packed_KB = codec.pack(m_KD, keys(4), DRAW_KEY)
@@ -116,7 +116,7 @@ def test_zeros_stay_zeros_without_nan(size: int, codec: Codec) -> None:
 
 @every_codec
 @pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
-def test_a_diverged_model_is_packed_and_stays_visible(value: float, codec: Codec) -> None:
+def test_a_message_of_a_diverged_model_is_not_finite(value: float, codec: Codec) -> None:
     """Of a row with an infinity or NaN something that is not finite arrives; other rows are as without it."""
     m_KD = messages(4097)
     m_KD[1, :] = value
@@ -127,7 +127,7 @@ def test_a_diverged_model_is_packed_and_stays_visible(value: float, codec: Codec
 
 @every_codec
 @pytest.mark.parametrize("value", [float("inf"), float("nan")])
-def test_one_number_that_is_not_finite_stays_visible_where_it_is_sent(value: float, codec: Codec) -> None:
+def test_one_number_that_is_not_finite_is_not_finite_after_decoding(value: float, codec: Codec) -> None:
     m_KD = messages(4097)
     m_KD[1, 5] = value
     sent_KD = sent(codec, m_KD)
@@ -137,7 +137,7 @@ def test_one_number_that_is_not_finite_stays_visible_where_it_is_sent(value: flo
 
 
 @every_codec
-def test_the_mean_is_the_same_with_each_reply_unless_it_is_packed_again(codec: Codec) -> None:
+def test_the_mean_does_not_depend_on_the_reply_unless_it_is_encoded_again(codec: Codec) -> None:
     hints = {field.name: field.type_hint for field in component_fields(type(codec))}
     replies = [reply for reply in get_args(hints["reply"]) if reply != "recode"]
     assert set(get_args(hints["reply"])) <= set(get_args(Reply))
@@ -166,5 +166,5 @@ def test_the_mean_is_the_same_with_each_reply_unless_it_is_packed_again(codec: C
         ("sign of rows", 7_718),
     ],
 )
-def test_lenet5_takes_so_many_bytes(kind: str, size: int) -> None:
+def test_the_message_of_lenet5_has_this_many_bytes(kind: str, size: int) -> None:
     assert CODECS_TESTED[kind].message_size(LENET5) == size

@@ -40,7 +40,7 @@ def rounds(codec: Codec, feedback: float, u_RKD: Tensor) -> tuple[Tensor, Tensor
 
 
 @EACH
-def test_what_was_sent_and_what_is_left_is_all_there_was(codec: Codec) -> None:
+def test_the_sent_message_plus_the_residual_is_the_input(codec: Codec) -> None:
     """With a decay of 1, sum of sent + mean residual = sum of mean drifts, to the rounding of sums of 12 numbers."""
     u_RKD = torch.randn(12, 3, 500, generator=torch.Generator().manual_seed(1))
     # the second rounding of `recode` is the server's, which keeps nothing
@@ -48,13 +48,13 @@ def test_what_was_sent_and_what_is_left_is_all_there_was(codec: Codec) -> None:
     assert torch.allclose(w_D + residual_KD.mean(0), u_RKD.mean(1).sum(0), rtol=0, atol=1e-4)
 
 
-def test_a_residual_decays() -> None:
+def test_a_residual_is_multiplied_by_the_decay() -> None:
     """Top-k never sends the second number of a worker that has 3 and 1: 1, then 0.5 + 1, then 0.75 + 1."""
     u_RKD = torch.tensor([[[3.0, 1.0]]]).expand(3, -1, -1)
     assert rounds(TopK(0.5), 0.5, u_RKD)[1].tolist() == [[0.0, 1.75]]
 
 
-def test_a_codec_that_loses_nothing_leaves_no_residual() -> None:
+def test_a_lossless_codec_leaves_no_residual() -> None:
     u_RKD = torch.randn(4, 3, 500, generator=torch.Generator().manual_seed(2))
     assert rounds(TopK(1.0), 1.0, u_RKD)[1].abs().max() == 0
 
@@ -62,7 +62,9 @@ def test_a_codec_that_loses_nothing_leaves_no_residual() -> None:
 @pytest.mark.parametrize("feedback", [None, 1.0])
 @pytest.mark.parametrize("reply", ["dense", "all"])
 @pytest.mark.parametrize("plain", [FedAvg(Fraction(5, 2)), FDA(0.06, Linear())], ids=repr)
-def test_all_of_topk_is_no_codec_to_the_last_bit(plain: FedAvg | FDA, reply: str, feedback: float | None) -> None:
+def test_topk_of_all_numbers_equals_no_codec_to_the_last_bit(
+    plain: FedAvg | FDA, reply: str, feedback: float | None
+) -> None:
     whole = train(replace(plain, codec=TopK(1.0, reply), feedback=feedback))
     ran = train(plain)
     assert torch.equal(whole.w_KD, ran.w_KD)

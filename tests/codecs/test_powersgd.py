@@ -1,4 +1,4 @@
-"""PowerSGD: its sizes, what it is exact for, and torch's own implementation."""
+"""PowerSGD: its message sizes, matrices that it sends exactly, and equality with torch's implementation."""
 
 from fractions import Fraction
 from math import prod
@@ -38,7 +38,7 @@ def average(codec: PowerSGD, m_KD: Tensor, where: Layout, state: tuple[Tensor, .
     return codec.average(m_KD, where, state, lambda x_KN: x_KN.mean(0))
 
 
-def test_lenet5_of_rank_two_takes_so_many_bytes() -> None:
+def test_messages_of_lenet5_with_rank_2_have_this_many_bytes() -> None:
     """2 (n + m) numbers of each of five kernels, and 236 biases: 2,266 numbers."""
     where = row_layout(MODELS["lenet5"].build((1, 28, 28), 10))
     rows, columns = (6, 16, 120, 84, 10), (25, 150, 400, 120, 84)
@@ -47,7 +47,7 @@ def test_lenet5_of_rank_two_takes_so_many_bytes() -> None:
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3, 4, 100])
-def test_the_size_told_beforehand_is_what_crosses(rank: int) -> None:
+def test_the_forecast_size_is_that_of_the_messages(rank: int) -> None:
     sent: list[int] = []
 
     def mean(x_KN: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ def test_the_size_told_beforehand_is_what_crosses(rank: int) -> None:
     assert sum(sent) <= m_KD[0].nbytes
 
 
-def test_messages_of_the_rank_arrive_whole() -> None:
+def test_matrices_of_the_rank_are_sent_exactly() -> None:
     """Matrices A B_k with two columns in A: the mean is in the span of A, which P finds."""
     generator = torch.Generator().manual_seed(2)
     a, b_K = torch.randn(12, 2, generator=generator), torch.randn(3, 2, 8, generator=generator)
@@ -84,7 +84,7 @@ def test_the_warm_start_finds_the_best_matrix_of_its_rank() -> None:
     assert errors[-1] < 1e-4 < errors[0]
 
 
-def test_vectors_and_small_matrices_are_sent_as_they_are() -> None:
+def test_vectors_and_small_matrices_are_sent_uncompressed() -> None:
     where = layout_of((12, 8), (5,), (3, 2))
     m_KD = torch.randn(2, where[-1].stop, generator=torch.Generator().manual_seed(4))
     actual = average(PowerSGD(2), m_KD, where)
@@ -94,14 +94,14 @@ def test_vectors_and_small_matrices_are_sent_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("plain", [FedAvg(Fraction(5, 2), Nesterov()), FDA(0.06, Linear())], ids=repr)
-def test_of_full_rank_it_is_no_codec(plain: FedAvg | FDA) -> None:
+def test_with_full_rank_the_result_is_that_without_a_codec(plain: FedAvg | FDA) -> None:
     whole = train(type(plain)(**{**vars(plain), "codec": PowerSGD(8), "feedback": 1.0}))
     ran = train(plain)
     assert torch.equal(whole.w_KD, ran.w_KD)
     assert whole[1:] == ran[1:]
 
 
-def test_what_was_sent_and_what_is_left_is_all_there_was() -> None:
+def test_the_sent_message_plus_the_residual_is_the_input() -> None:
     """With a decay of 1: sum of sent + mean residual = sum of mean messages, to the rounding of sums of 12 numbers."""
     where, codec = layout_of(*SHAPES), PowerSGD(1)
     u_RKD = torch.randn(12, 3, where[-1].stop, generator=torch.Generator().manual_seed(5))
@@ -112,7 +112,7 @@ def test_what_was_sent_and_what_is_left_is_all_there_was() -> None:
     assert torch.allclose(total_D + residual_KD.mean(0), u_RKD.mean(1).sum(0), rtol=0, atol=1e-4)
 
 
-def test_zeros_arrive_as_zeros_and_a_diverged_model_stays_visible() -> None:
+def test_zeros_are_sent_as_zeros_and_a_diverged_model_is_not_finite() -> None:
     where = layout_of(*SHAPES)
     m_KD = torch.zeros(2, where[-1].stop)
     quiet = average(PowerSGD(2), m_KD, where)
@@ -143,7 +143,7 @@ def test_the_ledger_has_both_messages_and_the_forecast_all_collectives() -> None
 
 
 @pytest.mark.slow
-def test_it_is_torchs_hook() -> None:
+def test_means_and_residuals_equal_those_of_torchs_powersgd_hook() -> None:
     """Two processes, the same start, six syncs with residuals: equal to the rounding of sums of 12 products."""
     where, codec = layout_of(*SHAPES), PowerSGD(2)
     u_TKD = torch.randn(6, 2, where[-1].stop, generator=torch.Generator().manual_seed(6))

@@ -1,4 +1,4 @@
-"""Codecs and feedback that make no sense are refused with what to do, at the key of the suite."""
+"""Invalid codecs and error feedback are refused with the key of the suite and the remedy."""
 
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def refusal(folder: Path, keys: str) -> str:
         ('codec = "int9"', 'did you mean "int8"'),
     ],
 )
-def test_a_combination_without_sense_is_refused(keys: str, expected_message: str, tmp_path: Path) -> None:
+def test_an_invalid_combination_is_refused(keys: str, expected_message: str, tmp_path: Path) -> None:
     message = refusal(tmp_path, keys)
     assert "suite.toml:" in message
     assert expected_message in message

@@ -18,7 +18,7 @@ facts = st.lists(st.tuples(gaps, st.sampled_from(KINDS), st.sampled_from((1, 3))
 
 
 def at_steps(gapped: list[Fact]) -> list[Fact]:
-    """The first number of each fact says how many steps after the one before it."""
+    """Add up the first numbers of the facts, which are the distances of their steps."""
     step, actual = 0, []
     for gap, kind, size in gapped:
         step += gap
@@ -35,7 +35,7 @@ def recorded(actual: list[Fact], dtype: torch.dtype = torch.float32) -> list[Led
 
 
 def expanded(entries: list[LedgerEntry]) -> list[Fact]:
-    """What the columns' documentation says that they mean: evenly spaced from the first step to the last."""
+    """Expand entries by the documentation of the columns: evenly spaced from the first step to the last."""
     actual = []
     for entry in entries:
         stride = (entry.last_step - entry.first_step) // max(1, entry.count - 1)
@@ -52,12 +52,12 @@ def test_entries_expand_to_exactly_what_was_recorded(gapped: list[Fact]) -> None
 
 
 @given(st.sets(st.integers(1, 200), min_size=1))
-def test_any_set_of_steps_can_be_read_back(steps: set[int]) -> None:
+def test_any_set_of_steps_is_restored_from_entries(steps: set[int]) -> None:
     entries = recorded([(step, "model", 2) for step in sorted(steps)])
     assert sorted(step for step, _, _ in expanded(entries)) == sorted(steps)
 
 
-def test_an_even_pace_is_one_entry_despite_other_entries_between() -> None:
+def test_a_constant_period_is_one_entry_despite_other_entries_between() -> None:
     actual = [fact for t in range(1, 101) for fact in ([(t, "state", 2)] + [(t, "model", 5)] * (t % 10 == 0))]
     assert recorded(actual) == [
         LedgerEntry("state", 1, 100, 100, 2, "float32", 8, "all_reduce", 8, 0),
@@ -65,17 +65,17 @@ def test_an_even_pace_is_one_entry_despite_other_entries_between() -> None:
     ]
 
 
-def test_a_change_of_pace_starts_a_new_entry() -> None:
+def test_a_change_of_the_period_starts_a_new_entry() -> None:
     actual = recorded([(step, "model", 1) for step in (2, 4, 6, 7, 8, 20)])
     assert [(entry.first_step, entry.last_step, entry.count) for entry in actual] == [(2, 6, 3), (7, 8, 2), (20, 20, 1)]
 
 
-def test_two_collectives_in_a_step_are_two() -> None:
+def test_two_collectives_in_a_step_are_counted_twice() -> None:
     entries = recorded([(3, "optimizer", 4), (3, "optimizer", 4)])
     assert entries == [LedgerEntry("optimizer", 3, 3, 1, 4, "float32", 16, "all_reduce", 16, 0)] * 2
 
 
-def test_unlike_messages_never_merge() -> None:
+def test_different_messages_are_never_merged() -> None:
     ledger = Ledger()
     for step, message in enumerate((torch.zeros(3), torch.zeros(4), torch.zeros(4).double(), torch.zeros(2).double())):
         ledger.step = step + 1

@@ -1,4 +1,4 @@
-"""What a worker's numbers add up to depends on the numbers, not on where they lie nor on who lies beside them."""
+"""Sums over the row of a worker depend on its numbers only, not on memory addresses or on other rows."""
 
 import os
 import subprocess
@@ -44,7 +44,7 @@ def test_sums_and_means_are_equal_on_every_instruction_path(path: dict[str, str]
     assert done.stdout.strip() == "[]", done.stderr
 
 
-def test_no_sum_over_a_row_is_left_to_a_blas(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_sum_over_a_row_calls_a_blas(monkeypatch: pytest.MonkeyPatch) -> None:
     """A BLAS may begin at the first aligned number: MKL does on some processors, where no test here would see it."""
 
     def refuse(*arguments: object) -> None:
@@ -67,7 +67,7 @@ def test_inner_products_are_those_of_float64(size: int) -> None:
     assert (row_dots(u_KD, v_D).double() - exact).abs().le(allowed).all()
 
 
-def test_what_is_no_number_stays_none() -> None:
+def test_nan_and_infinity_are_not_lost_in_sums() -> None:
     u_KD = torch.tensor([[1.0, float("nan")], [float("inf"), 1.0], [1.0, 2.0]])
     first, second, third = row_dots(u_KD, torch.ones(2)).tolist()
     assert first != first

@@ -35,7 +35,7 @@ def test_seeds_fit_every_generator(purpose: str, axes: dict[str, int]) -> None:
     assert torch.rand(1, generator=torch_generator(seed)) == torch.rand(1, generator=torch_generator(seed))
 
 
-def test_generators_leave_the_global_ones_alone() -> None:
+def test_generators_do_not_change_the_global_generators() -> None:
     before = torch.random.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()
     torch.rand(3, generator=torch_generator(5))
     numpy_generator(5).random(3)
@@ -44,7 +44,7 @@ def test_generators_leave_the_global_ones_alone() -> None:
 
 
 @given(st.fractions(min_value="1/7", max_value=50, max_denominator=90), st.integers(0, 300))
-def test_periods_end_as_often_as_they_fit(period, steps: int) -> None:
+def test_periods_end_at_their_multiples(period, steps: int) -> None:
     """No fraction is lost: after n steps, floor(n / period) periods are over (at most one in a step)."""
     ended = sum(is_period_end(t, period) for t in range(steps))
     assert ended == (steps // period if period >= 1 else steps)

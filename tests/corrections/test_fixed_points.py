@@ -1,4 +1,4 @@
-"""Two quadratics whose fixed points are known in closed form: they tell all corrections apart.
+"""Two quadratics whose fixed points are known in closed form and differ between all corrections.
 
 f_k = a_k (w - b_k)^2 / 2 with a = (1, 10), b = (-1, 3): the optimum of their mean is sum a b / sum a = 29 / 11. Five
 steps of SGD shrink the distance to b_k by rho_k = (1 - lr a_k)^5, so FedAvg stands still where the mean drift is 0, at
@@ -97,7 +97,7 @@ def test_every_correction_has_a_fixed_point_here() -> None:
 
 
 @pytest.mark.parametrize(("strategy", "fixed_point"), FIXED_POINTS, ids=repr)
-def test_where_each_method_ends(strategy: Strategy, fixed_point: float) -> None:
+def test_each_method_ends_at_its_fixed_point(strategy: Strategy, fixed_point: float) -> None:
     assert pytest.approx(2.2427618, abs=1e-7) == FEDAVG
     steps = 3 * STEPS if isinstance(strategy, FedDyn) else STEPS
     assert descend(strategy, steps).r.anchor_D.item() == pytest.approx(fixed_point, abs=1e-6)
@@ -130,7 +130,7 @@ def test_both_options_of_scaffold_agree_under_plain_sgd_and_a_changing_learning_
         assert by_drift.w_KD.tolist() == [pytest.approx(row, abs=1e-9) for row in by_gradient.w_KD.tolist()]
 
 
-def test_what_scaffold_sends_is_twice_the_model() -> None:
+def test_scaffold_sends_twice_the_bytes_of_the_model() -> None:
     entries = descend(FedAvg(PERIOD, correction=Scaffold()), 50).channel.ledger.entries
     assert [(entry.kind, entry.count, entry.payload_bytes) for entry in entries] == [
         ("model", 10, 8),

@@ -14,7 +14,7 @@ from fdabench.datasets.base import data_dir
 from fdabench.errors import WorkloadError
 
 
-def test_digits_are_as_announced() -> None:
+def test_digits_have_the_declared_shapes_and_counts() -> None:
     source = DATASETS["digits"]
     data = source.load(Path("nowhere"))
     assert data.train_x.shape == (source.train_samples, *source.shape) == (1438, 1, 8, 8)
@@ -36,14 +36,14 @@ def test_every_fifth_digit_is_a_test_digit() -> None:
     assert data.train_y.bincount().min() > 120
 
 
-def test_moving_keeps_the_numbers() -> None:
+def test_a_move_to_a_device_changes_no_number() -> None:
     data = DATASETS["digits"].load(Path("nowhere"))
     moved = data.to(torch.device("cpu"))
     assert torch.equal(moved.train_x, data.train_x)
     assert torch.equal(moved.test_y, data.test_y)
 
 
-def test_the_data_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_data_folder_is_the_option_the_variable_or_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     """The option, else the environment, else `data`."""
     monkeypatch.setenv("FDABENCH_DATA", "/from/environment")
     assert data_dir(Path("chosen")) == Path("chosen")
@@ -79,7 +79,7 @@ def test_the_error_for_missing_data_names_the_files_the_folder_and_the_remedy(
     with pytest.raises(WorkloadError) as caught:
         DATASETS[name].load(tmp_path)
     text = str(caught.value)
-    assert text.startswith(f"{class_name}: not found under {tmp_path} and it cannot be downloaded from here")
+    assert text.startswith(f"{class_name}: not found under {tmp_path}, and the download failed")
     assert "Three ways to get it" in text
     assert len(text.splitlines()) == 4
     for way in ("downloaded on first use", str(tmp_path / first_file), "--data-dir DIR, or FDABENCH_DATA=DIR"):
@@ -87,7 +87,7 @@ def test_the_error_for_missing_data_names_the_files_the_folder_and_the_remedy(
     assert arguments == [False, True]
 
 
-def test_torchvisions_pixels_become_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pixels_of_torchvision_are_converted_to_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Grey ones have no channel axis, colored ones have it last."""
 
     def made(data: Any, targets: Any) -> Any:
@@ -123,7 +123,7 @@ print("plain" if plain else "declared")
 """
 
 
-def test_torchvision_is_imported_beside_any_torch() -> None:
+def test_torchvision_is_imported_with_any_build_of_torch() -> None:
     """In a process of its own: the schemas are declared where the import fails without them, and only there."""
     done = subprocess.run([sys.executable, "-c", SHIM], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
@@ -132,7 +132,7 @@ def test_torchvision_is_imported_beside_any_torch() -> None:
 
 @pytest.fixture
 def imports(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Pretended imports: what each of them raises, or the module; and how often the schemas were declared."""
+    """Replacements of imports: each raises an error or returns a module; `declared` counts declared schemas."""
     made = SimpleNamespace(outcomes=[], declared=0)
 
     def pretend(name: str) -> ModuleType:
@@ -149,14 +149,14 @@ def imports(monkeypatch: pytest.MonkeyPatch) -> Any:
     return made
 
 
-def test_nothing_is_declared_where_torchvision_imports(imports: Any) -> None:
+def test_no_operator_is_declared_if_torchvision_can_be_imported(imports: Any) -> None:
     module = ModuleType("torchvision.datasets")
     imports.outcomes = [module]
     assert vision.import_torchvision.__wrapped__("datasets") is module
     assert imports.declared == 0
 
 
-def test_the_schemas_are_is_declared_after_that_failure(imports: Any) -> None:
+def test_the_operators_are_declared_after_a_missing_operator(imports: Any) -> None:
     module = ModuleType("torchvision.datasets")
     imports.outcomes = [RuntimeError("operator torchvision::nms does not exist"), module]
     assert vision.import_torchvision.__wrapped__("datasets") is module

@@ -1,4 +1,4 @@
-"""The formats of a user's data: the same data through every route, and one clear message for every fault."""
+"""The formats of a user's data: equal results for the same data in every format, and one message for each fault."""
 
 import os
 import re
@@ -119,12 +119,12 @@ def assert_same_everywhere(folder: Path, images: Images) -> None:
     assert all(numbers(result) == numbers(direct) for _, result in visited.values())
 
 
-def test_every_route_gives_the_same_cell(tmp_path: Path) -> None:
+def test_every_format_gives_the_same_cell(tmp_path: Path) -> None:
     assert_same_everywhere(tmp_path, enlarged_digits())
 
 
 @pytest.mark.data
-def test_mnist_gives_the_same_cell_by_every_route(tmp_path: Path) -> None:
+def test_mnist_gives_the_same_cell_in_every_format(tmp_path: Path) -> None:
     assert_same_everywhere(tmp_path, real_mnist())
 
 
@@ -171,7 +171,7 @@ def test_normalization_by_channel_gives_mean_0_and_variance_1(tmp_path: Path) ->
 
 FAULTS = {
     "missing": ('{ kind = "npz", path = "no.npz" }', "path: DIR/no.npz: there is no such file"),
-    "folder": ('{ kind = "npz", path = "." }', "path: DIR: is a folder; expected a file"),
+    "folder": ('{ kind = "npz", path = "." }', "path: DIR: it is a folder; expected a file"),
     "kind": ('{ kind = "parket", path = "a" }', 'kind: "parket" is unknown; allowed: "table", "hf-disk"'),
     "key": ('{ kind = "npz", pth = "images.npz" }', 'npz takes no pth; allowed: kind, path, test'),
     "share": (
@@ -268,7 +268,7 @@ def test_a_run_with_a_damaged_file_ends_with_exit_code_2_and_writes_nothing(tmp_
 @pytest.mark.parametrize("name", ROUTES)
 @settings(max_examples=8, deadline=None)
 @given(content=st.binary(max_size=300), place=st.integers(0, 99))
-def test_any_bytes_in_place_of_a_file_are_read_or_named_in_a_message(name: str, content: bytes, place: int) -> None:
+def test_a_file_of_any_bytes_is_read_or_named_in_a_message(name: str, content: bytes, place: int) -> None:
     with TemporaryDirectory() as folder:
         table = ROUTES[name](Path(folder), enlarged_digits(4, 2))
         files = sorted(file for file in Path(folder).rglob("*") if file.is_file())

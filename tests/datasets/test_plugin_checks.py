@@ -1,4 +1,4 @@
-"""What a plug-in may load: dtypes, shapes, labels and numbers are looked at, and every fault is told."""
+"""Checks of the data of plug-ins: dtypes, shapes, labels and values are checked, and every fault is reported."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -25,12 +25,12 @@ def with_value(tensor: torch.Tensor, at: tuple[int, ...], value: float) -> torch
     return changed
 
 
-def test_what_is_as_declared_has_no_fault() -> None:
+def test_data_that_match_their_specification_have_no_fault() -> None:
     assert data_errors(GOOD, SOURCE) == []
     assert data_errors(GOOD.to(torch.device("cpu")), SOURCE) == []
 
 
-def test_large_numbers_are_finite() -> None:
+def test_a_sum_that_overflows_is_not_a_fault() -> None:
     assert data_errors(replace(GOOD, train_x=X + 3e38, test_x=X[:2] + 3e38), SOURCE) == []
 
 
@@ -94,7 +94,7 @@ FAULTS: dict[str, tuple[Any, list[str]]] = {
 
 
 @pytest.mark.parametrize(("data", "faults"), FAULTS.values(), ids=FAULTS)
-def test_every_fault_says_what_was_found_and_what_is_allowed(data: Any, faults: list[str]) -> None:
+def test_every_fault_states_the_value_and_the_allowed_values(data: Any, faults: list[str]) -> None:
     assert data_errors(data, SOURCE) == faults
 
 
@@ -140,7 +140,7 @@ SEQUENCE_FAULTS = {
 }
 
 
-def test_sequences_that_are_as_declared_have_no_fault() -> None:
+def test_sequences_that_match_their_specification_have_no_fault() -> None:
     assert data_errors(SEQUENCES, SEQUENCE_SOURCE) == []
 
 

@@ -1,4 +1,4 @@
-"""On the real files, where FDABENCH_DATA has them."""
+"""Tests on the real files of data sets, if FDABENCH_DATA has them."""
 
 import os
 from functools import cache
@@ -32,7 +32,7 @@ TEST_COUNTS = {
 
 
 def folder(name: str) -> Path:
-    """Where the data lies; the test is skipped where it does not, and nothing is downloaded."""
+    """The folder of the data; the test is skipped if they are missing, and nothing is downloaded."""
     root = os.environ.get("FDABENCH_DATA")
     if not root:
         pytest.skip("FDABENCH_DATA is not set")

@@ -1,4 +1,4 @@
-"""Text: every byte of an owner is in at most one sample's targets, and no sample has bytes of two owners."""
+"""Text data: each byte of an owner is in the targets of at most one sample, and no sample has bytes of two owners."""
 
 import re
 from collections import Counter
@@ -74,14 +74,14 @@ def test_owners_are_files_or_folders() -> None:
 
 REFUSED = {
     "flie": "has 0 groups; did you mean 'file'?",
-    "(": "is no regular expression",
+    "(": "is not a regular expression",
     "(a)(b)": "has 2 groups",
     "^(nobody)$": "matches no line of one.txt",
 }
 
 
 @pytest.mark.parametrize(("owners", "message"), REFUSED.items(), ids=REFUSED)
-def test_owners_that_find_nobody_are_refused(owners: str, message: str) -> None:
+def test_owners_that_match_nothing_are_refused(owners: str, message: str) -> None:
     with pytest.raises(WorkloadError) as caught:
         owner_texts({"one.txt": SPEECHES}, owners)
     assert message.replace("'", '"') in str(caught.value).replace("'", '"')
@@ -119,7 +119,7 @@ def test_all_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     ]
 
 
-def test_shakespeare_is_as_announced() -> None:
+def test_shakespeare_has_the_declared_shapes_and_counts() -> None:
     source = DATASETS["shakespeare"]
     data = source.load(NOWHERE)
     assert data_errors(data, source) == []

@@ -1,4 +1,4 @@
-"""The data kind `text` of a suite: one data set from files on disk, and one clear message where it is none."""
+"""The data kind `text` of a suite: a data set from files on disk, or one error message."""
 
 import re
 import shutil
@@ -93,7 +93,7 @@ def test_a_fault_names_the_key_and_nothing_is_written(suite: Path, change: str, 
     assert not (tmp_path / "results").exists()
 
 
-def test_files_that_are_none_are_all_named(tmp_path: Path) -> None:
+def test_links_without_a_target_are_not_read(tmp_path: Path) -> None:
     (tmp_path / "a.txt").symlink_to(tmp_path / "missing")
     with pytest.raises(DataError, match="this folder has no file"):
         Text(str(tmp_path)).read()

@@ -1,4 +1,4 @@
-"""Clients that take turns over several processes: what stays with a client follows it to another process."""
+"""Client participation over several processes: the state of a client moves with it to another process."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The same strategy object, unedited, in one process and in several."""
+"""A strategy gives the same bits in one process and in several."""
 
 from functools import cache
 
@@ -57,14 +57,14 @@ def assert_same(single: TrainingRun, ranks: list[TrainingRun], layout: tuple[int
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("layout", [TWO_AND_TWO, TWO_AND_ONE], ids=str)
-def test_two_processes_are_bitwise_one(name: str, layout: tuple[int, ...], two_processes: tuple) -> None:
+def test_two_processes_have_the_bits_of_one(name: str, layout: tuple[int, ...], two_processes: tuple) -> None:
     assert_same(alone(name, sum(layout)), [rank[layout][name] for rank in two_processes[0]], layout)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("layout", [ONE_EACH, UNEVEN], ids=str)
-def test_four_processes_are_bitwise_one(name: str, layout: tuple[int, ...], four_processes: list[dict]) -> None:
+def test_four_processes_have_the_bits_of_one(name: str, layout: tuple[int, ...], four_processes: list[dict]) -> None:
     assert_same(alone(name, sum(layout)), [rank[layout][name] for rank in four_processes], layout)
 
 

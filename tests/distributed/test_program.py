@@ -1,4 +1,4 @@
-"""The program over several processes: the simulation's tables, and what becomes of processes that are lost."""
+"""The program over several processes: it writes the tables of the simulation, and handles lost processes."""
 
 import json
 import os
@@ -25,6 +25,7 @@ from fdabench.results.cell_record import CellRecord
 from fdabench.results.folder import TABLES, ResultsFolder
 from fdabench.results.schema import CLOCK_COLUMNS
 from fdabench.suite.reader import read_suite
+from support.launch import wait_until
 
 WORKLOAD = """
 [[workload]]
@@ -139,7 +140,7 @@ def call(tmp_path: Path) -> Call:
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every strategy with five workers, and a longer run with three, in one process: what all others have to equal."""
+    """The results of one process that others must equal: every strategy with 5 workers, and a longer run with 3."""
     folder = tmp_path_factory.mktemp("alone")
     for name, text, workers in (("everyone", EVERY_STRATEGY, 5), ("long", LONG, 3)):
         suite(folder, text, workers)
@@ -167,7 +168,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def records(folder: Path) -> dict[str, CellRecord]:
-    """By the strategy's label."""
+    """The records of cells by the label of their strategy."""
     store = ResultsFolder(folder)
     cells = (store.read_record(cell.id) for cell in store.read_lock().cell)
     return {cell.label: cell for cell in cells if cell is not None}
@@ -196,7 +197,7 @@ def suite(tmp_path: Path, text: str, workers: int) -> Path:
 
 
 def followers(program: subprocess.Popen[str]) -> list[int]:
-    """The processes of a team but for the leader, which is the first one that the program has started for cells."""
+    """The processes of a cell except the first, which is the leader."""
     return cell_processes(program)[1:]
 
 
@@ -204,13 +205,6 @@ def cell_processes(program: subprocess.Popen[str]) -> list[int]:
     children = Path(f"/proc/{program.pid}/task/{program.pid}/children").read_text().split()
     spawned = [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     return sorted(spawned)
-
-
-def wait_until(true: Callable[[], object], seconds: float = 60.0) -> None:
-    deadline = monotonic() + seconds
-    while not true():
-        assert monotonic() < deadline
-        sleep(0.05)
 
 
 def has_checkpoint(folder: Path) -> bool:
@@ -222,7 +216,7 @@ SLOW = pytest.mark.slow
 
 @pytest.mark.slow
 @pytest.mark.parametrize("processes", [2, pytest.param(4, marks=SLOW), pytest.param(1, marks=SLOW)])
-def test_every_strategy_leaves_the_tables_of_the_simulation(
+def test_every_strategy_writes_the_tables_of_the_simulation(
     call: Call, alone: Path, tmp_path: Path, processes: int
 ) -> None:
     suite(tmp_path, EVERY_STRATEGY, 5)
@@ -234,7 +228,7 @@ def test_every_strategy_leaves_the_tables_of_the_simulation(
 
 
 @pytest.mark.slow
-def test_torchrun_leaves_them_as_well(call: Call, alone: Path, tmp_path: Path) -> None:
+def test_torchrun_writes_the_tables_of_the_simulation(call: Call, alone: Path, tmp_path: Path) -> None:
     suite(tmp_path, EVERY_STRATEGY, 5)
     torchrun = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "fdabench", "run", "suite.toml")
     for _ in range(2):  # the second time there is nothing to do
@@ -426,7 +420,7 @@ def test_workers_are_shared_out_evenly_and_in_order(workers: int, processes: int
     assert [worker for part in stored for worker in part] == list(range(workers))
 
 
-def test_each_process_holds_its_own_workers_samples_only(tmp_path: Path) -> None:
+def test_each_process_has_the_samples_of_its_own_workers_only(tmp_path: Path) -> None:
     cell = ResolvedCell(read_suite(suite(tmp_path, LONG, 3)).cells[0].config)
     data = load_datasets(["digits"], Path("no-data"))["digits"]
     whole = build_cell(cell, data)

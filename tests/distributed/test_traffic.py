@@ -1,10 +1,10 @@
-"""The ledger against the counters of network interfaces, with nothing else on the links."""
+"""The ledger against the counters of network interfaces without other traffic."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic
 
 import pandas as pd
 import pytest
@@ -15,6 +15,7 @@ from fdabench.core.ledger import Ledger
 from fdabench.distributed import traffic_meter as wire
 from fdabench.distributed.traffic_meter import expected_wire_bytes
 from fdabench.results.folder import ResultsFolder
+from support.launch import wait_until
 from support.suites import digits_suite, linear_fda
 
 sys.path.insert(0, str(Path(fdabench.__file__).parents[1] / "benchmarks"))
@@ -70,13 +71,6 @@ def two_hosts() -> Iterator[Hosts]:
             yield made
     except PermissionError as error:
         pytest.skip(f"no network namespaces here: {error}")
-
-
-def wait_until(true: Callable[[], object], seconds: float = 60.0) -> None:
-    deadline = monotonic() + seconds
-    while not true():
-        assert monotonic() < deadline
-        sleep(0.05)
 
 
 def run_on(made: Hosts, folder: Path, workers: int, mean: str) -> ResultsFolder:
@@ -150,7 +144,7 @@ def test_the_counters_agree_with_the_size_of_packed_messages(two_hosts: Hosts, t
         assert message["received_bytes"] == pytest.approx(2 * message["payload_bytes"], rel=0.01), cell.label
 
 
-def test_what_the_algorithms_move() -> None:
+def test_the_expected_bytes_of_each_collective_algorithm() -> None:
     """Four processes, one of which holds two workers; a ring's chunks make the payload twice round, less one hop."""
     assert expected_wire_bytes("allreduce", "all_reduce", 1000, (2, 1, 1, 1)) == 2 * 3 * 1000
     assert expected_wire_bytes("ordered", "all_reduce", 1000, (2, 1, 1, 1)) == 4 * 3 * 2 * 1000
@@ -163,7 +157,7 @@ def test_what_the_algorithms_move() -> None:
 
 
 class OneProcess:
-    """A team of one process that reads an interface."""
+    """A process group of one process that reads an interface."""
 
     network_interface, rank, reduction = "lo", 0, "allreduce"
 
@@ -187,7 +181,7 @@ class OneProcess:
         (0, [1000, 1001], 1),
     ],
 )
-def test_less_than_nothing_is_not_measured(
+def test_negative_differences_of_counters_are_not_measurements(
     monkeypatch: pytest.MonkeyPatch, idle: int, readings: list[int], received: int | None
 ) -> None:
     counted = iter([0, idle, *readings])
@@ -213,7 +207,7 @@ LONG = digits_suite(
 
 
 @pytest.mark.slow
-def test_a_host_that_is_cut_off_is_named_and_no_process_waits_forever(tmp_path: Path) -> None:
+def test_a_disconnected_host_is_named_and_no_process_waits_forever(tmp_path: Path) -> None:
     (tmp_path / "cut.toml").write_text(LONG)
     arguments = ("fdabench", "run", "cut.toml", "-o", "results", "--engine", "distributed", "--timeout", "5s")
     try:

@@ -1,4 +1,4 @@
-"""What the processes of a team believe: nothing that arrives is run, and nobody listens where nobody needs to ask."""
+"""Messages between processes are never executed, and sockets listen on the required interfaces only."""
 
 import socket
 import subprocess
@@ -29,7 +29,7 @@ def team_of(rank: int, size: int) -> TorchProcessGroup:
 
 
 def crew_of(rank: int) -> WorkerGroupState:
-    """Of another size in every process."""
+    """Objects of a different size in each process."""
     rows = torch.full((rank + 1, 3), float(rank))
     return WorkerGroupState(
         rows,
@@ -41,7 +41,7 @@ def crew_of(rank: int) -> WorkerGroupState:
 
 
 def speak() -> dict[str, Any]:
-    """What a process hears; in `launch`'s group."""
+    """Return the messages that a process receives; runs within `launch`."""
     import torch.distributed as dist
 
     team = team_of(dist.get_rank(), dist.get_world_size())
@@ -67,7 +67,7 @@ def test_messages_between_processes_arrive_unchanged() -> None:
 
 
 def hear_a_pickle() -> str:
-    """Rank 0 sends what would run code, were it unpickled."""
+    """Rank 0 sends a pickle that would run code."""
     import pickle
 
     import torch.distributed as dist
@@ -91,7 +91,7 @@ def test_a_pickle_is_refused() -> None:
 
 
 class Listener(NamedTuple):
-    """A socket on which somebody listens, by the kernel's table; the address in its hexadecimal digits."""
+    """A listening socket in the kernel's table; the address is hexadecimal."""
 
     address: str
     port: int
@@ -138,7 +138,7 @@ def test_a_port_in_use_is_reported() -> None:
 
 
 def inodes_of(root: int) -> set[str]:
-    """Of the sockets that this process and all below it hold."""
+    """The inodes of the sockets of a process and its descendants."""
     pids, actual = [root], set()
     while pids:
         pid = pids.pop()
@@ -155,7 +155,7 @@ def inodes_of(root: int) -> set[str]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="listeners are read from /proc")
-def test_processes_of_one_machine_listen_to_that_machine_only(tmp_path: Path) -> None:
+def test_processes_of_one_machine_listen_on_the_loopback_interface_only(tmp_path: Path) -> None:
     """The store and gloo."""
     (tmp_path / "heard.toml").write_text(SUITE)
     command = [

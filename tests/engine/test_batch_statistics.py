@@ -1,4 +1,4 @@
-"""Running statistics of batch normalization at a sync: local to their worker, or averaged and counted."""
+"""Running statistics of batch normalization at a sync are local to their worker, or averaged and counted."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ def synced(engine: str, norm: nn.Module, policy: BatchStatistics) -> tuple[Any, 
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_statistics_stay_with_their_worker_unless_asked_otherwise(engine: str) -> None:
+def test_statistics_are_local_to_their_worker_by_default(engine: str) -> None:
     before_KB, workers, channel = synced(engine, nn.BatchNorm2d(CHANNELS), "local")
     assert torch.equal(workers.statistics(), before_KB)
     assert not torch.equal(before_KB[0], before_KB[1])
@@ -48,7 +48,7 @@ def test_statistics_stay_with_their_worker_unless_asked_otherwise(engine: str) -
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_averaged_statistics_are_the_same_everywhere_and_are_counted(engine: str) -> None:
+def test_averaged_statistics_are_equal_on_all_workers_and_are_counted(engine: str) -> None:
     before_KB, workers, channel = synced(engine, nn.BatchNorm2d(CHANNELS), "averaged")
     assert torch.allclose(workers.statistics(), before_KB.mean(0).expand(K, -1))
     assert torch.equal(workers.statistics()[0], workers.statistics()[2])

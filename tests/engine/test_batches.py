@@ -36,7 +36,7 @@ def test_keep_makes_a_small_batch() -> None:
     assert sorted(flat(batches[:3])) == sorted(flat(batches[3:])) == SHARD.tolist()
 
 
-def test_drop_leaves_the_rest_of_each_epoch_out() -> None:
+def test_drop_skips_the_incomplete_batch_of_each_epoch() -> None:
     batches = draws("drop", 4)
     assert [len(batch) for batch in batches] == [4] * 4
     assert len(set(flat(batches[:2]))) == len(set(flat(batches[2:]))) == 8
@@ -45,7 +45,7 @@ def test_drop_leaves_the_rest_of_each_epoch_out() -> None:
 
 
 @given(st.integers(1, 30), st.integers(1, 12), st.sampled_from(["wrap", "keep"]))
-def test_each_pass_has_every_sample_once(samples: int, size: int, last_batch: LastBatch) -> None:
+def test_each_epoch_has_every_sample_once(samples: int, size: int, last_batch: LastBatch) -> None:
     shard = np.arange(samples)
     sampler = ShuffleSampler(shard, size, last_batch, numpy_generator(1))
     drawing: list[int] = []
@@ -55,7 +55,7 @@ def test_each_pass_has_every_sample_once(samples: int, size: int, last_batch: La
         assert sorted(drawing[epoch * samples : (epoch + 1) * samples]) == shard.tolist()
 
 
-def test_a_shard_smaller_than_a_batch() -> None:
+def test_a_shard_smaller_than_a_batch_is_wrapped_kept_or_refused() -> None:
     shard = SHARD[:3]
     assert [len(batch) for batch in draws("wrap", 3, shard, 8)] == [8] * 3
     assert [sorted(batch) for batch in draws("keep", 2, shard, 8)] == [shard.tolist()] * 2

@@ -1,4 +1,4 @@
-"""The engines on a CUDA device: the same numbers as each other, as without a graph, and as before an interruption."""
+"""The engines on a CUDA device: equal to each other, to runs without a CUDA graph, and to uninterrupted runs."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -67,7 +67,7 @@ def workers(engine: str, build: Callable[[], nn.Module], stored: range = range(W
 
 
 def copied(losses: BatchMetrics) -> tuple[Tensor, Tensor]:
-    """A replay overwrites what the one before it has returned."""
+    """Copy the results of a step, because the next replay overwrites them."""
     return losses.loss_K.clone(), losses.accuracy_K.clone()
 
 
@@ -80,7 +80,7 @@ def equal(one: Workers, other: Workers) -> bool:
 
 
 @every_model
-def test_both_engines_take_the_same_steps_to_rounding(build: Callable[[], nn.Module]) -> None:
+def test_both_engines_take_equal_steps_up_to_rounding(build: Callable[[], nn.Module]) -> None:
     one, other = workers("sequential", build), workers("vectorized", build)
     for (loss_K, _), (same_K, _) in zip(steps(one), steps(other), strict=True):
         assert torch.allclose(loss_K, same_K, rtol=1e-3, atol=1e-4)
@@ -107,7 +107,7 @@ def on(function: Callable[..., BatchMetrics], device: torch.device) -> Callable[
 
 @every_model
 @pytest.mark.parametrize("engine", ENGINES)
-def test_the_same_steps_twice_have_the_same_bits(engine: str, build: Callable[[], nn.Module]) -> None:
+def test_two_runs_of_the_same_steps_have_the_same_bits(engine: str, build: Callable[[], nn.Module]) -> None:
     one, other = workers(engine, build), workers(engine, build)
     steps(one)
     steps(other)
@@ -115,14 +115,14 @@ def test_the_same_steps_twice_have_the_same_bits(engine: str, build: Callable[[]
 
 
 @every_model
-def test_crews_of_one_matrix_are_crews_of_their_own_to_rounding(build: Callable[[], nn.Module]) -> None:
+def test_groups_of_workers_in_one_matrix_equal_separate_groups_up_to_rounding(build: Callable[[], nn.Module]) -> None:
     together, alone = workers("vectorized", build, crews=3), workers("vectorized", build)
     for (loss_K, _), (same_K, _) in zip(steps(together), steps(alone), strict=True):
         assert torch.allclose(loss_K.view(3, -1), same_K.expand(3, -1), rtol=1e-3, atol=1e-4)
 
 
 @every_model
-def test_going_on_from_a_state_changes_no_bit(build: Callable[[], nn.Module]) -> None:
+def test_resuming_from_a_state_changes_no_bit(build: Callable[[], nn.Module]) -> None:
     one, other = workers("vectorized", build), workers("vectorized", build)
     steps(one)
     state: Any = deepcopy(one.state_dict(0, {}))
@@ -132,7 +132,7 @@ def test_going_on_from_a_state_changes_no_bit(build: Callable[[], nn.Module]) ->
     assert equal(one, other)
 
 
-def test_what_remains_of_a_matrix_goes_on_with_a_graph_of_its_own() -> None:
+def test_the_remaining_groups_of_a_matrix_continue_with_a_new_graph() -> None:
     together, alone = workers("vectorized", smooth, crews=3), workers("vectorized", smooth)
     steps(together)
     together.retain_groups([1])
@@ -141,7 +141,7 @@ def test_what_remains_of_a_matrix_goes_on_with_a_graph_of_its_own() -> None:
     assert torch.allclose(together.weights(), alone.weights(), rtol=1e-2, atol=1e-3)
 
 
-def test_sketches_of_a_gpu_are_those_of_a_cpu_to_rounding() -> None:
+def test_sketches_of_a_gpu_equal_those_of_a_cpu_up_to_rounding() -> None:
     u_KD = torch.randn(3, 70_001, generator=torch.Generator().manual_seed(5))
     actual = count_sketches(u_KD.cuda(), 5, 250, 7)
     assert torch.allclose(actual.cpu(), count_sketches(u_KD, 5, 250, 7), rtol=1e-4, atol=1e-3)

@@ -1,4 +1,4 @@
-"""Optimizers without the calls that serve torch.compile: the same bits, and processes that start sooner."""
+"""Optimizers without the calls for torch.compile: the same bits, and a faster start of processes."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("torch_class", "settings"), CASES)
-def test_ten_steps_equal_those_of_torch_to_the_last_bit(torch_class, settings):
+def test_ten_steps_equal_those_of_torchs_optimizer_to_the_last_bit(torch_class, settings):
     first, second = (torch.nn.Parameter(torch.linspace(-1, 1, 97)) for _ in range(2))
     expected = torch_class([first], fused=True, **settings)
     ours = eager(torch_class)([second], fused=True, **settings)

@@ -1,4 +1,4 @@
-"""A model of which a part is trained: rows of workers have that part only, and both engines share the rest."""
+"""Frozen parameters: rows of workers have the trained part only, and workers share the rest in both engines."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def workers(engine: str, settings: FineTuning | None) -> Workers:
 
 
 @every_setting
-def test_both_engines_train_the_same_part_alike(settings: FineTuning) -> None:
+def test_both_engines_train_the_same_part_equally(settings: FineTuning) -> None:
     one, other = (workers(engine, settings) for engine in ENGINES)
     size = sum(w.numel() for w in gpt(settings).parameters() if w.requires_grad)
     assert one.weights().shape == (WORKERS, size)
@@ -56,7 +56,7 @@ def test_both_engines_train_the_same_part_alike(settings: FineTuning) -> None:
 
 @every_setting
 @pytest.mark.parametrize("engine", ENGINES)
-def test_steps_and_evaluations_leave_the_frozen_parameters_as_they_are(engine: str, settings: FineTuning) -> None:
+def test_steps_and_evaluations_do_not_change_frozen_parameters(engine: str, settings: FineTuning) -> None:
     actual = workers(engine, settings)
     model = actual._training.model
     frozen = {name: (w.data_ptr(), w.clone()) for name, w in model.named_parameters() if not w.requires_grad}

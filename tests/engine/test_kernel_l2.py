@@ -1,4 +1,4 @@
-"""The square of the kernels in the loss, against autograd on the penalty written out."""
+"""The L2 penalty on kernels, against autograd on the explicit penalty."""
 
 from typing import Any
 

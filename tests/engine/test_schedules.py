@@ -1,4 +1,4 @@
-"""Learning-rate schedules and gradient clipping, against torch's own and against numbers worked by hand."""
+"""Learning-rate schedules and gradient clipping, against torch and against numbers computed by hand."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -46,7 +46,7 @@ def of_torch(build: Callable[[torch.optim.Optimizer], lr_scheduler.LRScheduler])
         (ConstantLR(warmup_steps=4), lambda o: lr_scheduler.LinearLR(o, 0.25, 1.0, 3)),
     ],
 )
-def test_a_schedule_is_torchs(schedule: LRSchedule, build: Callable[..., lr_scheduler.LRScheduler]) -> None:
+def test_a_schedule_equals_that_of_torch(schedule: LRSchedule, build: Callable[..., lr_scheduler.LRScheduler]) -> None:
     assert factors(schedule) == pytest.approx(of_torch(build), abs=1e-12)
 
 
@@ -90,7 +90,7 @@ def trained(local: LocalOptimizer, steps: int = T) -> Workers:
 
 
 @pytest.mark.parametrize("plain", [SGD(lr=0.2, momentum=0.9), Adam(lr=0.02), AdamW(lr=0.02)], ids=OPTIMIZERS)
-def test_a_constant_schedule_and_a_bound_that_nothing_reaches_change_no_bit(plain: SGD | Adam) -> None:
+def test_a_constant_schedule_and_an_unreached_clipping_norm_change_no_bit(plain: SGD | Adam) -> None:
     both = type(plain)(**{**vars(plain), "schedule": ConstantLR(), "clip": 1e9})
     assert torch.equal(trained(both).weights(), trained(plain).weights())
 

@@ -37,7 +37,7 @@ def workers(engine: str, examples: LabeledData = EXAMPLES) -> Workers:
     return Workers(training, [WorkerGroup(model, samplers, range(WORKERS))])
 
 
-def test_both_engines_train_a_transformer_alike() -> None:
+def test_both_engines_train_a_transformer_equally() -> None:
     one, other = (workers(engine) for engine in ENGINES)
     for _ in range(5):
         losses, same = one.step(), other.step()
@@ -62,7 +62,7 @@ def test_the_gradient_is_that_of_the_mean_over_all_tokens(engine: str) -> None:
 
 
 @every_engine
-def test_a_vocabulary_is_learned(engine: str) -> None:
+def test_training_learns_the_next_token(engine: str) -> None:
     """The next token is the token plus one: one layer of lookups, which a few steps find."""
     first = torch.arange(SAMPLES)[:, None] + torch.arange(CONTEXT + 1)
     windows = first % VOCABULARY
@@ -96,7 +96,7 @@ def test_loss_and_accuracy_of_classes_are_those_of_sequences_of_one_token() -> N
     assert torch.equal(correct_predictions(logits, y), correct_predictions(logits[:, None], y[:, None])[:, 0])
 
 
-def test_selected_sequences_are_copies_in_this_order() -> None:
+def test_selected_sequences_are_copies_in_the_given_order() -> None:
     chosen = EXAMPLES.select(torch.tensor([7, 0, 7]))
     assert torch.equal(chosen.x, WINDOWS[[7, 0, 7], :-1])
     assert torch.equal(chosen.y, WINDOWS[[7, 0, 7], 1:])

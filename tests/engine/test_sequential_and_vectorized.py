@@ -1,4 +1,4 @@
-"""The sequential and the vectorized engine: to rounding the same, for layers of every kind."""
+"""The sequential and the vectorized engine: equal up to rounding, for layers of every kind."""
 
 from collections.abc import Callable
 from typing import Any
@@ -54,7 +54,7 @@ every_engine = pytest.mark.parametrize("engine", ENGINES)
 
 
 def built(build: Callable[[], nn.Module]) -> nn.Module:
-    """Always the same weights; without ReLUs at rest, so that rounding does not decide."""
+    """Build a model with fixed weights and without zero inputs of ReLUs, where rounding would change the gradient."""
     with torch.random.fork_rng():
         torch.manual_seed(3)
         return build()
@@ -67,7 +67,7 @@ def workers(engine: str, build: Callable[[], nn.Module], stored: range = range(W
 
 
 @every_model
-def test_both_engines_take_the_same_steps(build: Callable[[], nn.Module]) -> None:
+def test_both_engines_take_equal_steps_up_to_rounding(build: Callable[[], nn.Module]) -> None:
     one, other = (workers(engine, build) for engine in ENGINES)
     for _ in range(10):
         losses, same = one.step(), other.step()
@@ -123,7 +123,7 @@ def test_running_statistics_are_those_of_one_module_for_each_worker(engine: str)
     assert list(running_stats(net)) == ["1.running_mean", "1.running_var"]
 
 
-def test_the_evaluated_model_has_the_statistics_that_it_is_given() -> None:
+def test_the_evaluated_model_uses_the_given_running_statistics() -> None:
     net, generator = built(normalized), torch.Generator().manual_seed(4)
     w_D, b_B = flatten(parameters(net)), torch.rand(10, generator=generator)
     actual = evaluate(net, w_D, b_B, EXAMPLES)
@@ -156,7 +156,7 @@ def ones(dropout: Dropout, key: int, shape: tuple[int, ...]) -> Tensor:
 
 
 @pytest.mark.parametrize("rate", [0.2, 0.5])
-def test_dropout_drops_as_many_as_it_should_and_keeps_the_mean(rate: float) -> None:
+def test_dropout_drops_the_given_fraction_and_keeps_the_mean(rate: float) -> None:
     """A million coins: six standard errors."""
     dropped = torch.cat([ones(Dropout(rate), 1 + key, (100, 100)) for key in range(100)])
     assert dropped.unique().tolist() == pytest.approx([0, 1 / (1 - rate)])
@@ -172,12 +172,12 @@ def test_masks_of_different_keys_and_places_are_independent() -> None:
     assert (coins[:, 1:] * coins[:, :-1]).mean(1).abs().max() < 6 / n**0.5
 
 
-def test_dropout_does_nothing_when_the_model_is_tested() -> None:
+def test_dropout_does_nothing_in_evaluation_mode() -> None:
     x = torch.randn(5, 7)
     assert torch.equal(Dropout(0.9).eval()(x), x)
 
 
-def test_the_mixing_is_the_published_one_and_one_to_one() -> None:
+def test_the_mixing_function_is_the_published_one_and_a_bijection() -> None:
     """MurmurHash3's finalizer in plain Python; no two of a million numbers come to the same."""
 
     def murmur(h: int) -> int:
@@ -192,7 +192,7 @@ def test_the_mixing_is_the_published_one_and_one_to_one() -> None:
     assert len(murmur3_mix(torch.arange(1_000_000)).unique()) == 1_000_000
 
 
-def test_every_worker_step_and_layer_has_a_key_of_its_own() -> None:
+def test_every_worker_step_and_layer_has_its_own_dropout_key() -> None:
     seed_K = seed_tensor([5, 6, 7 + (1 << 40)], torch.device("cpu"))
     actual = torch.cat([dropout_keys(seed_K, step, 4).flatten() for step in range(100)])
     assert len(actual.unique()) == 3 * 100 * 4
@@ -203,7 +203,9 @@ def test_every_worker_step_and_layer_has_a_key_of_its_own() -> None:
 @every_engine
 @pytest.mark.parametrize("build", [convolutional, normalized])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_precision_is_of_the_products_alone(engine: str, precision: str, build: Callable[[], nn.Module]) -> None:
+def test_reduced_precision_applies_to_products_only(
+    engine: str, precision: str, build: Callable[[], nn.Module]
+) -> None:
     crew = workers(engine, build, precision=precision)
     plain = workers(engine, build)
     crew.step()
@@ -213,7 +215,7 @@ def test_precision_is_of_the_products_alone(engine: str, precision: str, build: 
     assert apart == 0 if precision == "fp32" else 1e-6 < apart < 1e-2
 
 
-def test_float32_products_are_never_rounded_unless_asked() -> None:
+def test_float32_products_are_not_rounded_to_tf32_by_default() -> None:
     flags = torch.backends.cudnn.conv.fp32_precision, torch.backends.cuda.matmul.fp32_precision  # type: ignore[attr-defined]
     visited = []
 
@@ -229,7 +231,7 @@ def test_float32_products_are_never_rounded_unless_asked() -> None:
 
 
 @every_engine
-def test_cells_in_one_matrix_equal_cells_alone_also_when_others_end(engine: str) -> None:
+def test_cells_in_one_matrix_equal_separate_cells_also_after_others_end(engine: str) -> None:
     """Three crews with weights, batches and masks of their own; the second leaves after three steps."""
     nets = [built(dropping) for _ in range(3)]
     with torch.no_grad():

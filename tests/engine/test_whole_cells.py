@@ -1,4 +1,4 @@
-"""Whole cells on the digits: what is measured when, what it costs, and what their random draws depend on."""
+"""Complete cells on the digits: evaluations and their bytes, and the seeds of random draws."""
 
 from math import isfinite, nan
 from pathlib import Path
@@ -29,7 +29,7 @@ from fdabench.experiment.build import (
 from fdabench.experiment.resolved_cell import SEED_AXES, ResolvedCell
 from fdabench.experiment.train import TrainingResult
 from fdabench.results.schema import CLOCK_COLUMNS
-from support.cells import train_cell
+from support.cells import evals_table, train_cell
 
 NOWHERE = Path("nowhere")
 DIGITS = DATASETS["digits"].load(NOWHERE)
@@ -62,7 +62,7 @@ def fda(monitor: str, theta: float, every: int = 1) -> dict[str, Any]:
 
 
 def cell(strategy: dict[str, Any], **changes: Any) -> ResolvedCell:
-    """A cell as the grid makes it."""
+    """A cell as the grid expands it."""
     table = {
         "dataset": "digits",
         "model": "mlp",
@@ -91,13 +91,9 @@ def weights(setting: CellSetup) -> Tensor:
     return flatten(parameters(setting.group.start))
 
 
-def evals(done: TrainingResult) -> pd.DataFrame:
-    return pd.DataFrame(done.tables["evals"])
-
-
 def test_a_row_is_written_before_the_sync_of_its_step() -> None:
     """FedAvg(10), seen every 10 steps: at step 10 no sync is over, so only the initial distribution is paid for."""
-    rows = evals(go(fedavg(10), budget={"steps": 30}))
+    rows = evals_table(go(fedavg(10), budget={"steps": 30}))
     assert rows["step"].tolist() == [10, 20, 30]
     assert rows["syncs"].tolist() == [0, 1, 2]
     assert rows["round"].tolist() == [1, 2, 3]
@@ -105,10 +101,10 @@ def test_a_row_is_written_before_the_sync_of_its_step() -> None:
     assert rows["paper_bytes_total"].tolist() == rows["paper_bytes_model"].tolist()
 
 
-def test_a_servers_model_is_tested_after_its_step_and_pays_for_it() -> None:
+def test_the_model_of_a_server_is_evaluated_after_its_step_with_the_bytes_of_that_sync() -> None:
     """As FedAdam was published: between syncs the global model stands still, at a sync it is the server's new one."""
     published = {"every_steps": 5, "model": "paper"}
-    rows = evals(go({"kind": "fedadam", "local_steps": 10, "server": KERAS}, eval=published))
+    rows = evals_table(go({"kind": "fedadam", "local_steps": 10, "server": KERAS}, eval=published))
     assert rows["after_sync"].tolist()[:4] == [False, True, False, True]
     assert rows["syncs"].tolist()[:4] == [0, 1, 1, 2]
     assert rows["paper_bytes_model"].tolist()[:4] == [8 * D * K * (1 + syncs) for syncs in (0, 1, 1, 2)]
@@ -116,13 +112,13 @@ def test_a_servers_model_is_tested_after_its_step_and_pays_for_it() -> None:
     assert losses[0] != losses[1] == losses[2] != losses[3]
 
 
-def test_a_server_that_only_averages_is_tested_as_the_mean_of_the_workers() -> None:
+def test_with_the_average_server_the_mean_of_the_workers_is_evaluated() -> None:
     servers = [{"kind": "momentum", "lr": 1.0, "momentum": momentum} for momentum in (0.0, 0.9)]
     published = {"every_steps": 10, "model": "paper"}
     plain, moved = (
-        evals(go({"kind": "fedavgm", "local_steps": 10, "server": server}, eval=published)) for server in servers
+        evals_table(go({"kind": "fedavgm", "local_steps": 10, "server": server}, eval=published)) for server in servers
     )
-    averaged = evals(go(fedavg(10)))
+    averaged = evals_table(go(fedavg(10)))
     same = [name for name in averaged if name not in ("cell_id", "wall_s")]
     pd.testing.assert_frame_equal(plain[same], averaged[same])
     assert moved["syncs"].iloc[0] == averaged["syncs"].iloc[0] + 1
@@ -138,23 +134,23 @@ def test_the_evaluated_model_is_the_mean_of_the_workers() -> None:
     expected = evaluate(
         setting.group.start, mean_D, torch.empty(0), LabeledData(setting.data.test_x, setting.data.test_y)
     )
-    row = evals(train_cell(resolved.config)).iloc[0]
+    row = evals_table(train_cell(resolved.config)).iloc[0]
     assert (row["test_accuracy"], row["test_loss"]) == (expected.accuracy, expected.loss)
 
 
-def test_a_row_of_fda_pays_for_the_state_of_its_own_step() -> None:
+def test_an_evaluation_of_fda_includes_the_bytes_of_the_state_of_its_step() -> None:
     """A theta that is always crossed: at step n, n states and n - 1 syncs are over, and the distribution before."""
-    rows = evals(go(fda("linear", 0.0), budget={"steps": 6}, eval={"every_steps": 2}))
+    rows = evals_table(go(fda("linear", 0.0), budget={"steps": 6}, eval={"every_steps": 2}))
     assert rows["paper_bytes_state"].tolist() == [8 * K * step for step in (2, 4, 6)]
     assert rows["paper_bytes_model"].tolist() == [8 * D * K * (1 + syncs) for syncs in (1, 3, 5)]
 
 
-def test_the_ledger_is_the_papers_closed_form() -> None:
+def test_the_bytes_of_the_ledger_equal_the_closed_form_of_the_paper() -> None:
     """FDA with s syncs in n steps: (s + 1) 8 d K and state n K; the last step is a row, so its sync is not in it."""
     done = go(fda("sketch", 0.5), budget={"steps": 40}, eval={"every_steps": 40})
     syncs = [row["step"] for row in done.tables["rounds"]]
     assert 1 < len(syncs) < 40
-    row = evals(done).iloc[-1]
+    row = evals_table(done).iloc[-1]
     before = sum(step < 40 for step in syncs)
     assert row["paper_bytes_model"] == (before + 1) * 8 * D * K
     assert row["paper_bytes_state"] == 5004 * 40 * K
@@ -162,13 +158,13 @@ def test_the_ledger_is_the_papers_closed_form() -> None:
     assert kinds == {"initial": 1, "model": len(syncs), "state": 40}
 
 
-def test_averaged_optimizer_state_is_paid_for_after_its_sync() -> None:
-    rows = evals(go(fedavg(10), optimizer=ADAM | {"state_on_sync": "average"}))
+def test_averaged_optimizer_state_is_counted_after_its_sync() -> None:
+    rows = evals_table(go(fedavg(10), optimizer=ADAM | {"state_on_sync": "average"}))
     assert rows["paper_bytes_optimizer"].tolist() == [0, 2 * 8 * D * K]
     assert rows["paper_bytes_total"].tolist() == [8 * D * K, 2 * 8 * D * K + 2 * 8 * D * K]
 
 
-def test_rounds_hold_the_invariant_and_the_estimate_that_ended_them() -> None:
+def test_rounds_satisfy_the_invariant_and_record_the_estimate_that_ended_them() -> None:
     rounds = pd.DataFrame(go(fda("exact", 0.5), budget={"steps": 60}).tables["rounds"])
     assert len(rounds) > 1
     assert (rounds["estimate"] > 0.5).all()
@@ -178,7 +174,7 @@ def test_rounds_hold_the_invariant_and_the_estimate_that_ended_them() -> None:
 
 
 def test_the_last_step_is_always_evaluated() -> None:
-    rows = evals(go(SYNCHRONOUS, budget={"steps": 7}, eval={"every_steps": 5}))
+    rows = evals_table(go(SYNCHRONOUS, budget={"steps": 7}, eval={"every_steps": 5}))
     assert rows["step"].tolist() == [5, 7]
 
 
@@ -186,24 +182,24 @@ def test_the_last_step_is_always_evaluated() -> None:
 def test_fractional_epochs_are_carried_over(batch_size: int) -> None:
     """1,438 samples, 4 workers: 22.47 or 7.49 steps in an epoch, evaluated at the step that completes each."""
     config = {"budget": {"epochs": 3}, "eval": {"every_epochs": 1}, "batch_size": batch_size}
-    rows = evals(go(SYNCHRONOUS, **config))
+    rows = evals_table(go(SYNCHRONOUS, **config))
     expected = {16: [23, 45, 68], 48: [8, 15, 23]}[batch_size]
     assert rows["step"].tolist() == expected
     assert rows["epoch"].tolist() == pytest.approx([step * K * batch_size / 1438 for step in expected])
 
 
-def test_a_run_that_explodes_ends_as_diverged() -> None:
+def test_a_run_with_a_loss_that_is_not_finite_ends_as_diverged() -> None:
     done = go(fedavg(3), optimizer=SGD | {"lr": 1e8}, budget={"steps": 400})
     assert done.state == "diverged"
     assert done.steps < 400
-    last = evals(done).iloc[-1]
+    last = evals_table(done).iloc[-1]
     assert not (isfinite(last["train_loss"]) and isfinite(last["test_loss"]))
 
 
 def test_a_run_ends_at_its_target() -> None:
     goal = {"every_steps": 5, "stop_at": 0.8, "consecutive": 2, "comparison": ">="}
     done = go(SYNCHRONOUS, budget={"steps": 400}, eval=goal)
-    rows = evals(done)
+    rows = evals_table(done)
     assert done.state == "target_reached"
     assert done.steps == rows["step"].iloc[-1] < 400
     assert (rows["test_accuracy"].iloc[-2:] >= 0.8).all()
@@ -231,16 +227,16 @@ STRATEGIES = [
 
 def test_all_strategies_of_a_seed_share_the_initial_model_and_the_batches() -> None:
     """The first training loss has the initial weights, the shards and the first batches in it."""
-    first = {evals(go(table, budget={"steps": 1}))["train_loss"][0] for table in STRATEGIES}
+    first = {evals_table(go(table, budget={"steps": 1}))["train_loss"][0] for table in STRATEGIES}
     assert len(first) == 1
-    assert evals(go(SYNCHRONOUS, budget={"steps": 1}, seed=1))["train_loss"][0] not in first
+    assert evals_table(go(SYNCHRONOUS, budget={"steps": 1}, seed=1))["train_loss"][0] not in first
     settings = [build_cell(cell(table), DIGITS) for table in STRATEGIES]
     for other in settings[1:]:
         assert torch.equal(weights(other), weights(settings[0]))
         assert all((a == b).all() for a, b in zip(other.shards, settings[0].shards, strict=True))
 
 
-def test_later_batches_are_the_same_too() -> None:
+def test_later_batches_do_not_depend_on_the_strategy() -> None:
     config = cell(SYNCHRONOUS)
     shards = partition_data(config, DATASETS["digits"].load(NOWHERE))
     samples = [
@@ -253,7 +249,7 @@ def test_later_batches_are_the_same_too() -> None:
     assert samples[0] == samples[1]
 
 
-def test_seeds_depend_on_the_axes_they_may_and_on_no_others() -> None:
+def test_each_seed_depends_on_its_declared_axes_only() -> None:
     before = cell(SYNCHRONOUS).seeds
     free = [{"strategy": table} for table in STRATEGIES]
     free += [{"optimizer": SGD}, {"averaging": "samples"}, {"budget": {"steps": 9}}, {"eval": {"every_steps": 1}}]
@@ -277,7 +273,7 @@ def test_seeds_depend_on_the_axes_they_may_and_on_no_others() -> None:
     assert len(set(before.values())) == len(before)
 
 
-def test_workers_draw_apart() -> None:
+def test_workers_with_equal_shards_draw_different_batches() -> None:
     """With equal shards, so that only their generators can differ."""
     shards = [DATASETS["digits"].load(NOWHERE).train_y.numpy().argsort()] * 3
     samples = [sampler.next_batch().tolist() for sampler in make_samplers(cell(SYNCHRONOUS, workers=3), shards)]
@@ -286,7 +282,7 @@ def test_workers_draw_apart() -> None:
 
 @pytest.mark.parametrize("table", [fda("sketch", 0.5), fedavg(7)], ids=lambda table: table["kind"])
 @pytest.mark.parametrize("sampling", ["shuffle", "replacement"])
-def test_a_cell_run_twice_leaves_identical_tables(table: dict[str, Any], sampling: str) -> None:
+def test_two_runs_of_a_cell_write_identical_tables(table: dict[str, Any], sampling: str) -> None:
     one, other = (go(table, sampling=sampling, budget={"steps": 30}) for _ in range(2))
     torch.rand(3)
     assert one.tables.keys() == other.tables.keys()
@@ -310,7 +306,7 @@ def test_averaging_by_samples_weighs_each_worker_by_its_shard() -> None:
     assert averaging_weights(cell(SYNCHRONOUS).config, setting.shards).tolist() == [0.25] * K
 
 
-def test_a_shard_too_small_for_a_batch_is_refused_with_advice() -> None:
+def test_a_shard_too_small_for_a_batch_is_refused_with_the_remedy() -> None:
     config = cell(SYNCHRONOUS, workers=100, last_batch="drop", partition={"kind": "iid"})
     with pytest.raises(
         WorkloadError, match=r"last_batch = 'drop' .* 1[45] samples without any batch of 16: take 'wrap'"
@@ -318,7 +314,7 @@ def test_a_shard_too_small_for_a_batch_is_refused_with_advice() -> None:
         build_cell(config, DIGITS)
 
 
-def test_an_empty_shard_is_refused_with_advice() -> None:
+def test_an_empty_shard_is_refused_with_the_remedy() -> None:
     config = cell(SYNCHRONOUS, workers=1000, partition={"kind": "sorted", "fraction": 0.5})
     with pytest.raises(PartitionError, match="sorted left worker 719 without samples: take fewer workers"):
         build_cell(config, DIGITS)
@@ -332,7 +328,7 @@ def test_the_partition_table_counts_every_sample() -> None:
 
 
 def test_estimates_are_nan_without_a_monitor() -> None:
-    rows = evals(go(SYNCHRONOUS))
+    rows = evals_table(go(SYNCHRONOUS))
     assert rows["estimate"].isna().all()
     assert rows["estimate"].tolist() != [nan]
     assert go(SYNCHRONOUS).tables["trace"] == []

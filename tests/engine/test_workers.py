@@ -32,7 +32,7 @@ def test_views_share_memory_with_the_row() -> None:
     assert row_D[128:136].sum() == 8
 
 
-def test_flatten_and_load_are_inverse() -> None:
+def test_flatten_and_load_are_inverse_functions() -> None:
     net, w_D = model(), torch.arange(float(PARAMETERS))
     bind_parameters(net, w_D, NO_STATISTICS)
     assert torch.equal(flatten(parameters(net)), w_D)
@@ -41,7 +41,7 @@ def test_flatten_and_load_are_inverse() -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
-def test_gradients_are_those_of_separate_models(engine: GradientFnFactory) -> None:
+def test_gradients_equal_those_of_separate_models(engine: GradientFnFactory) -> None:
     x, y = data()
     w_KD = torch.randn(3, PARAMETERS, generator=torch.Generator().manual_seed(4))
     g_KD = torch.full_like(w_KD, 9.0)
@@ -93,14 +93,14 @@ def test_a_step_event_has_the_models_before_the_sync() -> None:
     assert torch.equal(ran.w_KD[0], ran.w_KD[1])
 
 
-def test_the_loop_ends_on_request_and_passes_on_the_last_sync() -> None:
+def test_the_loop_ends_on_request_and_returns_the_last_sync() -> None:
     crew, channel = make_workers(range(2), 2, SGD(lr=0.1)), Channel(InProcessCollective(equal_shares(2)), Ledger())
     train_loop(crew, [CellLoop(Synchronous(), channel, 100, lambda moment: moment.step < 4)])
     assert channel.ledger.step == 4
     assert torch.equal(crew.weights()[0], crew.weights()[1])
 
 
-def test_what_a_strategy_returns_without_a_sync_is_not_looked_at() -> None:
+def test_models_that_a_strategy_returns_without_a_sync_are_ignored() -> None:
     class Idle:
         def init(self, w_D: torch.Tensor) -> Round:
             return Round(w_D, w_D, ())
@@ -114,7 +114,7 @@ def test_what_a_strategy_returns_without_a_sync_is_not_looked_at() -> None:
 
 
 @pytest.mark.parametrize("shares", [[0.25] * 4, [0.7, 0.1, 0.1, 0.1]])
-def test_model_variance_is_its_definition_and_free(shares: list[float]) -> None:
+def test_model_variance_equals_its_definition_and_is_not_counted(shares: list[float]) -> None:
     w_KD = torch.randn(4, 50, generator=torch.Generator().manual_seed(5))
     channel = Channel(InProcessCollective(torch.tensor(shares)), Ledger())
     w64_KD, share_K = w_KD.double().numpy(), np.array(shares)
@@ -124,7 +124,7 @@ def test_model_variance_is_its_definition_and_free(shares: list[float]) -> None:
     assert channel.ledger.entries == []
 
 
-def test_the_score_is_of_the_whole_test_set_and_draws_nothing() -> None:
+def test_an_evaluation_uses_the_whole_test_set_and_no_random_number() -> None:
     """More than one batch, the last one not full."""
     generator = torch.Generator().manual_seed(6)
     x, y = torch.randn(2 * BATCH + 17, 1, 4, 4, generator=generator), torch.arange(2 * BATCH + 17) % 3
@@ -136,7 +136,7 @@ def test_the_score_is_of_the_whole_test_set_and_draws_nothing() -> None:
     assert actual.loss == pytest.approx(nn.functional.cross_entropy(logits, y).item(), rel=1e-5)
 
 
-def test_evaluating_changes_no_training() -> None:
+def test_an_evaluation_does_not_change_the_training() -> None:
     x, y = data()
     net = model()
 
@@ -151,7 +151,7 @@ def test_evaluating_changes_no_training() -> None:
     )
 
 
-def test_evaluating_with_the_training_model_changes_no_training() -> None:
+def test_an_evaluation_with_the_training_model_does_not_change_the_training() -> None:
     """As a cell does: there is one module, and both point it at their own weights."""
     x, y = data()
 
@@ -167,5 +167,5 @@ def test_evaluating_with_the_training_model_changes_no_training() -> None:
     assert torch.equal(go(True), go(False))
 
 
-def test_keeping_freed_memory_is_harmless_anywhere() -> None:
+def test_disable_malloc_trim_works_on_every_platform() -> None:
     assert disable_malloc_trim() is None

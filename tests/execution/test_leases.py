@@ -1,4 +1,4 @@
-"""One process to a cell: who may take it, and when it is given up for lost."""
+"""Leases of cells: one process trains a cell, and a lease without a heartbeat expires."""
 
 import json
 import os
@@ -27,7 +27,7 @@ sys.stdin.read()
 
 
 def held_by(root: Path, host: str, silent_s: float) -> Path:
-    """As a process on another host leaves it, where locks are not seen from here."""
+    """Write the lease of a process on another host, whose locks are not visible here."""
     path = root / ".leases" / "a.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps({"host": host, "pid": 1}))
@@ -35,7 +35,7 @@ def held_by(root: Path, host: str, silent_s: float) -> Path:
     return path
 
 
-def test_a_lease_is_taken_by_one_and_again_when_it_is_back(tmp_path: Path) -> None:
+def test_a_lease_has_one_owner_and_can_be_acquired_after_its_release(tmp_path: Path) -> None:
     store = ResultsFolder(tmp_path)
     first, second, other = Lease(store, "a"), Lease(store, "a"), Lease(store, "b")
     assert first.acquire()
@@ -88,7 +88,7 @@ def test_a_heartbeat_refreshes_the_lease(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"pid": 3}'])
-def test_a_damaged_lease_file_blocks_no_run_forever(tmp_path: Path, content: str) -> None:
+def test_a_damaged_lease_file_does_not_block_runs_forever(tmp_path: Path, content: str) -> None:
     path = held_by(tmp_path, "elsewhere", EXPIRY_S + 20)
     stamp = path.stat().st_mtime
     path.write_text(content)
@@ -102,7 +102,7 @@ def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
         Lease(ResultsFolder(tmp_path), "a").acquire()
 
 
-def test_checkpoints_are_discarded_but_for_those_in_use(tmp_path: Path) -> None:
+def test_checkpoints_are_discarded_except_those_in_use(tmp_path: Path) -> None:
     store = ResultsFolder(tmp_path)
     for cell_id in ("a", "b"):
         store.cell_dir(cell_id).mkdir(parents=True)
@@ -113,7 +113,7 @@ def test_checkpoints_are_discarded_but_for_those_in_use(tmp_path: Path) -> None:
     assert [store.checkpoint_path(cell_id).exists() for cell_id in ("a", "b")] == [True, False]
 
 
-def test_data_that_a_killed_run_has_left_goes_with_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_run_removes_the_data_files_of_a_killed_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And that of a run that lives stays."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     dead = tmp_path / "fdabench-data-dead"

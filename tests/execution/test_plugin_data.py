@@ -1,4 +1,4 @@
-"""Data of plug-ins: hashed where a plug-in adds them, and the same in every process of a cell."""
+"""Data of plug-ins: hashed where a plug-in adds them, and equal in every process of a cell."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -38,12 +38,12 @@ def test_data_of_a_plugin_are_loaded_and_hashed_once_and_built_in_data_not_at_al
     assert hash_plugin_data(["digits", "mnist"], NOWHERE, BUILT_IN).registry.data_hashes == {}
 
 
-def test_other_processes_are_sent_the_hashes() -> None:
+def test_the_hashes_are_sent_to_the_other_processes() -> None:
     assert PackedPlugins((), {"mine": "a"}).unpack().data_hashes == {"mine": "a"}
     assert pack_plugins(replace(BUILT_IN, data_hashes={"mine": "a"})) == PackedPlugins((), {"mine": "a"})
 
 
-def test_a_process_that_has_loaded_other_data_than_rank_0_takes_no_part() -> None:
+def test_a_process_with_other_data_than_rank_0_raises_an_error() -> None:
     seat = SimpleNamespace(registry=SimpleNamespace(data_hashes={"mine": "a"}), member=SimpleNamespace(rank=1))
     here = cast(RankContext, seat)
     data = DIGITS.load(NOWHERE)

@@ -1,4 +1,4 @@
-"""`fdabench run --executor ray`: on a real Ray of two nodes on this machine, one of which dies; and what it refuses."""
+"""`fdabench run --executor ray`: on a local Ray cluster of two nodes, one of which is killed; and refused options."""
 
 import os
 import signal
@@ -80,7 +80,7 @@ def start_node(mark: str, *arguments: str) -> None:
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
-    """All its processes are gone at the end, whatever happened; found by a mark that only they have."""
+    """A cluster whose processes have a mark in their environment, by which they are all ended after the test."""
     marks = uuid4().hex, uuid4().hex
     # a short path: sockets have no room for more
     with TemporaryDirectory(dir="/tmp", prefix="ray-") as folder:
@@ -136,7 +136,7 @@ def wait_until_under_way(results: Path, count: int) -> None:
 
 
 def assert_same_results(left: Path, right: Path) -> None:
-    """Tables to the last bit and records, but for clocks, and for how often a cell was begun."""
+    """Tables are equal to the last bit, and records except for clocks and the number of attempts."""
     for cell in ResultsFolder(left).read_lock().cell:
         for name in TABLES:
             file = f"cells/{cell.id}/{name}.parquet"
@@ -155,7 +155,7 @@ def assert_same_results(left: Path, right: Path) -> None:
 
 @pytest.mark.slow
 @needs_ray
-def test_a_node_that_dies_costs_time_and_nothing_else(cluster: Cluster, tmp_path: Path) -> None:
+def test_a_killed_node_changes_no_result(cluster: Cluster, tmp_path: Path) -> None:
     (tmp_path / "far.toml").write_text(SUITE)
     program = begin(tmp_path, "--executor", "ray", "--ray-address", cluster.address, "-o", "far")
     try:
@@ -225,7 +225,7 @@ def test_impossible_options_are_refused(tmp_path: Path, options: tuple[str, ...]
 
 
 @pytest.mark.skipif(find_spec("ray") is not None, reason="Ray is installed")
-def test_without_ray_the_error_says_how_to_install_it(tmp_path: Path) -> None:
+def test_without_ray_the_error_states_how_to_install_it(tmp_path: Path) -> None:
     (tmp_path / "far.toml").write_text(SUITE)
     result = call(tmp_path, "--executor", "ray")
     assert (result.returncode, result.stdout) == (2, "")
@@ -235,7 +235,7 @@ def test_without_ray_the_error_says_how_to_install_it(tmp_path: Path) -> None:
 
 @needs_ray
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere.invalid:6379", "6379", "a:b"])
-def test_without_a_cluster_the_error_comes_at_once(tmp_path: Path, address: str) -> None:
+def test_without_a_cluster_the_error_is_raised_immediately(tmp_path: Path, address: str) -> None:
     (tmp_path / "far.toml").write_text(SUITE)
     result = call(tmp_path, "--executor", "ray", "--ray-address", address)
     assert (result.returncode, result.stdout) == (2, ""), result.stderr
@@ -246,7 +246,7 @@ def test_without_a_cluster_the_error_comes_at_once(tmp_path: Path, address: str)
 
 @pytest.mark.slow
 @needs_ray
-def test_something_else_that_listens_is_no_cluster(tmp_path: Path) -> None:
+def test_another_server_at_the_address_is_reported_as_no_cluster(tmp_path: Path) -> None:
     (tmp_path / "far.toml").write_text(SUITE)
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"

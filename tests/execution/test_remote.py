@@ -1,4 +1,4 @@
-"""Cells run as on another machine, in a folder that is gone afterwards: the same numbers, the same checkpoints."""
+"""Cells run as on another machine, in a temporary folder: the same numbers and checkpoints."""
 
 from collections.abc import Callable
 from dataclasses import asdict

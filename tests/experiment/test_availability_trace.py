@@ -1,4 +1,4 @@
-"""Traces of availability: which clients train, computed by hand, and the files, paths and values that are refused."""
+"""Availability traces: the participants by hand, and the files, paths and values that are refused."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -51,7 +51,7 @@ def law(clients: int) -> AvailabilityTrace:
     )
 
 
-def test_the_hand_made_trace_says_who_trains_in_each_round() -> None:
+def test_the_clients_of_each_round_are_those_of_the_example_trace() -> None:
     # rounds until each of the four clients is available
     until = [
         [0, 1.5, 4, 0],
@@ -74,7 +74,7 @@ def test_the_hand_made_trace_says_who_trains_in_each_round() -> None:
     assert {tuple(draw.participants(6 * day + 5).tolist()) for day in range(40)} == {(0, 2), (0, 3), (2, 3)}
 
 
-def test_a_cell_trains_the_clients_of_its_trace(tmp_path: Path) -> None:
+def test_a_cell_trains_the_available_clients_of_its_trace(tmp_path: Path) -> None:
     HAND_MADE.to_parquet(tmp_path / "day.parquet")
     suite = suite_of(tmp_path, participation=output())
     (cell,) = suite.cells
@@ -136,7 +136,7 @@ def test_every_trace_of_a_list_makes_a_cell(tmp_path: Path) -> None:
         (HAND_MADE.replace({"stop": {2: 5.5}}), ["two intervals of client 0 overlap: 0 to 5.5 and 5 to 6; join them"]),
     ],
 )
-def test_faults_of_a_file_are_all_named(table: pd.DataFrame, messages: list[str], tmp_path: Path) -> None:
+def test_all_faults_of_a_trace_file_are_reported(table: pd.DataFrame, messages: list[str], tmp_path: Path) -> None:
     table.to_parquet(tmp_path / "day.parquet")
     with pytest.raises(SuiteError) as refused:
         suite_of(tmp_path, participation=output())
@@ -149,7 +149,7 @@ def test_faults_of_a_file_are_all_named(table: pd.DataFrame, messages: list[str]
     ("participation", "message"),
     [
         (output(trace="nigth.parquet"), "nigth.parquet: cannot be read: No such file or directory"),
-        (output(trace="suite.toml"), "no Parquet file that can be read"),
+        (output(trace="suite.toml"), "it cannot be read as Parquet"),
         (output(trace="."), "cannot be read"),
         (output(period=5), "availability.period: 5 rounds, but the trace ends in round 6; use at least that"),
         (output(clients=3), "availability.trace: on average 1.08 of 3 clients are available, and workers = 2"),
@@ -159,7 +159,7 @@ def test_faults_of_a_file_are_all_named(table: pd.DataFrame, messages: list[str]
         (output().replace('"day.parquet"', "3"), "trace"),
     ],
 )
-def test_what_makes_no_sense_is_refused(participation: str, message: str, tmp_path: Path) -> None:
+def test_invalid_settings_of_a_trace_are_refused(participation: str, message: str, tmp_path: Path) -> None:
     HAND_MADE.to_parquet(tmp_path / "day.parquet")
     with pytest.raises(SuiteError) as refused:
         suite_of(tmp_path, participation=participation)

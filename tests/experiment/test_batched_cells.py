@@ -50,7 +50,7 @@ def mixed(cells: Cells) -> list[Cell]:
     return [replace(actual[0], config=short), *actual[1:]]
 
 
-def test_cells_side_by_side_are_cells_one_by_one(mixed: list[Cell]) -> None:
+def test_batched_cells_equal_separate_cells(mixed: list[Cell]) -> None:
     """Bitwise, with the engine of a CPU: each has its strategy, ledger, monitor and end."""
     for cell, done in zip(mixed, side_by_side(mixed, "sequential"), strict=True):
         alone = train_cell(cell.config)
@@ -59,14 +59,14 @@ def test_cells_side_by_side_are_cells_one_by_one(mixed: list[Cell]) -> None:
             pd.testing.assert_frame_equal(table, tables(alone)[name], check_exact=True)
 
 
-def test_the_vectorized_engine_gives_the_same_cells_to_rounding(mixed: list[Cell]) -> None:
+def test_the_vectorized_engine_gives_equal_batched_cells_up_to_rounding(mixed: list[Cell]) -> None:
     for cell, done in zip(mixed, side_by_side(mixed, "vectorized"), strict=True):
         alone = train_cell(cell.config)
         for name, table in tables(done).items():
             pd.testing.assert_frame_equal(table, tables(alone)[name], rtol=1e-4, atol=1e-5)
 
 
-def test_a_strategy_that_fails_takes_no_other_cell_with_it(
+def test_a_failed_strategy_does_not_fail_the_other_cells_of_its_batch(
     mixed: list[Cell], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def broken(*arguments: Any) -> NoReturn:
@@ -110,13 +110,13 @@ def test_the_longest_cell_is_first(cells: Cells) -> None:
     assert batch_cells([quick, wide, slow], 1) == [[wide], [slow], [quick]]
 
 
-def test_a_cpu_is_left_with_one_cell_and_an_accelerator_is_filled(cells: Cells) -> None:
+def test_the_default_batch_has_one_cell_on_a_cpu_and_several_on_an_accelerator(cells: Cells) -> None:
     assert default_cells_per_batch(CPU, cells()) == 1
     assert default_cells_per_batch(torch.device("cuda"), cells("workload.workers=60")) == 4
     assert default_cells_per_batch(torch.device("cuda"), cells("workload.workers=1000")) == 1
 
 
-def test_shared_data_is_the_data(tmp_path: Path) -> None:
+def test_shared_data_equal_the_original_data(tmp_path: Path) -> None:
     loaded = load_datasets(["digits"], tmp_path)
     with export_datasets(loaded) as folder:
         shared = mmap_loader(folder, CPU)("digits")
@@ -129,7 +129,7 @@ def test_shared_data_is_the_data(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux's map of a process's memory")
-def test_shared_data_is_mapped_and_not_copied(tmp_path: Path) -> None:
+def test_shared_data_are_mapped_and_not_copied(tmp_path: Path) -> None:
     big = DatasetTensors(
         torch.ones(20_000, 1, 28, 28), torch.zeros(20_000), torch.ones(1, 1, 28, 28), torch.zeros(1), 1
     )

@@ -1,4 +1,4 @@
-"""Cells: what they leave behind, what becomes of failures, what is done and what has to be done again."""
+"""Cells: the files that they write, failures, and the status that decides which cells run again."""
 
 import multiprocessing
 import os
@@ -52,7 +52,7 @@ def test_every_cell_of_the_tiny_suite_is_done(ran: Any) -> None:
     assert len(ran.cells) == 9
 
 
-def test_a_cell_leaves_a_record_and_every_table(ran: Any) -> None:
+def test_a_cell_writes_a_record_and_every_table(ran: Any) -> None:
     for label, cell in ran.cells.items():
         names = {path.name for path in ran.store.cell_dir(cell.id).iterdir()}
         assert names == {"cell.json"} | {f"{table}.parquet" for table in TABLES}
@@ -87,7 +87,7 @@ def test_tables_of_a_cell_agree_with_each_other(ran: Any) -> None:
         assert (arguments["estimate"] > arguments["theta"]).all()
 
 
-def test_a_cell_run_again_gives_the_same_tables_but_for_the_clock(ran: Any, tmp_path: Path) -> None:
+def test_a_cell_run_again_has_the_same_tables_except_clock_columns(ran: Any, tmp_path: Path) -> None:
     cell = ran.cells["SketchFDA"]
     run_cell(cell, ResultsFolder(tmp_path))
     for name in TABLES:
@@ -138,7 +138,7 @@ def test_a_cell_that_raises_is_recorded_as_failed_with_its_traceback(
 
 
 @pytest.mark.parametrize("error", [MemoryError("no more"), torch.OutOfMemoryError("CUDA out of memory")])
-def test_a_cell_without_memory_is_recorded_as_oom(
+def test_a_cell_that_runs_out_of_memory_is_recorded_as_oom(
     cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def full(*args: Any) -> NoReturn:
@@ -169,7 +169,7 @@ def test_a_strategy_that_refuses_its_cell_is_recorded_as_failed(
     assert "more than this strategy can do" in record.error
 
 
-def test_a_cell_that_is_stopped_says_interrupted_from_the_start(cells: Cells, tmp_path: Path) -> None:
+def test_the_record_of_a_stopped_cell_is_interrupted_from_its_start(cells: Cells, tmp_path: Path) -> None:
     cell, store = cells()[0], ResultsFolder(tmp_path)
     visited: list[Any] = []
 
@@ -183,7 +183,7 @@ def test_a_cell_that_is_stopped_says_interrupted_from_the_start(cells: Cells, tm
     assert cell_statuses([cell], store)[0][1:3] == ("to run", "interrupted")
 
 
-def test_a_cell_that_diverges_ends_at_once_and_is_a_result(cells: Cells, tmp_path: Path) -> None:
+def test_a_cell_that_diverges_ends_immediately_and_has_a_result(cells: Cells, tmp_path: Path) -> None:
     cell = cells("workload.0.optimizer={kind = 'sgd', lr = 1e30}", "eval.every_steps=4")[0]
     record = run_cell(cell, ResultsFolder(tmp_path))
     assert (record.state, record.steps) == ("diverged", 4)
@@ -225,7 +225,7 @@ def test_finished_cells_are_done_and_cells_that_never_started_are_to_run(ran: An
     ],
     ids=str,
 )
-def test_the_record_decides_the_status_of_a_cell(
+def test_the_status_of_a_cell_follows_from_its_record(
     ran: Any, tmp_path: Path, change: dict[str, Any], status: str, why: str
 ) -> None:
     cell, store = ran.cells["FedAvg"], ResultsFolder(tmp_path)
@@ -271,7 +271,7 @@ def test_a_cell_of_other_code_that_lost_its_label_is_found_by_its_configuration(
 
 
 @pytest.mark.slow
-def test_a_process_that_dies_loses_its_cell_and_no_other(cells: Cells, tmp_path: Path) -> None:
+def test_a_killed_process_loses_its_own_cell_only(cells: Cells, tmp_path: Path) -> None:
     """It dies while the other process is at a cell of its own, which goes on undisturbed."""
     first, second, *short = [longer(cell) for cell in cells("seeds=[0]")[:2]] + cells("seeds=[0]")[2:4]
     store, killed = ResultsFolder(tmp_path), False
@@ -328,7 +328,7 @@ def test_closing_the_run_stops_its_cells(cells: Cells, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_closing_a_stopping_run_waits_for_no_process(cells: Cells, tmp_path: Path) -> None:
+def test_closing_a_stopping_run_does_not_wait_for_processes(cells: Cells, tmp_path: Path) -> None:
     """A second Ctrl-C may come while the run is told about, not while it waits; the cell's process is halted."""
     cell, store, arguments = longer(cells()[0]), ResultsFolder(tmp_path), False
     events = run_cells([cell], place(store, 1), LocalBackend(), lambda: arguments)

@@ -1,4 +1,4 @@
-"""A checkpoint that was changed, in every way: one remark, the cell begins at step 0 and ends as an undisturbed one."""
+"""A changed checkpoint gives one warning, and the cell starts at step 0 and ends like an uninterrupted one."""
 
 import hashlib
 import json
@@ -43,7 +43,7 @@ STOP, DIGEST = 7, 32
 
 
 class Stopped(NamedTuple):
-    """A cell that was stopped, its checkpoint, and what its tables are when nobody disturbs it."""
+    """A stopped cell, its checkpoint, and the tables of an uninterrupted run."""
 
     cell: Cell
     record: bytes
@@ -71,7 +71,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Stopped:
 
 
 def gone_on(stopped: Stopped, folder: Path, put: Callable[[Path], object]) -> CellRecord:
-    """The record of the cell after it was taken up again, with whatever `put` leaves where its checkpoint was.
+    """Resume the cell after `put` has replaced its checkpoint, and return its record.
 
     Raises:
         AssertionError: it has failed, or its tables are not those of a cell that nobody disturbed.
@@ -89,7 +89,7 @@ def gone_on(stopped: Stopped, folder: Path, put: Callable[[Path], object]) -> Ce
 
 
 def assert_told(record: CellRecord, reason: str = "") -> None:
-    """In one short line, which names the file."""
+    """The warning is one short line that names the file."""
     assert record.resumed_at_step == 0
     (remark,) = record.remarks
     assert all(text in remark for text in ("so it restarts: ", "checkpoint.pt: ", reason)), remark
@@ -98,12 +98,12 @@ def assert_told(record: CellRecord, reason: str = "") -> None:
 
 
 def mended(content: bytes) -> bytes:
-    """With a SHA-256 that fits."""
+    """Return a checkpoint with the correct SHA-256 of its changed content."""
     return content[:-DIGEST] + hashlib.sha256(content[:-DIGEST]).digest()
 
 
 def changed(stopped: Stopped, change: Callable[[CheckpointState], CheckpointState]) -> bytes:
-    """The checkpoint with another state in it, written as fdabench would write it."""
+    """The checkpoint with another state, in the format of fdabench."""
     codec = codec_for(stopped.cell.config, BUILT_IN, torch.device("cpu"))
     actual = codec.decode(stopped.checkpoint[:-DIGEST])
     content = codec.encode({**actual, "snapshot": change(actual["snapshot"])})
@@ -247,7 +247,7 @@ STATES: dict[str, Callable[[CheckpointState], Any]] = {
 
 
 def opened(path: Path, stopped: Stopped, message: list[str]) -> CheckpointFile:
-    """As `run_cells_batched` opens it."""
+    """Open a checkpoint as `run_cells_batched` does."""
     cell, codec = stopped.cell, codec_for(stopped.cell.config, BUILT_IN, torch.device("cpu"))
     about = json.loads(codec.decode(stopped.checkpoint[:-DIGEST])["about"])
     return CheckpointFile(
@@ -256,7 +256,7 @@ def opened(path: Path, stopped: Stopped, message: list[str]) -> CheckpointFile:
 
 
 @pytest.mark.parametrize("name", STATES)
-def test_a_state_that_is_none_of_the_cell_is_refused(stopped: Stopped, tmp_path: Path, name: str) -> None:
+def test_a_state_with_invalid_values_is_refused(stopped: Stopped, tmp_path: Path, name: str) -> None:
     """By a rule for the part that is not as it should be, even where its SHA-256 fits."""
     message: list[str] = []
     path = tmp_path / "checkpoint.pt"
@@ -280,7 +280,7 @@ def test_a_state_that_is_written_again_is_used(stopped: Stopped, tmp_path: Path)
     assert (record.resumed_at_step, record.remarks) == (STOP, [])
 
 
-def test_one_bit_anywhere_is_found(stopped: Stopped, tmp_path: Path) -> None:
+def test_one_changed_bit_anywhere_is_detected(stopped: Stopped, tmp_path: Path) -> None:
     """At 200 places, and in each of the first bytes and of the last."""
     rng, size = random.Random(0), len(stopped.checkpoint)
     places = [*(rng.randrange(size) for _ in range(200)), *range(40), *range(size - DIGEST, size)]
@@ -298,7 +298,7 @@ def test_one_bit_anywhere_is_found(stopped: Stopped, tmp_path: Path) -> None:
     assert_told(gone_on(stopped, tmp_path / "run", lambda path: path.write_bytes(flipped)), "is damaged")
 
 
-def test_a_file_without_that_bit_is_read(stopped: Stopped, tmp_path: Path) -> None:
+def test_the_unchanged_file_is_read(stopped: Stopped, tmp_path: Path) -> None:
     message: list[str] = []
     path = tmp_path / "checkpoint.pt"
     path.write_bytes(stopped.checkpoint)
@@ -358,14 +358,14 @@ def test_a_pickle_is_not_run(stopped: Stopped, tmp_path: Path) -> None:
 
 @pytest.fixture
 def in_a_minute() -> Iterator[None]:
-    """Who waits for a pipe is ended."""
+    """End a test that waits for a pipe after a minute."""
     signal.alarm(60)
     yield
     signal.alarm(0)
 
 
 def bound_socket(path: Path) -> None:
-    """Under a short name, as sockets want it."""
+    """Create a socket by a relative path, because paths of sockets must be short."""
     with socket.socket(socket.AF_UNIX) as made:
         here = os.getcwd()
         os.chdir(path.parent)
@@ -384,7 +384,7 @@ NO_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("name", NO_FILES)
 @pytest.mark.usefixtures("in_a_minute")
-def test_something_other_than_a_file_is_reported_and_blocks_nothing(
+def test_a_path_that_is_not_a_file_is_reported_and_does_not_block_the_cell(
     stopped: Stopped, tmp_path: Path, name: str
 ) -> None:
     put, reason = NO_FILES[name]

@@ -1,4 +1,4 @@
-"""A cell that is stopped, wherever, goes on to the same last bit: strategies, optimizers, samplers, engines, models."""
+"""A cell that is stopped at any step resumes to the same bits, with all strategies, optimizers and engines."""
 
 import hashlib
 import json
@@ -46,7 +46,7 @@ def machine(engine: str = "sequential", every_s: float = 3600.0) -> ExecutionCon
 
 
 def stops_after(steps: int, cells: int = 1) -> Callable[[], bool]:
-    """Asked once in each step of each cell."""
+    """Request a stop after this many steps; it is called once in each step of each cell."""
     left = repeat(False, (steps - 1) * cells)
     return lambda: next(left, True)
 
@@ -68,7 +68,7 @@ def assert_same(one: ResultsFolder, other: ResultsFolder, cells: list[Cell]) -> 
 
 
 def assert_resumes(cells: list[Cell], root: Path, engine: str, stops: list[int]) -> None:
-    """Stopped after so many steps, again after so many more, and so on; equal to the cells run in one go."""
+    """Stop cells after each of these numbers of steps; the results equal those of uninterrupted cells."""
     whole, broken, on = ResultsFolder(root / "whole"), ResultsFolder(root / "broken"), machine(engine)
     assert {record.state for record in go(cells, whole, on)} == {"done"}
     made = 0
@@ -92,7 +92,7 @@ def all_kinds(cells: Cells) -> list[Cell]:
     return [*actual, *(replace(actual[0], config=config, label=label) for label, config in configs.items())]
 
 
-def test_every_strategy_and_monitor_is_here(cells: Cells) -> None:
+def test_every_strategy_and_monitor_is_tested(cells: Cells) -> None:
     actual = [cell.config.strategy for cell in all_kinds(cells)]
     assert {STRATEGIES[strategy.kind].step for strategy in actual} == {cls.step for cls in STRATEGIES.values()}
     assert {monitor.kind for strategy in actual if (monitor := strategy.component("monitor"))} == set(MONITORS)
@@ -107,7 +107,7 @@ def test_a_cell_stopped_at_every_single_step_is_the_same_cell(cells: Cells, tmp_
 
 
 @pytest.mark.cuda
-def test_cells_on_a_gpu_go_on_to_the_same_bits(cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cells_on_a_gpu_resume_to_the_same_bits(cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Side by side in one matrix, whose steps are CUDA graphs from the third one on."""
     cuda, digits = torch.device("cuda"), load_datasets(["digits"], Path("no-data"))["digits"]
     on_cuda = ExecutionContext(ExecutionConfig(cuda, "vectorized", checkpoint_s=3600.0), lambda _: digits.to(cuda))
@@ -116,7 +116,7 @@ def test_cells_on_a_gpu_go_on_to_the_same_bits(cells: Cells, tmp_path: Path, mon
 
 
 class Small(NamedTuple):
-    """Layers with whatever a model can have to remember."""
+    """A model with every kind of state."""
 
     shape: tuple[int, ...] = (1, 8, 8)
 
@@ -159,7 +159,7 @@ def test_optimizers_samplers_statistics_and_masks_are_resumed(
 
 
 @pytest.mark.parametrize("engine", ["sequential", "vectorized"])
-def test_cells_of_one_matrix_are_resumed_together_and_alone(cells: Cells, tmp_path: Path, engine: str) -> None:
+def test_cells_of_one_matrix_are_resumed_together_and_separately(cells: Cells, tmp_path: Path, engine: str) -> None:
     """Also beside one that has not begun and one that is done."""
     actual = cells()
     whole, broken, on = ResultsFolder(tmp_path / "whole"), ResultsFolder(tmp_path / "broken"), machine(engine)
@@ -173,7 +173,7 @@ def test_cells_of_one_matrix_are_resumed_together_and_alone(cells: Cells, tmp_pa
     assert_same(whole, broken, actual[4:6])
 
 
-def test_checkpoints_are_made_by_the_clock_and_cost_no_bit(
+def test_checkpoints_are_written_at_intervals_of_time_and_change_no_bit(
     cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With no time between them, one after each step; the last one is what is left when the process goes at once."""
@@ -199,7 +199,7 @@ def test_checkpoints_are_made_by_the_clock_and_cost_no_bit(
     assert_same(whole, killed, [cell])
 
 
-def test_writing_takes_a_small_share_of_the_time(cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writing_takes_little_time(cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However short the time between checkpoints is said to be."""
     written: list[float] = []
     clock = iter(range(0, 10**9, 1))
@@ -212,7 +212,7 @@ def test_writing_takes_a_small_share_of_the_time(cells: Cells, tmp_path: Path, m
     assert len(written) == 2, "each took two ticks of a clock that is looked at once a step, so 200 go by"
 
 
-def test_the_clock_of_a_cell_adds_up(cells: Cells, tmp_path: Path) -> None:
+def test_the_wall_time_of_a_cell_is_the_sum_over_its_attempts(cells: Cells, tmp_path: Path) -> None:
     cell, store = cells()[0], ResultsFolder(tmp_path)
     (first,) = go([cell], store, machine(), 12)
     (second,) = go([cell], store, machine())
@@ -228,7 +228,7 @@ def test_a_cell_stopped_at_its_last_step_is_done(cells: Cells, tmp_path: Path) -
 
 @pytest.fixture
 def stopped(cells: Cells, tmp_path: Path) -> tuple[Cell, ResultsFolder]:
-    """After seven steps."""
+    """A cell that was stopped after seven steps."""
     cell, store = cells()[4], ResultsFolder(tmp_path / "results")
     assert go([cell], store, machine(), 7)[0].steps == 7
     return cell, store
@@ -267,7 +267,7 @@ def test_a_checkpoint_of_another_number_of_threads_is_not_used(
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.999])
-def test_a_checkpoint_that_is_cut_short_is_not_used(stopped: tuple[Cell, ResultsFolder], share: float) -> None:
+def test_a_truncated_checkpoint_is_not_used(stopped: tuple[Cell, ResultsFolder], share: float) -> None:
     cell, store = stopped
     path = store.checkpoint_path(cell.id)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
@@ -284,7 +284,7 @@ def test_a_checkpoint_with_one_wrong_bit_is_not_used(stopped: tuple[Cell, Result
     begins_anew(stopped, "is damaged")
 
 
-def test_a_checkpoint_holds_no_code(stopped: tuple[Cell, ResultsFolder]) -> None:
+def test_a_checkpoint_contains_no_code(stopped: tuple[Cell, ResultsFolder]) -> None:
     """JSON, and after it numbers and their SHA-256 only."""
     cell, store = stopped
     content = store.checkpoint_path(cell.id).read_bytes()
@@ -305,7 +305,7 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class Memory:
-    """A server's own state, of all kinds of things; it refuses to be made twice from its parts."""
+    """The state of a server with values of every serializable type; it can be constructed from its parts only once."""
 
     pair: Pair | None
     history: list[float]
@@ -320,7 +320,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Remembering:
-    """Moves the model with all that it remembers, so a wrong bit in it is a wrong bit in the model."""
+    """Adds its whole state to the model, so a wrong bit in the state is a wrong bit in the model."""
 
     is_plain_average = False
     reference = "nobody"
@@ -344,14 +344,14 @@ class Remembering:
 
 @dataclass(frozen=True, eq=False)
 class OwnRound(Round):
-    """A round with more to it."""
+    """A round with additional fields."""
 
     longest: int = 0
 
 
 @dataclass(frozen=True)
 class Mine(FedAvg):
-    """Somebody's own strategy, with a round of its own."""
+    """A user's strategy with its own class of rounds."""
 
     def init(self, w_D: Tensor) -> Round:
         return OwnRound(w_D, w_D, Remembering().init(w_D), server_owns_model=True, longest=2)
@@ -380,7 +380,7 @@ def test_a_strategy_with_its_own_round_and_state_is_resumed(
 
 @dataclass(frozen=True)
 class Unstorable(FedAvg):
-    """Its round remembers a function."""
+    """A strategy whose round contains a function."""
 
     def init(self, w_D: Tensor) -> Round:
         return replace(super().init(w_D), server=lambda: w_D)
@@ -443,7 +443,7 @@ NOTHING_OWN = records_for([])
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_what_has_no_form_on_disk_is_refused(value: Any) -> None:
+def test_a_value_without_a_serialized_form_is_refused(value: Any) -> None:
     with pytest.raises(NotSerializableError):
         to_plain([value], NOTHING_OWN)
 
@@ -465,7 +465,7 @@ def test_what_has_no_form_on_disk_is_refused(value: Any) -> None:
     ],
     ids=str,
 )
-def test_no_class_is_made_but_those_of_the_cells_own_files(change: Any) -> None:
+def test_only_classes_of_the_code_of_the_cell_are_instantiated(change: Any) -> None:
     own = records_for([Mine])
     packed = to_plain(Pair(1, torch.zeros(2)), own)
     assert from_plain(packed, own).count == 1
@@ -479,7 +479,7 @@ def coded(value: Any) -> Any:
     return codec.decode(codec.encode(value))
 
 
-def test_tensors_are_read_as_they_were_laid_out() -> None:
+def test_tensors_are_read_with_their_memory_layout() -> None:
     """Sums over a matrix that lies column by column are rounded in another order than row by row."""
     matrix = torch.arange(6.0).reshape(2, 3).T
     image = torch.zeros(2, 3, 4, 5).to(memory_format=torch.channels_last)
@@ -497,7 +497,7 @@ def test_numbers_of_every_kind_are_read_to_the_last_bit(dtype: torch.dtype) -> N
     assert torch.equal(coded(x), x)
 
 
-def test_what_was_one_tensor_is_one_again() -> None:
+def test_tensors_that_share_memory_share_it_after_reading() -> None:
     one, other = coded([torch.randn(5)] * 2)
     assert one.data_ptr() == other.data_ptr()
 
@@ -511,13 +511,13 @@ def test_a_part_of_a_tensor_is_stored_as_a_part() -> None:
     assert stored.data_ptr() == big.data_ptr(), "the whole of one is not copied"
 
 
-def test_plain_values_are_what_they_were() -> None:
+def test_plain_values_are_equal_after_reading() -> None:
     value = [None, True, -0.0, float("inf"), 2**200, "\x00\ud800\n", {"a": 1, 2: (3,)}, Fraction(1, 3), np.float32(0.1)]
     assert repr(coded(value)) == repr(value)
     assert math.isnan(coded(float("nan")))
 
 
-def test_what_was_left_half_written_goes(stopped: tuple[Cell, ResultsFolder]) -> None:
+def test_partially_written_files_are_removed(stopped: tuple[Cell, ResultsFolder]) -> None:
     """By a process that was killed while it wrote: nobody reads it, and the next attempt removes it."""
     cell, store = stopped
     for name in (".cell.json.x1", ".checkpoint.pt.x2", ".evals.parquet.x3"):

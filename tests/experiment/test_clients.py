@@ -1,4 +1,4 @@
-"""Clients that take turns: the same bits where all of them train, their draws, and what stays with each."""
+"""Client participation: the same bits where all clients train, their draws, and the state of each client."""
 
 import tracemalloc
 from collections import Counter
@@ -68,14 +68,14 @@ def test_a_cell_resumes_at_every_step_to_the_same_bits(strategy: str, client_sta
         pd.testing.assert_frame_equal(table, whole[name], check_exact=True)
 
 
-def test_clients_that_have_and_have_not_trained_may_have_momentum(tmp_path: Path) -> None:
+def test_clients_with_and_without_a_momentum_buffer_train_together(tmp_path: Path) -> None:
     """torch's fused SGD takes no rows with and without a momentum buffer at the same time."""
     momentum = '{ kind = "sgd", lr = 0.05, momentum = 0.9 }'
     (cell,) = cells_of(tmp_path, FEDAVG, optimizer=momentum, participation="{ clients = 6 }")
     assert train_cell(cell.config).tables["evals"][-1]["test_accuracy"] > 0.3
 
 
-def test_draws_depend_on_seed_and_round_only_and_reach_everyone_alike() -> None:
+def test_draws_depend_on_seed_and_round_only_and_are_uniform() -> None:
     draw = ClientDraw(clients=50, per_round=5, seed=1)
     rounds = [draw.participants(index) for index in range(2000)]
     assert all(len(set(item.tolist())) == 5 and sorted(item) == list(item) for item in rounds)
@@ -180,7 +180,7 @@ class FakeRows:
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_what_stays_with_clients_that_wait(keep: bool) -> None:
+def test_the_state_of_waiting_clients_is_kept(keep: bool) -> None:
     """The optimizer counts the rounds of a client, and the method keeps the number of the client itself."""
 
     def sampler(client: int, index: int) -> IndependentBatchSampler:
@@ -208,13 +208,13 @@ def test_what_stays_with_clients_that_wait(keep: bool) -> None:
     assert all((state.optimizer_state is not None) == keep for state in clients.absent.values())
 
 
-def test_participants_learn(tmp_path: Path) -> None:
+def test_a_cell_with_participation_reaches_an_accuracy(tmp_path: Path) -> None:
     (cell,) = cells_of(tmp_path, 'kind = "fedavg"\nlocal_steps = 1', participation="{ clients = 40 }")
     evals = train_cell(cell.config).tables["evals"]
     assert evals[-1]["test_accuracy"] > 0.6
 
 
-def test_a_hundred_thousand_clients_take_the_memory_of_those_that_train() -> None:
+def test_drawing_participants_needs_no_memory_for_other_clients() -> None:
     tracemalloc.start()
     draw = ClientDraw(100_000, 50, 0)
     for index in range(200):
@@ -239,7 +239,9 @@ def test_a_hundred_thousand_clients_take_the_memory_of_those_that_train() -> Non
         ('{ clients = 9, chose = "uniform" }', "", 'did you mean "choose"?'),
     ],
 )
-def test_what_makes_no_sense_is_refused(participation: str, more: str, message: str, tmp_path: Path) -> None:
+def test_invalid_settings_of_participation_are_refused(
+    participation: str, more: str, message: str, tmp_path: Path
+) -> None:
     path = tmp_path / "suite.toml"
     workload = f"participation = {participation}\n{more}"
     path.write_text(digits_suite([FEDAVG], steps=4, every_steps=2, workers=4, workload=workload), encoding="utf-8")
@@ -248,7 +250,7 @@ def test_what_makes_no_sense_is_refused(participation: str, more: str, message: 
     assert message in str(refused.value)
 
 
-def test_a_ring_has_no_server_that_draws(tmp_path: Path) -> None:
+def test_participation_is_refused_with_a_convention_without_a_server(tmp_path: Path) -> None:
     path = tmp_path / "suite.toml"
     text = digits_suite([FEDAVG], steps=4, every_steps=2, workers=4, workload="participation = { clients = 9 }")
     path.write_text(text, encoding="utf-8")
@@ -263,6 +265,6 @@ def test_a_sync_of_a_part_of_the_model_is_refused(tmp_path: Path) -> None:
         cells_of(tmp_path, streaming, participation="{ clients = 9 }")
 
 
-def test_titles_say_how_many_clients_there_are(tmp_path: Path) -> None:
+def test_titles_state_the_number_of_clients(tmp_path: Path) -> None:
     (cell,) = cells_of(tmp_path, FEDAVG, participation="{ clients = 9 }")
     assert "K=4 of 9" in cell.title

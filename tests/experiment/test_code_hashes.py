@@ -1,4 +1,4 @@
-"""A cell depends on the code that decides its numbers, and on no other."""
+"""The hash of a cell depends on the code that it runs only."""
 
 import re
 import shutil
@@ -29,7 +29,7 @@ READERS = {
 
 @pytest.fixture
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of the package, which the hashes are taken of."""
+    """A copy of the package, of which the hashes are computed."""
     root = tmp_path / "fdabench"
     shutil.copytree(closure.ROOT, root, ignore=shutil.ignore_patterns("__pycache__", "report"))
     closure._read.cache_clear()
@@ -39,7 +39,7 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def changed_by(edit: Callable[[str], str], path: Path, cells: dict[str, Cell]) -> set[str]:
-    """The labels of the cells whose code is another one after editing a file."""
+    """The labels of the cells whose hash changes after an edit of a file."""
     before = {label: code_hashes(cell.config) for label, cell in cells.items()}
     text = path.read_text(encoding="utf-8")
     assert edit(text) != text
@@ -74,7 +74,7 @@ def changed_by(edit: Callable[[str], str], path: Path, cells: dict[str, Cell]) -
         "layout",
     ],
 )
-def test_words_and_layout_change_no_hash(copy: Path, ran: Any, edit: Callable[[str], str]) -> None:
+def test_comments_docstrings_and_layout_change_no_hash(copy: Path, ran: Any, edit: Callable[[str], str]) -> None:
     assert changed_by(edit, copy / "monitors" / "sketch.py", ran.cells) == set()
 
 
@@ -121,7 +121,7 @@ def test_code_changes_the_cells_that_run_it(
         ("registry/build_component.py", "steps_per_epoch)", "steps_per_epoch + 1)"),
     ],
 )
-def test_what_every_cell_runs_changes_every_cell(copy: Path, ran: Any, file: str, old: str, new: str) -> None:
+def test_code_that_every_cell_runs_changes_every_hash(copy: Path, ran: Any, file: str, old: str, new: str) -> None:
     assert changed_by(lambda text: text.replace(old, new), copy / file, ran.cells) == set(ran.cells)
 
 

@@ -1,4 +1,4 @@
-"""Which model is evaluated, on what, and when the last epoch of a budget ends."""
+"""The evaluated model, the evaluation data, and the end of the last epoch of a budget."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -39,7 +39,7 @@ def ran(cell: Cell) -> TrainingResult:
 
 
 def averaging(cells: Cells, rule: str, momentum: float | None) -> Cell:
-    """FedAvg with a period that no evaluation falls on, as what it is or as FedAvgM with (nearly) no momentum."""
+    """FedAvg with a period between evaluations, as FedAvg or as FedAvgM with (nearly) no momentum."""
     cell = cells("budget.steps=24", "eval.every_steps=4", f"eval.model='{rule}'")[FEDAVG]
     if momentum is None:
         return with_strategy(cell, kind="fedavg", local_steps=5, server={"kind": "average"})
@@ -57,20 +57,20 @@ def test_fedavg_and_fedavgm_without_momentum_have_equal_scores(cells: Cells, rul
     pd.testing.assert_frame_equal(evals(plain)[columns], evals(served)[columns], check_exact=True)
 
 
-def test_the_papers_rule_scores_them_differently(cells: Cells) -> None:
+def test_the_rule_paper_evaluates_fedavg_and_fedavgm_differently(cells: Cells) -> None:
     """A server's last model is staler than the mean of the workers, and its sync is paid for."""
     plain, served = (evals(averaging(cells, "paper", item)) for item in (None, NEARLY_NO_MOMENTUM))
     assert (plain["test_accuracy"] != served["test_accuracy"]).any()
 
 
 @pytest.mark.parametrize("rule", ["virtual-mean", "paper"])
-def test_without_a_server_both_unpaid_rules_are_the_mean_of_the_workers(cells: Cells, rule: str) -> None:
+def test_without_a_server_both_uncounted_rules_evaluate_the_mean_of_the_workers(cells: Cells, rule: str) -> None:
     tables = [evals(cells(f"eval.model='{item}'")[FEDAVG]) for item in ("virtual-mean", rule)]
     pd.testing.assert_frame_equal(*(table.drop(columns=["cell_id", "wall_s"]) for table in tables), check_exact=True)
 
 
 @pytest.mark.parametrize("rule", ["virtual-mean", "synced", "paper"])
-def test_a_rule_changes_no_training(cells: Cells, rule: str) -> None:
+def test_the_evaluation_rule_does_not_change_the_training(cells: Cells, rule: str) -> None:
     for actual, other in zip(cells("eval.model='virtual-mean'"), cells(f"eval.model='{rule}'"), strict=True):
         one, two = ran(actual), ran(other)
         assert one.tables["ledger"] == two.tables["ledger"]
@@ -81,7 +81,7 @@ def test_a_rule_changes_no_training(cells: Cells, rule: str) -> None:
         )
 
 
-def test_synced_is_what_the_last_sync_made_and_pays_for_it(cells: Cells) -> None:
+def test_the_rule_synced_evaluates_the_model_of_the_last_sync_and_counts_its_bytes(cells: Cells) -> None:
     """FedAvg, period 5, evaluated every 5 steps: the mean that the sync of the same step makes, with its bytes."""
     overrides = ("budget.steps=20", "eval.every_steps=5")
     period = {"kind": "fedavg", "local_steps": 5, "server": {"kind": "average"}}
@@ -99,7 +99,7 @@ def test_synced_is_what_the_last_sync_made_and_pays_for_it(cells: Cells) -> None
     assert virtual["syncs"].tolist() == [0, 1, 2, 3]
 
 
-def test_before_the_first_sync_synced_is_the_initial_model(cells: Cells) -> None:
+def test_before_the_first_sync_the_rule_synced_evaluates_the_initial_model(cells: Cells) -> None:
     short = with_strategy(
         cells("eval.model='synced'", "eval.every_steps=1", "budget.steps=3")[FEDAVG],
         kind="fedavg",
@@ -138,7 +138,7 @@ def held_out_of(cell: Cell) -> Indices:
     return validation_indices(cell.config, cell.config.eval.validation, 1438)
 
 
-def test_the_validation_split_is_left_out_of_training_and_is_what_is_evaluated(cells: Cells) -> None:
+def test_the_validation_split_is_evaluated_and_not_trained_on(cells: Cells) -> None:
     cell = cells(*VALIDATION)[FEDAVG]
     data = load_dataset(cell.config)
     resolved = ResolvedCell(cell.config)
@@ -150,14 +150,14 @@ def test_the_validation_split_is_left_out_of_training_and_is_what_is_evaluated(c
     assert torch.equal(setting.held_out.x, data.train_x[torch.from_numpy(held_out)])
 
 
-def test_the_split_depends_on_its_own_seed_alone(cells: Cells) -> None:
+def test_the_validation_split_depends_on_its_own_seed_only(cells: Cells) -> None:
     first, *others = (held_out_of(cell) for cell in cells(*VALIDATION, "seeds=[0, 1]"))
     assert all(np.array_equal(first, other) for other in others)
     other_seed = cells("eval.validation={share=0.1, seed=4}")[0]
     assert not np.array_equal(first, held_out_of(other_seed))
 
 
-def test_a_validation_split_changes_what_is_measured(cells: Cells) -> None:
+def test_accuracies_are_those_of_the_validation_samples(cells: Cells) -> None:
     accuracy = evals(cells(*VALIDATION)[FEDAVG])["test_accuracy"]
     assert np.allclose(accuracy * 144, (accuracy * 144).round())
 

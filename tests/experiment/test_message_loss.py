@@ -1,4 +1,4 @@
-"""Messages into syncs that are lost: the same bits where none is, means by hand, the quorum, and resumed cells."""
+"""Lost messages of syncs: the same bits without losses, means by hand, the quorum, and resumed cells."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -53,7 +53,7 @@ def step_with_losses(loss: LossyMessages, arrive: int) -> int:
 
 
 @pytest.mark.parametrize("strategy", [FEDAVG, SYNCHRONOUS, linear_fda(0.3), TOPK, SCAFFOLD, DDP])
-def test_without_a_loss_every_bit_is_the_same(strategy: str, tmp_path: Path) -> None:
+def test_without_lost_messages_every_bit_is_the_same(strategy: str, tmp_path: Path) -> None:
     plain, lossless = cell_of(tmp_path, strategy), cell_of(tmp_path, strategy, "{ probability = 0.0, quorum = 4 }")
     assert plain.id != lossless.id
     assert tables_of(lossless) == tables_of(plain)
@@ -86,9 +86,7 @@ def test_the_mean_is_that_of_the_messages_that_arrive() -> None:
 
 @pytest.mark.parametrize("server", [Average(), Momentum(momentum=0.9)])
 @pytest.mark.parametrize("codec", [None, Int8()])
-def test_a_sync_without_a_quorum_leaves_model_and_server_as_they_were(
-    server: ServerOptimizer, codec: Codec | None
-) -> None:
+def test_a_sync_without_a_quorum_does_not_change_model_and_server(server: ServerOptimizer, codec: Codec | None) -> None:
     """All four messages arrive with a probability of 0.0001, and the workers return to the model they began with."""
     loss = LossyMessages(0.9, 4, 0, equal_shares(4))
     assert not any(loss.has_quorum(step) for step in range(1, 13))

@@ -1,4 +1,4 @@
-"""What a model brings besides its layers: the square of its kernels in the loss, and weights to begin from."""
+"""Properties of a model besides its layers: the penalty on its kernels, and pretrained weights."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -30,12 +30,12 @@ def missing() -> NoReturn:
 
 @pytest.fixture
 def without_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The multilayer perceptron, as if its weights had to be fetched."""
+    """The multilayer perceptron with pretrained weights that are missing."""
     monkeypatch.setitem(MODELS, "mlp", replace(MODELS["mlp"], pretrained=missing))  # type: ignore[index]
 
 
 @pytest.mark.parametrize("coefficient", [0.0, 0.25])
-def test_the_square_of_the_kernels_comes_from_the_architecture(
+def test_the_kernel_penalty_is_that_of_the_architecture(
     cells: Cells, monkeypatch: pytest.MonkeyPatch, coefficient: float
 ) -> None:
     monkeypatch.setitem(MODELS, "mlp", replace(MODELS["mlp"], kernel_l2=coefficient))  # type: ignore[index]
@@ -50,7 +50,7 @@ def test_missing_weights_are_reported_before_anything_runs(cells: Cells, without
         check_runnable(cells(), load_datasets(["digits"], Path("nowhere")), torch.device("cpu"))
 
 
-def test_a_plan_fetches_no_weights(
+def test_a_plan_downloads_no_weights(
     cells: Cells, without_weights: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """With a clock that advances a quarter of a second per reading, calibration counts 3 steps in 1.25 s."""

@@ -1,4 +1,4 @@
-"""What is recorded of revisions: of fdabench however it was installed, and of the repository of a suite."""
+"""Recorded git revisions: of fdabench for every kind of installation, and of the repository of a suite."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ def repo(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_revision_says_when_tracked_files_differ(repo: Path) -> None:
+def test_a_revision_states_whether_tracked_files_differ(repo: Path) -> None:
     commit = git(repo, "rev-parse", "HEAD")
     assert commit.startswith(revision_at(repo / "sub"))
     assert len(revision_at(repo)) >= 7
@@ -41,7 +41,7 @@ def test_a_revision_says_when_tracked_files_differ(repo: Path) -> None:
     assert revision_at(repo / "sub") == f"{git(repo, 'rev-parse', '--short', 'HEAD')}+"
 
 
-def test_outside_a_repository_and_without_git_there_is_none(
+def test_outside_a_repository_and_without_git_there_is_no_revision(
     repo: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert revision_at(tmp_path_factory.mktemp("plain")) == ""
@@ -51,7 +51,7 @@ def test_outside_a_repository_and_without_git_there_is_none(
     assert not is_tracked(repo / "sub")
 
 
-def test_tracked_are_folders_with_files_that_were_added(repo: Path) -> None:
+def test_a_folder_with_added_files_is_tracked(repo: Path) -> None:
     (repo / "mine").mkdir()
     (repo / "mine" / "b").write_text("")
     assert [is_tracked(repo / name) for name in ("sub", "mine", "nowhere")] == [True, False, False]
@@ -61,7 +61,7 @@ def test_tracked_are_folders_with_files_that_were_added(repo: Path) -> None:
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that takes the place of the package's."""
+    """A folder in place of that of the package."""
     package = tmp_path / "fdabench"
     package.mkdir(exist_ok=True)
     monkeypatch.setattr(repository, "PACKAGE", package)
@@ -70,14 +70,16 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     package_revision.cache_clear()
 
 
-def test_an_installed_package_says_what_it_was_built_from(package: Path) -> None:
+def test_an_installed_package_has_the_revision_of_its_build(package: Path) -> None:
     assert package_revision() == ""
     package_revision.cache_clear()
     (package / "revision.txt").write_text("abcdef0+\n")
     assert package_revision() == "abcdef0+"
 
 
-def test_a_checkout_is_asked_itself_and_a_new_file_of_the_package_is_a_difference(repo: Path, package: Path) -> None:
+def test_a_checkout_has_its_own_revision_and_a_new_file_of_the_package_is_a_difference(
+    repo: Path, package: Path
+) -> None:
     (package / "revision.txt").write_text("0123456")
     (repo / ".gitignore").write_text("revision.txt\n")
     clean = git(repo, "rev-parse", "--short", "HEAD")
@@ -88,7 +90,7 @@ def test_a_checkout_is_asked_itself_and_a_new_file_of_the_package_is_a_differenc
 
 
 @pytest.mark.slow
-def test_a_wheel_and_a_source_archive_hold_the_revision_that_they_are_built_from(tmp_path: Path) -> None:
+def test_a_wheel_and_a_source_archive_contain_the_revision_of_their_build(tmp_path: Path) -> None:
     pytest.importorskip("hatchling")
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "--quiet", str(ROOT), str(clone))
@@ -118,7 +120,7 @@ def hatch(source: Path, target: str, out: Path) -> None:
 
 
 def built(source: Path, out: Path) -> str:
-    """What the wheel of this source says; it is unpacked into `site` in `out`."""
+    """The revision in the wheel of this source, which is unpacked into `site` in `out`."""
     hatch(source, "wheel", out)
     (wheel,) = out.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:

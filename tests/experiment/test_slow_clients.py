@@ -1,4 +1,4 @@
-"""Slow clients that take turns: a speed belongs to its client, in whichever round and row the client trains."""
+"""Slow clients with participation: the speed of a client is the same in every round and row."""
 
 from pathlib import Path
 

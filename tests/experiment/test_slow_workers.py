@@ -1,4 +1,4 @@
-"""Slow workers: their steps, the same bits where all are fast, FedNova's fixed points, resumed cells, and refusals."""
+"""Slow workers: their steps, the same bits with equal speeds, FedNova's fixed points, resumed cells, refused values."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -119,7 +119,7 @@ PERIOD = 8
 def fixed_point(
     lr: float, speeds: tuple[float, float], normalization: HasDriftFactors | None, strategy: FedAvg
 ) -> float:
-    """Where FedAvg ends with slow workers, on f_k = a_k (w - b_k)^2 / 2."""
+    """The fixed point of FedAvg with slow workers, on f_k = a_k (w - b_k)^2 / 2."""
     slow = LocalSteps(speeds)
     collective = InProcessCollective(equal_shares(2, torch.float64))
     channel = Channel(collective, Ledger(), normalization=normalization)
@@ -243,7 +243,7 @@ AVERAGE = '{ kind = "adam", lr = 1e-3, state_on_sync = "average" }'
         (STREAMING, STEPS_TOO, None, 'averaging = "steps" scales the drifts of whole rounds'),
     ],
 )
-def test_what_makes_no_sense_is_refused(
+def test_invalid_speeds_are_refused(
     strategy: str, workload: str, optimizer: str | None, message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(SuiteError) as refused:
@@ -251,14 +251,14 @@ def test_what_makes_no_sense_is_refused(
     assert message in str(refused.value)
 
 
-def test_slow_workers_learn(tmp_path: Path) -> None:
+def test_a_cell_with_slow_workers_reaches_an_accuracy(tmp_path: Path) -> None:
     """Also with FedDyn without normalized averaging, which is not refused."""
     for strategy in ('kind = "fedavg"\nlocal_steps = 4', FEDDYN):
         (cell,) = cells_of(tmp_path, strategy, workload=SLOW, optimizer='{ kind = "sgd", lr = 0.1 }')
         assert train_cell(cell.config).tables["evals"][-1]["test_accuracy"] > 0.5
 
 
-def test_a_mini_batch_that_a_slow_worker_looks_at_is_not_used_up() -> None:
+def test_the_ticks_of_one_step_use_the_same_batch() -> None:
     """Its samples in two ticks of one step are the same, and so are those of the step itself."""
     visited: list[list[int]] = []
 

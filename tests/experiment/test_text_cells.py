@@ -16,14 +16,10 @@ from fdabench.experiment.run_cell import CellCallbacks, ExecutionContext, run_ce
 from fdabench.experiment.train import CellJob, TrainingResult, train_cells
 from fdabench.results.folder import TABLES, ResultsFolder
 from fdabench.results.schema import CLOCK_COLUMNS
-from support.cells import text_cells, text_config, train_cell
+from support.cells import evals_table, text_cells, text_config, train_cell
 
 PLAYS = load_datasets(["shakespeare"], Path("nowhere"))["shakespeare"]
 ON = ExecutionContext(ExecutionConfig(torch.device("cpu"), "sequential", checkpoint_s=3600.0), lambda name: PLAYS)
-
-
-def evals(done: TrainingResult) -> pd.DataFrame:
-    return pd.DataFrame(done.tables["evals"])
 
 
 def test_a_transformer_learns_from_roles_and_the_engines_agree(tmp_path: Path) -> None:
@@ -32,7 +28,7 @@ def test_a_transformer_learns_from_roles_and_the_engines_agree(tmp_path: Path) -
     for name, engine in ENGINES.items():
         (done,) = train_cells([CellJob("0" * 12, ResolvedCell(config))], PLAYS, engine)
         assert isinstance(done, TrainingResult), done
-        actual[name] = evals(done)
+        actual[name] = evals_table(done)
     losses = actual["sequential"]["test_loss"].tolist()
     # log 256 = 5.55 is the loss of a model that knows nothing
     assert 5.55 > losses[0] > losses[1] > 3

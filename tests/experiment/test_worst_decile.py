@@ -1,4 +1,4 @@
-"""`eval.worst_decile`: the mean over the worst tenth of owners, and nothing where a suite does not ask for it."""
+"""`eval.worst_decile`: the mean over the worst tenth of owners, in columns only if a suite requests it."""
 
 from pathlib import Path
 from typing import Literal
@@ -73,7 +73,7 @@ def write_suite(folder: Path, metric: str, more: str) -> Path:
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "perplexity"])
-def test_the_columns_are_there_only_where_asked(tmp_path: Path, metric: str) -> None:
+def test_the_columns_exist_only_on_request(tmp_path: Path, metric: str) -> None:
     run_suite(write_suite(tmp_path, metric, ""), tmp_path / "plain")
     run_suite(write_suite(tmp_path, metric, ", worst_decile = true"), tmp_path / "asked")
     plain, arguments = load(tmp_path / "plain"), load(tmp_path / "asked")
@@ -105,7 +105,7 @@ def test_the_columns_are_there_only_where_asked(tmp_path: Path, metric: str) -> 
         (None, "samples = 31", ":4: eval.samples: 31 samples, but the test set of owned has 30; use at most that many"),
     ],
 )
-def test_more_than_the_data_has_is_a_fault_of_the_file(
+def test_invalid_settings_of_worst_decile_are_reported_as_a_fault_of_the_suite(
     tmp_path: Path, dataset: str | None, key: str, message: str
 ) -> None:
     path = write_suite(tmp_path, "loss", f", {key}")

@@ -32,7 +32,7 @@ def curves(results: Results) -> list[Curve]:
     return curves_of(results)
 
 
-def test_the_command_offers_every_format() -> None:
+def test_the_command_supports_every_format() -> None:
     assert [item.value for item in ExportedTo] == list(FORMATS)
 
 

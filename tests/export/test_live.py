@@ -27,7 +27,7 @@ def _progress(cell: Cell, step: int, loss: float = 0.5) -> CellProgress:
     return CellProgress(cell, Progress(step, 60, step / 100, 1000 * step, step, float("nan"), loss))
 
 
-def test_csv_has_each_evaluation_at_once_also_after_a_second_run(cell: Cell, tmp_path: Path) -> None:
+def test_csv_has_each_evaluation_immediately_also_after_a_second_run(cell: Cell, tmp_path: Path) -> None:
     path = tmp_path / "live" / "evaluations.csv"
     for steps in ((20, 40), (60,)):
         log = EvaluationLog(open_live_log("csv", tmp_path / "live"), pytest.fail)
@@ -103,7 +103,7 @@ def test_a_log_that_fails_is_one_warning(cell: Cell) -> None:
     assert Full.calls == 1
 
 
-def test_an_unknown_tool_is_refused_with_the_nearest(tmp_path: Path) -> None:
+def test_an_unknown_tool_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
     expected = '--log-to tensorbord: allowed: tensorboard, mlflow, csv; did you mean "tensorboard"'
     with pytest.raises(UsageError, match=expected):
         open_live_log("tensorbord", tmp_path)

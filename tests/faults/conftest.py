@@ -1,6 +1,7 @@
-"""A results folder as a run leaves it that was stopped: two cells are done, the third has a checkpoint."""
+"""A results folder of a stopped run: two cells are done, and the third has a checkpoint."""
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from itertools import count
@@ -31,7 +32,7 @@ SUITE = digits_suite(
 
 
 class Stopped(NamedTuple):
-    """The folder with the suite in it, and the ids of its cells: two that are done, and the one under way."""
+    """The folder of the suite, and the ids of its cells: two that are done, and an interrupted one."""
 
     folder: Path
     done: str
@@ -41,7 +42,7 @@ class Stopped(NamedTuple):
 
 @pytest.fixture(scope="session")
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> Stopped:
-    """Read only: tests take copies."""
+    """Tests use copies and do not change it."""
     folder = tmp_path_factory.mktemp("stopped")
     (folder / "hurt.toml").write_text(SUITE)
     suite, store = read_suite(folder / "hurt.toml"), ResultsFolder(folder / "results" / "hurt")
@@ -64,8 +65,16 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Stopped:
 
 
 @pytest.fixture
+def stopped_copy(stopped: Stopped, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the folder of `stopped`, which is the current folder of the test."""
+    shutil.copytree(stopped.folder, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
 def say() -> Callable[..., Result]:
-    """Call the program within this process, which is quicker."""
+    """Call the program within this process, which is faster."""
 
     def called(*arguments: Any) -> Result:
         return CliRunner().invoke(app, [str(argument) for argument in arguments])

@@ -29,7 +29,7 @@ Target = Callable[[bytes], None]
 
 
 def suites(folder: Path) -> tuple[Target, list[bytes]]:
-    """A suite is any bytes; the seeds are those of the repository."""
+    """Read any bytes as a suite; the seeds are the suites of the repository."""
     path = folder / "suite.toml"
 
     def read(data: bytes) -> None:
@@ -41,7 +41,7 @@ def suites(folder: Path) -> tuple[Target, list[bytes]]:
 
 
 def results(folder: Path) -> tuple[Target, list[bytes]]:
-    """The first byte says which file of a good results folder is the rest."""
+    """Replace a file of a valid results folder; the first byte selects the file."""
     good = write_lenet5_results(folder / "good", [SyntheticCell([(100, 0.5, 1), (200, 0.99, 2)], [100])])
     paths = sorted(path for path in good.rglob("*") if path.is_file())
     whole = [path.read_bytes() for path in paths]

@@ -1,4 +1,4 @@
-"""Every file of a results folder, damaged in every way: an honest redo or one message, and nothing else is touched."""
+"""Each file of a results folder, damaged in every way: the cell runs again or one message names the file."""
 
 import json
 import os
@@ -15,6 +15,7 @@ import pytest
 from fdabench.errors import ResultError
 from fdabench.results.folder import TABLES, ResultsFolder
 from fdabench.results.load import load
+from support.suites import read_files
 
 Say = Callable[..., Any]
 RESULTS = Path("results/hurt")
@@ -43,10 +44,8 @@ Hurt = Callable[[str, str], Path]
 
 
 @pytest.fixture
-def hurt(stopped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hurt:
-    """Damage a file of a copy of the results, in the folder with the suite where we are then; gives the file."""
-    shutil.copytree(stopped.folder, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
+def hurt(stopped: Any, stopped_copy: Path) -> Hurt:
+    """Damage a file in the copy of the results in the current folder, and return its path."""
 
     def damaged(file: str, damage: str) -> Path:
         path = RESULTS / file.replace("DONE", stopped.done).replace("UNDER_WAY", stopped.under_way)
@@ -63,12 +62,8 @@ def hurt(stopped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hurt:
     return damaged
 
 
-def contents(root: Path) -> dict[str, bytes]:
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
-
-
 def assert_told(result: Any, path: Path) -> None:
-    """One message that names the file, or nothing was wrong with what was read; `check` closes on half a suite."""
+    """One message names the file, or reading succeeded; `check` fails for incomplete results."""
     assert result.exit_code in (0, 2, 4), result.output
     assert "Traceback" not in result.output
     messages = [line for line in result.stderr.splitlines() if line.startswith("fdabench: ")]
@@ -86,7 +81,7 @@ def test_every_reader_of_a_damaged_folder_names_the_damaged_file(
     stopped: Any, hurt: Hurt, say: Say, file: str, damage: str
 ) -> None:
     path = hurt(file, damage)
-    before, whole = contents(RESULTS), stopped.folder / RESULTS
+    before, whole = read_files(RESULTS), stopped.folder / RESULTS
     for command in (
         ["status", RESULTS],
         ["show", RESULTS, stopped.done],
@@ -97,7 +92,7 @@ def test_every_reader_of_a_damaged_folder_names_the_damaged_file(
         ["check", whole, "--against", RESULTS],
     ):
         assert_told(say(*command), path)
-    assert contents(RESULTS) == before
+    assert read_files(RESULTS) == before
 
 
 @pytest.mark.parametrize(("file", "damage"), [*product(READ_BY_ALL, ["emptied", "first half", "random", "folder"])])
@@ -105,16 +100,16 @@ def test_a_merge_with_a_damaged_folder_writes_nothing(
     stopped: Any, hurt: Hurt, say: Say, file: str, damage: str
 ) -> None:
     path = hurt(file, damage)
-    before, whole = contents(RESULTS), stopped.folder / RESULTS
+    before, whole = read_files(RESULTS), stopped.folder / RESULTS
     for folders in ((RESULTS, whole), (whole, RESULTS)):
         result = say("merge", *folders, "-o", "joined")
         assert result.exit_code == 2, result.output
         assert_told(result, path)
-    assert contents(RESULTS) == before
+    assert read_files(RESULTS) == before
     assert not Path("joined").exists()
 
 
-def test_a_lock_that_is_cut_after_any_line_is_no_lock_of_fewer_cells(stopped: Any, hurt: Hurt) -> None:
+def test_a_lock_that_is_truncated_after_any_line_is_refused(stopped: Any, hurt: Hurt) -> None:
     path = hurt("suite.lock.toml", "intact")
     lines = path.read_bytes().splitlines(keepends=True)
     for stored in range(len(lines)):
@@ -127,11 +122,11 @@ def test_a_lock_that_is_cut_after_any_line_is_no_lock_of_fewer_cells(stopped: An
 @pytest.mark.parametrize("damage", ["emptied", "first half", "folder"])
 def test_a_report_of_a_damaged_folder_writes_nothing(hurt: Hurt, say: Say, file: str, damage: str) -> None:
     path = hurt(file, damage)
-    before = contents(RESULTS)
+    before = read_files(RESULTS)
     result = say("report", RESULTS)
     assert result.exit_code == 2
     assert_told(result, path)
-    assert contents(RESULTS) == before
+    assert read_files(RESULTS) == before
     assert not Path("reports").exists()
 
 
@@ -139,7 +134,7 @@ def test_a_report_of_a_damaged_folder_writes_nothing(hurt: Hurt, say: Say, file:
     ("file", "damage"),
     [*((file, "all but eight") for file in DONE_TABLES), *((DONE_TABLES[0], damage) for damage in DAMAGES)],
 )
-def test_a_cell_that_has_lost_a_table_is_planned_again(
+def test_a_cell_with_a_missing_table_is_planned_again(
     stopped: Any, hurt: Hurt, say: Say, file: str, damage: str
 ) -> None:
     path = hurt(file, damage)
@@ -167,14 +162,14 @@ def run(say: Say) -> Any:
     return say("run", "hurt.toml", "--jobs", "1", "--device", "cpu")
 
 
-def test_a_cell_that_has_lost_a_table_is_run_again_and_the_others_are_left(stopped: Any, hurt: Hurt, say: Say) -> None:
+def test_a_cell_with_a_missing_table_is_run_again_and_no_other(stopped: Any, hurt: Hurt, say: Say) -> None:
     path = hurt("cells/DONE/rounds.parquet", "first half")
     path.with_name("trace.parquet").unlink()
-    other, before = f"cells/{stopped.other}/", contents(RESULTS)
+    other, before = f"cells/{stopped.other}/", read_files(RESULTS)
     result = run(say)
     assert result.exit_code == 0, result.output
     assert "1 done | 1 stale: rounds.parquet damaged | 1 to run" in result.stderr
-    after = contents(RESULTS)
+    after = read_files(RESULTS)
     assert {name for name in before if name.startswith(other) and after[name] != before[name]} == set()
     actual = load(RESULTS)
     assert set(actual.runs["state"]) == {"done"}
@@ -185,9 +180,9 @@ def test_a_cell_that_has_lost_a_table_is_run_again_and_the_others_are_left(stopp
     }
 
 
-def test_a_run_on_a_folder_without_a_sound_lock_or_record_says_what_to_do(stopped: Any, hurt: Hurt, say: Say) -> None:
+def test_a_run_on_a_folder_with_a_damaged_lock_or_record_states_the_remedy(stopped: Any, hurt: Hurt, say: Say) -> None:
     lock = hurt("suite.lock.toml", "first half")
-    before = contents(RESULTS)
+    before = read_files(RESULTS)
     result = run(say)
     assert result.exit_code == 2
     # where the half ends at the end of a line it is TOML
@@ -202,7 +197,7 @@ def test_a_run_on_a_folder_without_a_sound_lock_or_record_says_what_to_do(stoppe
     assert f"{record}: not JSON" in result.stderr
     assert result.stderr.endswith(f"; without {stopped.done}, its folder, `run` does the cell again\n")
     mended = {"suite.lock.toml": (stopped.folder / lock).read_bytes(), f"cells/{stopped.done}/cell.json": b""}
-    assert contents(RESULTS) == before | mended
+    assert read_files(RESULTS) == before | mended
 
 
 @pytest.mark.parametrize(
@@ -225,11 +220,11 @@ def test_a_run_on_a_damaged_folder_succeeds_or_names_the_damaged_file(
     stopped: Any, hurt: Hurt, say: Say, file: str, damage: str, exit_code: int
 ) -> None:
     path = hurt(file, damage)
-    before = contents(RESULTS / "cells" / stopped.other)
+    before = read_files(RESULTS / "cells" / stopped.other)
     result = run(say)
     assert result.exit_code == exit_code, result.output
     assert_told(result, path)
-    assert contents(RESULTS / "cells" / stopped.other) == before
+    assert read_files(RESULTS / "cells" / stopped.other) == before
     if exit_code == 0:
         record = ResultsFolder(RESULTS).read_record(stopped.under_way)
         assert record is not None

@@ -1,4 +1,4 @@
-"""A disk that is full, read-only or gone: one message, exit 2, and what was done before is kept.
+"""A disk that is full, read-only or missing: one message, exit 2, and finished cells are kept.
 
 Disks are tmpfs of our own, in a mount namespace that goes with its process; root heeds no file modes.
 """
@@ -128,7 +128,7 @@ def test_a_missing_temporary_folder_is_reported(monkeypatch: pytest.MonkeyPatch)
         raise AssertionError
 
 
-def test_a_bug_is_reported_where_the_disk_is_too_full_for_its_traceback(
+def test_an_internal_error_is_reported_without_space_for_its_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def full(**names: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Environments that are not as usual: a run and its report end well, or with one message, and never hang."""
+"""Unusual environments: a run and its report succeed, or end with one message, and never hang."""
 
 import os
 import re
@@ -35,7 +35,7 @@ def variables(more: Mapping[str, str | bytes]) -> dict[str, str | bytes]:
 
 @pytest.fixture
 def sh(tmp_path: Path) -> Sh:
-    """Call a script in a folder with the suite; what it prints obeys nobody and has no traceback."""
+    """Call a script in a folder with the suite; its output has no control characters and no traceback."""
     (tmp_path / "tiny.toml").write_text(SUITE)
 
     def called(script: str, before: tuple[str, ...] = ("sh", "-c"), **more: str | bytes) -> Any:
@@ -70,12 +70,14 @@ def assert_whole(result: "subprocess.CompletedProcess[bytes]", folder: bytes) ->
     ],
     ids=["no home", "home missing", "tmp missing", "tmp unwritable", "32 files", "3 GB", "C", "no UTF-8", "long"],
 )
-def test_runs_and_reports(sh: Sh, tmp_path: Path, script: str, more: Mapping[str, str | bytes]) -> None:
+def test_a_run_and_its_report_succeed_in_an_unusual_environment(
+    sh: Sh, tmp_path: Path, script: str, more: Mapping[str, str | bytes]
+) -> None:
     assert_whole(sh(script, **more), os.fsencode(tmp_path) + b"/" + os.fsencode(more.get("OUT", "results")))
 
 
 @pytest.mark.slow
-def test_runs_where_there_is_no_shared_memory(sh: Sh, tmp_path: Path) -> None:
+def test_a_run_succeeds_without_shared_memory(sh: Sh, tmp_path: Path) -> None:
     mount = "mount -t tmpfs -o ro tmpfs /dev/shm"
     if shutil.which("unshare") is None or sh(mount, NAMESPACE).returncode:
         pytest.skip("mounting a disk of one's own is not permitted here")
@@ -124,7 +126,7 @@ time.time_ns = lambda: _ns() - int(_back() * 1e9)
 
 
 @pytest.mark.slow
-def test_a_clock_that_goes_back_changes_no_number(sh: Sh, tmp_path: Path) -> None:
+def test_a_clock_that_is_set_back_changes_no_number(sh: Sh, tmp_path: Path) -> None:
     """Every second it jumps back by an hour, and on again half a second later."""
     (tmp_path / "clock").mkdir()
     (tmp_path / "clock" / "sitecustomize.py").write_text(BACKWARDS)

@@ -30,7 +30,7 @@ def call(folder: Path, arguments: Sequence[str]) -> "subprocess.Popen[str]":
 
 
 def ends_well(folder: Path, *arguments: str) -> float:
-    """How many seconds it took."""
+    """Check that a program succeeds, and return its seconds."""
     start = time.monotonic()
     program = call(folder, arguments)
     _, err = program.communicate(timeout=120)
@@ -39,7 +39,7 @@ def ends_well(folder: Path, *arguments: str) -> float:
 
 
 def contents(root: Path) -> dict[str, bytes]:
-    """Of all files but those that were being written, which begin with a dot."""
+    """The content of all files except temporary ones, which begin with a dot."""
     if root.is_file():
         return {"": root.read_bytes()}
     files = (path for path in root.rglob("*") if path.is_file())
@@ -51,7 +51,7 @@ def contents(root: Path) -> dict[str, bytes]:
 
 
 def wait_for_files(program: "subprocess.Popen[str]", folder: Path) -> None:
-    """Until a file or a folder is begun beside what was there."""
+    """Wait until a file or a folder is added to the existing ones."""
     before = os.listdir(folder)
     while program.poll() is None and os.listdir(folder) == before:
         time.sleep(0.0005)
@@ -59,7 +59,7 @@ def wait_for_files(program: "subprocess.Popen[str]", folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def finished(stopped: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two folders of one suite, and a baseline of it with other settings, which `accept` has to change."""
+    """Two results folders of one suite, and a baseline with other settings, so that `accept` must change it."""
     folder = tmp_path_factory.mktemp("finished")
     shutil.copy(stopped.folder / "hurt.toml", folder)
     ends_well(folder, *RUN, "a", "--seeds", "0")
@@ -78,7 +78,7 @@ CASES: Mapping[str, tuple[tuple[str, ...], str]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
-def test_a_process_killed_while_writing_leaves_whole_files(finished: Path, tmp_path: Path, name: str) -> None:
+def test_a_process_killed_while_writing_leaves_complete_files(finished: Path, tmp_path: Path, name: str) -> None:
     arguments, written = CASES[name]
     whole = tmp_path / "whole"
     shutil.copytree(finished, whole)

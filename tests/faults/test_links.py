@@ -1,4 +1,4 @@
-"""Links in a results folder that somebody sent: nothing outside is read, nothing outside is written."""
+"""Links in an untrusted results folder: no file outside it is read or written."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ READ = ["suite.lock.toml", "cells", "cells/DONE", "cells/DONE/cell.json", "cells
 
 @pytest.fixture
 def linked(stopped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Linked:
-    """Replace something of a copy of the results by a link to where it was moved; gives what is there now."""
+    """Move a file of a copy of the results and replace it by a link; return its new path."""
     shutil.copytree(stopped.folder, tmp_path / "here")
     monkeypatch.chdir(tmp_path / "here")
 
@@ -42,7 +42,9 @@ def contents(root: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", READ)
-def test_nothing_outside_is_read(stopped: Any, linked: Linked, say: Say, name: str) -> None:
+def test_a_link_out_of_the_folder_is_refused_by_commands_that_read(
+    stopped: Any, linked: Linked, say: Say, name: str
+) -> None:
     linked(name)
     for command in (["show", RESULTS, stopped.done], ["report", RESULTS], ["compare", RESULTS, RESULTS]):
         result = say(*command)
@@ -54,7 +56,7 @@ def test_nothing_outside_is_read(stopped: Any, linked: Linked, say: Say, name: s
 @pytest.mark.parametrize(
     "name", [*READ, "cells/UNDER_WAY", "cells/UNDER_WAY/checkpoint.pt", ".leases", ".leases/UNDER_WAY.lock"]
 )
-def test_nothing_outside_is_written(stopped: Any, linked: Linked, name: str) -> None:
+def test_nothing_outside_the_folder_is_written_through_a_link(stopped: Any, linked: Linked, name: str) -> None:
     outside = linked(name)
     before = contents(outside)
     store, lock = ResultsFolder(RESULTS), ResultsFolder(stopped.folder / RESULTS).read_lock()
@@ -90,7 +92,7 @@ def test_a_run_writes_nothing_outside_and_names_the_link(stopped: Any, linked: L
     assert contents(outside) == before
 
 
-def test_derived_tables_take_the_place_of_a_link(linked: Linked) -> None:
+def test_derived_tables_replace_a_link(linked: Linked) -> None:
     outside = linked("runs.parquet")
     before = outside.read_bytes()
     write_derived(load(RESULTS))
@@ -98,7 +100,7 @@ def test_derived_tables_take_the_place_of_a_link(linked: Linked) -> None:
     assert not (RESULTS / "runs.parquet").is_symlink()
 
 
-def test_links_that_lead_to_each_other_are_refused(stopped: Any, linked: Linked, say: Say) -> None:
+def test_a_cycle_of_links_is_refused(stopped: Any, linked: Linked, say: Say) -> None:
     linked("cells/DONE/cell.json").unlink()
     path = RESULTS / "cells" / stopped.done / "cell.json"
     path.unlink()
@@ -108,13 +110,13 @@ def test_links_that_lead_to_each_other_are_refused(stopped: Any, linked: Linked,
     assert say("status", RESULTS).exit_code in (0, 2)
 
 
-def test_the_folder_itself_may_be_a_link(stopped: Any, linked: Linked, say: Say) -> None:
+def test_the_results_folder_itself_may_be_a_link(stopped: Any, linked: Linked, say: Say) -> None:
     linked("")
     assert RESULTS.is_symlink()
     assert say("show", RESULTS, stopped.done).exit_code == 0
 
 
-def test_a_pipe_in_the_place_of_a_file_blocks_no_command(stopped: Any, linked: Linked, say: Say) -> None:
+def test_a_pipe_in_place_of_a_file_does_not_block_a_command(stopped: Any, linked: Linked, say: Say) -> None:
     linked("cells/DONE/cell.json")
     path = RESULTS / "cells" / stopped.done / "cell.json"
     path.unlink()

@@ -1,4 +1,4 @@
-"""Too little memory to begin with, and processes that never begin: one message, and an end."""
+"""Too little memory at the start, and processes that do not start: one message, and the run ends."""
 
 import errno
 import subprocess
@@ -46,7 +46,9 @@ def test_a_small_address_space_is_reported_before_anything_is_loaded(stopped: An
         RuntimeError("can't start new thread"),
     ],
 )
-def test_a_want_of_memory_is_no_bug(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_memory_error_is_not_reported_as_an_internal_error(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
     @with_exit_codes
     def greedy() -> NoReturn:
         raise error

@@ -61,7 +61,7 @@ SUITE = digits_suite(
 
 
 def grown(folder: Path, steps: int, leak: str) -> Any:
-    """What the cell has taken at each fifth of its steps, in a process of its own."""
+    """The memory and the files of a cell at each fifth of its steps, in its own process."""
     (folder / "long.toml").write_text(SUITE)
     done = subprocess.run(
         [sys.executable, "-c", CELL, str(steps), leak],
@@ -76,14 +76,14 @@ def grown(folder: Path, steps: int, leak: str) -> Any:
 
 
 def per_step(actual: Any, column: int) -> float:
-    """From the second fifth, when everything has been used once and the trace has its first rows, to the last."""
+    """The growth for each step from the second fifth, after all initial allocations, to the last."""
     samples = actual["samples"]
     return (samples[-1][column] - samples[1][column]) / (actual["steps"] * (len(samples) - 2) / 5)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
-def test_a_cell_of_50_000_steps_takes_no_more_than_one_of_a_few(tmp_path: Path) -> None:
+def test_a_cell_of_50_000_steps_needs_no_more_memory_and_files_than_a_short_one(tmp_path: Path) -> None:
     actual = grown(tmp_path, 50_000, "keep nothing")
     assert (actual["state"], actual["steps"]) == ("done", 50_000)
     assert per_step(actual, 0) < 0.5, "Python objects for each step; the trace's 2,000 rows are some"
@@ -95,5 +95,5 @@ def test_a_cell_of_50_000_steps_takes_no_more_than_one_of_a_few(tmp_path: Path) 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
-def test_a_number_kept_of_each_step_would_be_found(tmp_path: Path) -> None:
+def test_a_number_stored_at_each_step_would_be_detected(tmp_path: Path) -> None:
     assert per_step(grown(tmp_path, 5_000, "leak"), 0) > 0.5

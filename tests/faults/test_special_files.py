@@ -1,4 +1,4 @@
-"""A pipe, a socket or a folder where a file should be: one message, and nobody waits for it; ids are the folder's."""
+"""A pipe, a socket or a folder in place of a file: one message and no waiting; ids must be those of the folder."""
 
 import json
 import os
@@ -24,17 +24,10 @@ RESULTS = Path("results/hurt")
 
 @pytest.fixture(autouse=True)
 def in_two_minutes() -> Iterator[None]:
-    """Who waits for a pipe is ended."""
+    """End a test that waits for a pipe after two minutes."""
     signal.alarm(120)
     yield
     signal.alarm(0)
-
-
-@pytest.fixture
-def here(stopped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    shutil.copytree(stopped.folder, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def bound(path: Path) -> None:
@@ -46,8 +39,8 @@ KINDS: dict[str, Callable[[Path], object]] = {"pipe": os.mkfifo, "folder": Path.
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_no_file_is_not_opened(here: Path, kind: str) -> None:
-    path = here / "there"
+def test_a_path_that_is_not_a_regular_file_is_not_opened(stopped_copy: Path, kind: str) -> None:
+    path = stopped_copy / "there"
     KINDS[kind](path)
     for attempt in (open_regular, read_regular, check_regular):
         with pytest.raises(NotRegularError, match=f"it is no file, but a {kind}"):
@@ -55,26 +48,26 @@ def test_what_is_no_file_is_not_opened(here: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("device", ["/dev/zero", "/dev/null"])
-def test_a_link_to_a_device_is_not_read(here: Path, device: str) -> None:
-    path = here / "there"
+def test_a_link_to_a_device_is_not_read(stopped_copy: Path, device: str) -> None:
+    path = stopped_copy / "there"
     path.symlink_to(device)
     with pytest.raises(NotRegularError, match="it is no file, but a device"):
         read_regular(path)
 
 
-def test_files_and_links_to_them_are_read(here: Path) -> None:
-    (here / "file").write_bytes(b"content")
-    (here / "link").symlink_to(here / "file")
-    assert read_regular(here / "link") == b"content"
-    check_regular(here / "nothing")
+def test_files_and_links_to_them_are_read(stopped_copy: Path) -> None:
+    (stopped_copy / "file").write_bytes(b"content")
+    (stopped_copy / "link").symlink_to(stopped_copy / "file")
+    assert read_regular(stopped_copy / "link") == b"content"
+    check_regular(stopped_copy / "nothing")
     with pytest.raises(FileNotFoundError):
-        open_regular(here / "nothing")
+        open_regular(stopped_copy / "nothing")
 
 
 @pytest.mark.parametrize("kind", ["pipe", "socket"])
 @pytest.mark.parametrize("file", ["suite.lock.toml", "cells/DONE/cell.json", "cells/DONE/evals.parquet"])
 def test_a_results_folder_without_its_files_is_reported(
-    stopped: Any, here: Path, say: Say, file: str, kind: str
+    stopped: Any, stopped_copy: Path, say: Say, file: str, kind: str
 ) -> None:
     path = RESULTS / file.replace("DONE", stopped.done)
     path.unlink()
@@ -90,9 +83,9 @@ def test_a_results_folder_without_its_files_is_reported(
 
 
 @pytest.mark.parametrize("kind", ["pipe", "socket", "folder"])
-def test_a_suite_plugin_or_baseline_that_is_not_a_file_is_reported(here: Path, say: Say, kind: str) -> None:
-    KINDS[kind](here / "other.toml")
-    KINDS[kind](here / "other.py")
+def test_a_suite_plugin_or_baseline_that_is_not_a_file_is_reported(stopped_copy: Path, say: Say, kind: str) -> None:
+    KINDS[kind](stopped_copy / "other.toml")
+    KINDS[kind](stopped_copy / "other.py")
     Path("plugged.toml").write_text('plugins = ["other.py"]\n' + Path("hurt.toml").read_text())
     for command, code in (
         (["plan", "other.toml"], 2),
@@ -106,7 +99,7 @@ def test_a_suite_plugin_or_baseline_that_is_not_a_file_is_reported(here: Path, s
         assert "other." in result.output
 
 
-def test_a_lock_file_that_is_a_pipe_is_reported(stopped: Any, here: Path) -> None:
+def test_a_lock_file_that_is_a_pipe_is_reported(stopped: Any, stopped_copy: Path) -> None:
     path = RESULTS / ".leases" / f"{stopped.done}.lock"
     path.unlink()
     os.mkfifo(path)
@@ -114,7 +107,7 @@ def test_a_lock_file_that_is_a_pipe_is_reported(stopped: Any, here: Path) -> Non
         Lease(ResultsFolder(RESULTS), stopped.done).acquire()
 
 
-def test_tables_and_records_of_another_cell_are_refused(stopped: Any, here: Path, say: Say) -> None:
+def test_tables_and_records_of_another_cell_are_refused(stopped: Any, stopped_copy: Path, say: Say) -> None:
     """Those without an id in their rows as well: their metadata has it."""
     store = ResultsFolder(RESULTS)
     actual, own = (store.cell_dir(cell_id) for cell_id in (stopped.done, stopped.other))
@@ -132,7 +125,7 @@ def test_tables_and_records_of_another_cell_are_refused(stopped: Any, here: Path
         store.read_record(stopped.done)
 
 
-def test_rows_that_are_written_have_the_id_of_their_folder(here: Path, stopped: Any) -> None:
+def test_rows_that_are_written_have_the_id_of_their_folder(stopped_copy: Path, stopped: Any) -> None:
     store = ResultsFolder(RESULTS)
     rows = store.read_cell_table(stopped.done, "evals").to_pylist()
     store.write_tables(stopped.done, {"evals": [{**row, "cell_id": "../../x"} for row in rows]}, "{}")

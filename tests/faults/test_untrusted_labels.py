@@ -1,9 +1,8 @@
-"""Labels in a results folder that somebody sent: whatever they hold, they stay text wherever they are shown."""
+"""Labels in an untrusted results folder are printed as text in every output."""
 
 import csv
 import io
 import re
-import shutil
 import tomllib
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -38,10 +37,8 @@ REFUSED = ("tab", "terminal", "annotation", "bidi")
 
 
 @pytest.fixture
-def labeled(stopped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """A copy of the results, in which a strategy has another label; and where we are then."""
-    shutil.copytree(stopped.folder, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
+def labeled(stopped: Any, stopped_copy: Path) -> Callable[[str], None]:
+    """Give a strategy another label in the copy of the results in the current folder."""
 
     def relabel(text: str) -> None:
         path = RESULTS / "suite.lock.toml"
@@ -56,7 +53,7 @@ def labeled(stopped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
 
 
 def assert_plain(result: Any) -> None:
-    """Nothing that a terminal or a runner of jobs would interpret."""
+    """The output has no control characters of terminals and no forged annotation of a CI runner."""
     for text in (result.stdout, result.stderr):
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text), ascii(text)
         assert not re.search(r"^::error title=forged", text, re.MULTILINE), text
@@ -84,7 +81,9 @@ def test_output_contains_no_control_characters_of_a_label(
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_what_programs_read_stays_what_it_is(stopped: Any, labeled: Callable[[str], None], say: Say, name: str) -> None:
+def test_machine_readable_output_has_labels_unchanged(
+    stopped: Any, labeled: Callable[[str], None], say: Say, name: str
+) -> None:
     """A spreadsheet computes what begins as a formula; XML has no control characters."""
     labeled(HOSTILE[name])
     whole = stopped.folder / RESULTS
@@ -97,13 +96,13 @@ def test_what_programs_read_stays_what_it_is(stopped: Any, labeled: Callable[[st
 
 
 def is_formula(cell: str) -> bool:
-    """For a spreadsheet; a number with a sign is none."""
+    """Return whether a spreadsheet would evaluate the text; a number with a sign is not a formula."""
     return cell[:1] in tuple("=+-@\t\r") and not re.fullmatch(r"[+-]?(inf|nan|[\d.,]+(e[+-]?\d+)?)( ?%)?", cell.strip())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_report_stays_a_page(labeled: Callable[[str], None], say: Say, name: str) -> None:
+def test_labels_in_a_report_are_escaped(labeled: Callable[[str], None], say: Say, name: str) -> None:
     labeled(HOSTILE[name])
     result = say("report", RESULTS, "-o", "out")
     assert_plain(result)
@@ -135,9 +134,9 @@ def test_a_report_stays_a_page(labeled: Callable[[str], None], say: Say, name: s
 
 
 @pytest.mark.parametrize("value", ["", "a=1", "LinearFDA", "-1.5", "+2", "-inf", "-3e-05", 7, None, -1.5])
-def test_numbers_and_names_are_left_as_they_are(value: object) -> None:
+def test_csv_cells_of_numbers_and_names_are_not_changed(value: object) -> None:
     assert csv_cell(value) == value
 
 
-def test_what_an_error_says_reaches_a_terminal_as_text() -> None:
+def test_error_messages_are_printed_without_control_characters() -> None:
     assert escape_control_characters("a\x1b[2J\u202eb\n\tc") == "a\\x1b[2J\\u202eb\n\tc"

@@ -1,4 +1,4 @@
-"""Names of components, suites and networks, and edited baselines, whatever they hold: refused, or shown as text."""
+"""Names with special characters, of components, suites, networks and baselines, are refused or printed as text."""
 
 import csv
 import io
@@ -44,23 +44,15 @@ def name(request: pytest.FixtureRequest) -> str:
     return HOSTILE[request.param]
 
 
-@pytest.fixture
-def folder(stopped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the suite and its results, in which we are."""
-    shutil.copytree(stopped.folder, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def assert_plain(result: Any) -> None:
-    """Nothing that a terminal or a runner of jobs would interpret."""
+    """The output has no control characters of terminals, no forged annotation of a CI runner and no traceback."""
     for text in (result.stdout, result.stderr):
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text), ascii(text)
         assert not re.search(r"^::error title=forged", text, re.MULTILINE), text
         assert "Traceback" not in text
 
 
-def test_a_plug_in_may_not_give_such_names(folder: Path, say: Say, name: str) -> None:
+def test_names_with_control_characters_of_a_plugin_are_refused(stopped_copy: Path, say: Say, name: str) -> None:
     Path("mine.py").write_text(PLUGIN.format(name=name))
     Path("hurt.toml").write_text('plugins = ["mine.py"]\n' + Path("hurt.toml").read_text())
     for command in (("validate",), ("plan",), ("run", "-q"), ("validate", "--output-format", "json")):
@@ -87,7 +79,9 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_suite_may_not_have_such_names(folder: Path, say: Say, name: str, place: str) -> None:
+def test_names_with_control_characters_in_a_suite_are_refused(
+    stopped_copy: Path, say: Say, name: str, place: str
+) -> None:
     raw = tomllib.loads(Path("hurt.toml").read_text())
     PLACES[place](raw, name)
     Path("hurt.toml").write_bytes(tomli_w.dumps(raw).encode())
@@ -97,8 +91,8 @@ def test_a_suite_may_not_have_such_names(folder: Path, say: Say, name: str, plac
 
 
 @pytest.fixture
-def renamed(folder: Path) -> Callable[[str, str], None]:
-    """Give something in the frozen suite and in its cells another name."""
+def renamed(stopped_copy: Path) -> Callable[[str, str], None]:
+    """Rename a component in the frozen suite and in its cells."""
 
     def rename(place: str, name: str) -> None:
         path = RESULTS / "suite.lock.toml"
@@ -115,7 +109,7 @@ def renamed(folder: Path) -> Callable[[str, str], None]:
 
 
 @pytest.mark.parametrize("place", ["dataset", "model", "strategy", "partition"])
-def test_edited_results_are_refused_or_shown_as_text(
+def test_names_in_edited_results_are_refused_or_printed_as_text(
     stopped: Any, renamed: Callable[[str, str], None], say: Say, name: str, place: str
 ) -> None:
     renamed(place, name)
@@ -134,7 +128,9 @@ def test_edited_results_are_refused_or_shown_as_text(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(HOSTILE)), ids=HOSTILE)
-def test_a_report_on_edited_results_stays_a_page(renamed: Callable[[str, str], None], say: Say, number: int) -> None:
+def test_names_in_a_report_on_edited_results_are_escaped(
+    renamed: Callable[[str, str], None], say: Say, number: int
+) -> None:
     """Each text in one place, as a report takes seconds."""
     places = ("dataset", "model", "strategy", "partition")
     renamed(places[number % len(places)], list(HOSTILE.values())[number])
@@ -159,7 +155,7 @@ EDITS = ("suite", "cell", "id", "environment", "history", "revision", "config", 
 
 @pytest.fixture(scope="module")
 def finished(stopped: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A results folder of one cell that is done, without the rest of its suite."""
+    """A results folder with one finished cell only."""
     root = tmp_path_factory.mktemp("baseline") / "hurt"
     shutil.copytree(stopped.folder / RESULTS, root)
     lock = tomllib.loads((root / "suite.lock.toml").read_text())
@@ -169,7 +165,7 @@ def finished(stopped: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def edited(raw: dict[str, Any], place: str, name: str) -> None:
-    """Consistently, as somebody would who wants it to be read."""
+    """Edit results consistently, so that they are read."""
     run = raw["runs"][0]
     if place == "suite":
         raw["suite"] = name
@@ -191,7 +187,7 @@ def edited(raw: dict[str, Any], place: str, name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("place", EDITS)
-def test_an_edited_baseline_is_refused_or_shown_as_text(
+def test_names_in_an_edited_baseline_are_refused_or_printed_as_text(
     finished: Path, say: Say, name: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

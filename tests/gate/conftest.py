@@ -1,4 +1,4 @@
-"""The results that the code gives today, and a way to compare runs with runs."""
+"""Fixtures: results of the current code, and a function that compares runs with runs."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ from support.gate_runs import CodeChange, make_snapshot
 
 @pytest.fixture(scope="session")
 def unchanged_code(tmp_path_factory: pytest.TempPathFactory) -> ResultsSummary:
-    """What the code does today."""
+    """The results of the current code."""
     folder = tmp_path_factory.mktemp("before")
     return summarize_results(load(CodeChange(folder, ResultsSummary("", {}, {}, ())).results()))
 
@@ -29,7 +29,7 @@ def code_change(tmp_path: Path, unchanged_code: ResultsSummary) -> CodeChange:
 
 @pytest.fixture
 def compared() -> Callable[..., CheckResult]:
-    """Check runs against runs, by the default margins or others."""
+    """Compare runs with runs, with the default margins or others."""
 
     def compare(before: Sequence[RunSummary], after: Sequence[RunSummary], **gate: Any) -> CheckResult:
         new = make_snapshot(after)

@@ -1,4 +1,4 @@
-"""The file: what was saved is read again, sorted and small; `accept` takes what differs, and keeps reasons."""
+"""The baseline file: it is read as it was saved, sorted and small; `accept` stores differences and their reasons."""
 
 import math
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ def three() -> ResultsSummary:
     )
 
 
-def test_what_was_saved_is_read_again(three: ResultsSummary, tmp_path: Path) -> None:
+def test_a_saved_baseline_is_read_unchanged(three: ResultsSummary, tmp_path: Path) -> None:
     save(tmp_path / "b.toml", new_baseline(three, "abc"))
     actual = read_baseline(tmp_path / "b.toml")
     assert dumps(actual) == dumps(new_baseline(three, "abc"))
@@ -34,7 +34,7 @@ def test_what_was_saved_is_read_again(three: ResultsSummary, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("period", "steps"), [(7.0, range(7, 100, 7)), (22.0 / 3, (8, 15, 22, 30, 37, 44))])
-def test_syncs_of_a_period_are_not_kept_and_yet_known(
+def test_sync_steps_of_a_periodic_strategy_are_computed_and_not_stored(
     three: ResultsSummary, tmp_path: Path, period: float, steps: Sequence[int]
 ) -> None:
     syncs = tuple(Sync(step, math.nan) for step in steps)
@@ -72,7 +72,7 @@ def test_each_run_is_one_line_and_the_last_line_counts_them(three: ResultsSummar
     assert [line.split(", ")[2] for line in lines] == ['id = "a 0"', 'id = "a 1"', 'id = "b 0"']
 
 
-def test_what_the_settings_were_is_kept_once_for_each_cell(three: ResultsSummary, tmp_path: Path) -> None:
+def test_the_settings_are_stored_once_for_each_cell(three: ResultsSummary, tmp_path: Path) -> None:
     config = {"dataset": "digits", "strategy": {"kind": "a b", "theta": 1.5, "quoted": 'a "b" \\ c\n'}, "x y": [1, 2.0]}
     reference = replace(three, runs=tuple(replace(run, config=config) for run in three.runs[:2]))
     save(tmp_path / "b.toml", new_baseline(reference, "abc", "1.0 (def)"))
@@ -82,20 +82,20 @@ def test_what_the_settings_were_is_kept_once_for_each_cell(three: ResultsSummary
     assert (actual.history[0].revision, actual.history[0].fdabench) == ("abc", "1.0 (def)")
 
 
-def test_accept_drops_what_the_suite_no_longer_has_and_adds_what_is_new(three: ResultsSummary) -> None:
+def test_accept_removes_cells_that_the_suite_lacks_and_adds_new_ones(three: ResultsSummary) -> None:
     after = make_snapshot([three.runs[0], three.runs[1], make_run("c", 0)])
     new, count = accept(new_baseline(three, ""), after, "b is gone", "")
     assert count == (0, 1, 1)
     assert [run.cell for run in new.snapshot.runs] == ["a", "a", "c"]
 
 
-def test_accept_of_nothing_leaves_the_baseline(three: ResultsSummary) -> None:
+def test_accept_without_a_difference_does_not_change_the_baseline(three: ResultsSummary) -> None:
     old = new_baseline(three, "abc")
     assert accept(old, three, "no reason at all", "def") == (old, (0, 0, 0))
     assert accept(old, three, "no reason at all", "def")[0] is old
 
 
-def test_the_results_of_another_suite_are_no_change_of_this_one(three: ResultsSummary) -> None:
+def test_accept_refuses_the_results_of_another_suite(three: ResultsSummary) -> None:
     """All of its runs would go. A suite that was renamed, or whose cells are all others now, is meant."""
     strange = make_snapshot([make_run("z", 0)])
     other = replace(strange, suite="other")
@@ -111,12 +111,12 @@ def test_the_results_of_another_suite_are_no_change_of_this_one(three: ResultsSu
     )
 
 
-def test_a_reason_is_one_line(three: ResultsSummary) -> None:
+def test_a_reason_is_stored_in_one_line(three: ResultsSummary) -> None:
     new, _ = accept(new_baseline(three, ""), replace(three, runs=three.runs[:1]), " two\n lines ", "")
     assert new.history[-1].reason == "two lines"
 
 
-def test_a_reason_and_whole_results_are_asked_for(three: ResultsSummary) -> None:
+def test_accept_requires_a_reason_and_complete_results(three: ResultsSummary) -> None:
     with pytest.raises(UsageError, match="--reason is empty"):
         accept(new_baseline(three, ""), three, "  ", "")
     for refused in (replace(three, unfinished={"x": UnfinishedRun("x", "x s0", "failed")}), replace(three, runs=())):

@@ -1,4 +1,4 @@
-"""Runs whose settings changed are paired by what did not; the sentences of a strategy say what people ask first."""
+"""Runs with changed settings are paired by their unchanged ones; each strategy has a sentence with its main numbers."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -23,7 +23,7 @@ Compare = Callable[..., CheckResult]
 
 
 def runs(theta: float, total: int = 100_000, seeds: Sequence[int] = (0, 1, 2), **changes: Any) -> list[RunSummary]:
-    """One cell of an FDA with that theta; seed s sends `total` + 1000 s bytes."""
+    """One cell of FDA with this theta; seed s sends `total` + 1000 s bytes."""
     config = {
         "dataset": "digits",
         "model": "mlp",
@@ -38,7 +38,7 @@ def runs(theta: float, total: int = 100_000, seeds: Sequence[int] = (0, 1, 2), *
     ]  # fmt: skip
 
 
-def test_another_theta_is_paired_reported_and_keeps_the_gate_closed(compared: Compare) -> None:
+def test_runs_with_another_theta_are_paired_and_reported_and_the_gate_fails(compared: Compare) -> None:
     same = [make_run("fedavg local_steps=5 | b #1", seed) for seed in (0, 1)]
     before = [*runs(1.0), *same]
     checked = compared(before, [*runs(0.6, 131_000, accuracy=0.904), *same])
@@ -82,7 +82,7 @@ def test_the_fewest_settings_and_the_nearest_numbers_are_paired() -> None:
     assert [setting.text for setting in both[0].settings] == ["optimizer.lr 0.001 -> 0.01", "theta 1 -> 0.6"]
 
 
-def test_what_is_no_change_of_a_setting_is_not_paired(compared: Compare) -> None:
+def test_runs_that_differ_in_more_than_settings_are_not_paired(compared: Compare) -> None:
     """Another monitor is another strategy; a seed without a partner is new, or gone."""
     assert pair_changed(runs(1.0), runs(1.0, monitor="sketch")) == []
     assert pair_changed(runs(1.0, seeds=[0]), runs(0.6, seeds=[1])) == []
@@ -189,7 +189,7 @@ def test_fewer_bytes_of_a_formula_are_reported_as_wrong(compared: Compare) -> No
     assert sentence.verdict == Verdict.fail
 
 
-def test_a_cost_of_another_environment_says_why_it_cannot_be_judged(compared: Compare) -> None:
+def test_a_cost_of_another_environment_states_why_it_cannot_be_compared(compared: Compare) -> None:
     before = make_run("fda linear theta=1 | b #1", 0)
     checked = compared([before], [replace(before, bytes_total=90_000, environment="there")])
     (sentence,) = sentences(checked)

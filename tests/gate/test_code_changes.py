@@ -1,4 +1,4 @@
-"""What must be caught, by changing the code or the suite for real; and what must not be flagged."""
+"""Changes of the code or the suite that the gate must detect, and changes that it must pass."""
 
 import re
 import shutil
@@ -31,18 +31,18 @@ from support.gate_runs import DIGITS, CodeChange
 
 
 def failing(checked: CheckResult) -> set[tuple[str, str, str]]:
-    """Class, strategy and metric of what failed."""
+    """Class, strategy and metric of the failed findings."""
     return {(item.kind, " ".join(item.cell.split()[:1]), item.metric) for item in checked.failures}
 
 
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same machine, under another build of torch."""
+    """The same machine with another build of torch."""
     real = run_cell.environment
     monkeypatch.setattr(run_cell, "environment", lambda device: {**real(device), "torch": "2.99.0"})
 
 
-def test_nothing_changed(code_change: CodeChange) -> None:
+def test_unchanged_code_passes(code_change: CodeChange) -> None:
     checked = code_change.check()
     assert checked.exit_code == 0
     assert {item.verdict for item in checked.findings} == {Verdict.unchanged}
@@ -50,7 +50,7 @@ def test_nothing_changed(code_change: CodeChange) -> None:
     assert {kind: sum(checked.counts(kind).values()) for kind in "ABC"} == {"A": 27, "B": 26, "C": 3}
 
 
-def test_one_more_sync_in_a_hundred_steps(code_change: CodeChange, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_more_sync_in_a_hundred_steps_is_detected(code_change: CodeChange, monkeypatch: pytest.MonkeyPatch) -> None:
     real = FDA.step
 
     def step(self: FDA, ctx: StepContext, r: Any, channel: Any) -> Any:
@@ -66,7 +66,7 @@ def test_one_more_sync_in_a_hundred_steps(code_change: CodeChange, monkeypatch: 
     assert re.search(r"sync \d+: step none -> 99, estimate none -> 0\.0\d+ \(theta 0\.05\)", checked.why[0])
 
 
-def test_a_state_one_float_longer_anywhere(
+def test_a_state_with_one_more_number_is_detected(
     code_change: CodeChange, monkeypatch: pytest.MonkeyPatch, elsewhere: None
 ) -> None:
     real = Linear.local_state
@@ -81,7 +81,7 @@ def test_a_state_one_float_longer_anywhere(
     assert (finding.metric, finding.before, finding.after) == ("payload.state", 8, 12)
 
 
-def test_bytes_counted_at_another_dtype_anywhere(
+def test_bytes_counted_with_another_dtype_are_detected(
     code_change: CodeChange, monkeypatch: pytest.MonkeyPatch, elsewhere: None
 ) -> None:
     """Fewer bytes are no better here: they are wrong."""
@@ -92,7 +92,9 @@ def test_bytes_counted_at_another_dtype_anywhere(
     assert {("A", "fedavg", "bytes_total"), ("A", "fda", "payload.model")} <= failing(checked)
 
 
-def test_theta_off_by_5_percent(code_change: CodeChange, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_theta_that_differs_by_5_percent_is_detected(
+    code_change: CodeChange, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Fewer syncs and fewer bytes, but others: it takes a reason to accept them."""
     real = FDA.step
     monkeypatch.setattr(FDA, "step", lambda self, *rest: real(replace(self, theta=1.05 * self.theta), *rest))
@@ -102,7 +104,7 @@ def test_theta_off_by_5_percent(code_change: CodeChange, monkeypatch: pytest.Mon
     assert not [item for item in checked.failures if item.cell.startswith("fedavg")]
 
 
-def test_a_theta_that_was_resolved_wrongly_anywhere(
+def test_a_theta_that_is_resolved_wrongly_is_detected(
     code_change: CodeChange, monkeypatch: pytest.MonkeyPatch, elsewhere: None
 ) -> None:
     def off(*arguments: Any) -> Any:
@@ -115,7 +117,7 @@ def test_a_theta_that_was_resolved_wrongly_anywhere(
     assert checked.exit_code == 1
 
 
-def test_another_theta_in_the_suite_is_another_cell(code_change: CodeChange) -> None:
+def test_another_theta_in_the_suite_is_reported_as_a_changed_setting(code_change: CodeChange) -> None:
     checked = code_change.check(DIGITS.replace("theta = 0.05", "theta = 0.0525"))
     assert (checked.exit_code, checked.status, checked.missing, checked.added) == (4, "changed", (), ())
     linear, sketch = checked.changed
@@ -125,7 +127,7 @@ def test_another_theta_in_the_suite_is_another_cell(code_change: CodeChange) -> 
     ]
 
 
-def test_a_sketch_of_half_the_width(code_change: CodeChange, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sketch_of_half_the_width_is_detected(code_change: CodeChange, monkeypatch: pytest.MonkeyPatch) -> None:
     state, bound = Sketch.local_state, Sketch.variance_bound
     monkeypatch.setattr(Sketch, "local_state", lambda self, u, r: state(replace(self, width=self.width // 2), u, r))
     monkeypatch.setattr(Sketch, "variance_bound", lambda self, s: bound(replace(self, width=self.width // 2), s))
@@ -135,7 +137,7 @@ def test_a_sketch_of_half_the_width(code_change: CodeChange, monkeypatch: pytest
     assert (finding.kind, finding.before, finding.after) == ("A", 4 * 61, 4 * 31)
 
 
-def test_a_seed_that_leaked_into_the_partition(
+def test_a_partition_seed_with_another_axis_is_detected(
     code_change: CodeChange, monkeypatch: pytest.MonkeyPatch, elsewhere: None
 ) -> None:
     """By the axes that the seed is made from: known without running anything, so anywhere."""
@@ -145,7 +147,7 @@ def test_a_seed_that_leaked_into_the_partition(
     assert {("A", "fedavg", "seeds"), ("A", "fda", "seeds")} <= failing(checked)
 
 
-def test_a_draw_that_leaked_into_the_partition(code_change: CodeChange, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_partition_with_other_draws_is_detected(code_change: CodeChange, monkeypatch: pytest.MonkeyPatch) -> None:
     """Past the seeds: who holds what is not the same."""
     real = setting.numpy_generator
     monkeypatch.setattr(setting, "numpy_generator", lambda seed: real(seed + 1))
@@ -154,7 +156,7 @@ def test_a_draw_that_leaked_into_the_partition(code_change: CodeChange, monkeypa
     assert ("B", "fedavg", "partition") in failing(checked)
 
 
-def test_a_period_that_is_off_by_one_anywhere(
+def test_a_period_that_is_off_by_one_is_detected(
     code_change: CodeChange, monkeypatch: pytest.MonkeyPatch, elsewhere: None
 ) -> None:
     real = FedAvg.step
@@ -165,7 +167,7 @@ def test_a_period_that_is_off_by_one_anywhere(
     assert any("sync 1: step 7 -> 8, estimate" not in line and "sync 1: step" in line for line in checked.why)
 
 
-def test_another_machine_rounds_otherwise(
+def test_different_rounding_of_another_machine_passes(
     code_change: CodeChange, monkeypatch: pytest.MonkeyPatch, elsewhere: None
 ) -> None:
     """Rounding differs for real: the sum over workers takes them the other way round, one product at a time."""
@@ -184,7 +186,7 @@ def test_the_vectorized_engine_is_another_environment_class(code_change: CodeCha
     assert any("engine sequential -> vectorized" in note for note in checked.notes)
 
 
-def test_cells_in_another_order_and_cells_more(code_change: CodeChange) -> None:
+def test_another_order_of_cells_and_new_cells_pass(code_change: CodeChange) -> None:
     head, *strategies = DIGITS.split("[[strategy]]")
     turned = "[[strategy]]".join([head, *reversed([f"{item}\n" for item in strategies])])
     more = turned.replace("theta = 0.05", "theta = [0.2, 0.05]").replace("local_steps = 7", "local_steps = [9, 7]")
@@ -195,7 +197,7 @@ def test_cells_in_another_order_and_cells_more(code_change: CodeChange) -> None:
 
 
 def refactored(source: Path, target: Path) -> None:
-    """A copy of the package with other comments, docstrings and names of locals where the numbers are made."""
+    """A copy of the package with other comments, docstrings and local names in the code of training."""
     shutil.copytree(source, target)
     changes: dict[str, Callable[[str], str]] = {
         "strategies/fda.py": lambda text: text.replace("s_S", "mean_S").replace("u_KD", "drift_KD"),
@@ -213,7 +215,7 @@ def refactored(source: Path, target: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_refactoring_changes_nothing(code_change: CodeChange, tmp_path: Path) -> None:
+def test_a_refactoring_passes(code_change: CodeChange, tmp_path: Path) -> None:
     refactored(Path(fdabench.__file__).parent, tmp_path / "fdabench")
     (tmp_path / "watched.toml").write_text(DIGITS)
     old = code_change.results()

@@ -45,7 +45,7 @@ def key(table: dict[str, Any]) -> str:
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_each_setting_of_a_workload_is_a_cell_of_its_own(change: dict[str, Any]) -> None:
+def test_each_setting_of_a_workload_has_its_own_cell_name(change: dict[str, Any]) -> None:
     assert key({**CONFIG, **change}) != key(CONFIG)
 
 

@@ -1,4 +1,4 @@
-"""What machines read: a pull-request comment, GitHub's annotations, JUnit XML by its schema; each says the same."""
+"""Pull-request comment, GitHub annotations and JUnit XML (valid by its schema) report the same findings."""
 
 import re
 from collections.abc import Callable
@@ -32,7 +32,7 @@ def fifteen(compared: Compare) -> CheckResult:
     return compared(before, [*after, better, unsure, *before[17:19]])
 
 
-def test_a_comment_has_the_worst_ten_and_folds_the_rest(fifteen: CheckResult) -> None:
+def test_a_comment_shows_the_ten_worst_cells_and_folds_the_others(fifteen: CheckResult) -> None:
     text = pr_comment(fifteen)
     visible, *folded = text.split("<details>")
     rows = [line for line in visible.splitlines() if line.startswith("| fail ")]
@@ -45,7 +45,7 @@ def test_a_comment_has_the_worst_ten_and_folds_the_rest(fifteen: CheckResult) ->
     assert "a \\| b 17" not in text, "what is unchanged is not shown"
 
 
-def test_the_worst_comes_first(compared: Compare) -> None:
+def test_a_comment_lists_the_worst_cell_first(compared: Compare) -> None:
     """A formula, a state or a target that was missed before any number; then the sizes, in margins; hashes last."""
     before = [make_run(name, 0, bytes_to={"0.9": 40_000}) for name in "abcdefg"]
     changes: list[dict[str, Any]] = [
@@ -64,7 +64,7 @@ def test_the_worst_comes_first(compared: Compare) -> None:
     ] == list("efdcbag")
 
 
-def test_names_cannot_break_a_comment(compared: Compare) -> None:
+def test_names_in_a_comment_are_escaped(compared: Compare) -> None:
     name = "a|b `c` <img src=x> *d* #123 @e & 😀"
     before = [make_run(name, seed) for seed in range(12)]
     checked = compared(before, [replace(run, sync_steps="<b>|") for run in before[:11]])
@@ -79,7 +79,7 @@ def test_names_cannot_break_a_comment(compared: Compare) -> None:
     assert all(re.fullmatch(r"::error title=[^:,\n]+::[^\n]+", line) for line in annotations(checked))
 
 
-def test_a_comment_of_a_thousand_changes_is_one_that_is_taken(compared: Compare) -> None:
+def test_a_comment_of_a_thousand_changes_is_within_the_size_limit(compared: Compare) -> None:
     before = [
         make_run(f"fda sketch depth=5 width=250 theta=0.3 | cifar10 cnn | iid | K=10 b=32 #{i:06}", 0)
         for i in range(1000)
@@ -90,7 +90,7 @@ def test_a_comment_of_a_thousand_changes_is_one_that_is_taken(compared: Compare)
     assert "and 890 more: `fdabench check --output-format csv` has all" in text
 
 
-def test_a_comment_says_in_its_last_line_that_nothing_changed(compared: Compare) -> None:
+def test_the_last_line_of_a_comment_states_that_nothing_changed(compared: Compare) -> None:
     runs = [make_run("a", seed) for seed in range(3)]
     assert pr_comment(compared(runs, runs)).endswith("\n\n<!-- fdabench check: unchanged -->\n")
     better = [replace(run, bytes_to={"0.9": 30_000}) for run in runs]
@@ -98,7 +98,7 @@ def test_a_comment_says_in_its_last_line_that_nothing_changed(compared: Compare)
     assert "unchanged -->" not in pr_comment(compared(runs, runs[:2]))
 
 
-def test_limits_are_written_as_limits() -> None:
+def test_annotations_and_junit_state_the_limit() -> None:
     limit = Finding("limit", Verdict.fail, "a", 0, "max_bytes", 30_000.0, 31_000, note="past a limit")
     message = "max_bytes: 31.0 kB, the limit is 30.0 kB"
     checked = CheckResult("s", "its own limits", (limit,))
@@ -107,7 +107,7 @@ def test_limits_are_written_as_limits() -> None:
 
 
 @pytest.mark.parametrize("width", [50, 80])
-def test_a_terminal_shows_every_number_whole(fifteen: CheckResult, width: int) -> None:
+def test_a_terminal_shows_every_number_without_truncation(fifteen: CheckResult, width: int) -> None:
     lines = [line.plain for line in render_findings(cell_rows(fifteen), width)]
     assert lines[0] == "fail  a | b 00  a | b 00 0", "a block for each cell, as in the order of what is worst"
     assert lines[1] == "  syncs 0 -> 1"
@@ -116,7 +116,7 @@ def test_a_terminal_shows_every_number_whole(fifteen: CheckResult, width: int) -
     assert sum(line.startswith(("fail", "better", "inconclusive")) for line in lines) == 17
 
 
-def test_annotations_are_what_the_runner_reads(compared: Compare) -> None:
+def test_annotations_have_the_syntax_of_the_runner(compared: Compare) -> None:
     """One for each strategy, at most ten errors, and the last ones are for what is told of all."""
     before = [make_run(f"s{i:02} | b", 0, bytes_to={"0.9": 40_000}) for i in range(20)]
     after = [replace(run, syncs=i + 1) for i, run in enumerate(before[:15])]
@@ -134,7 +134,7 @@ def test_annotations_are_what_the_runner_reads(compared: Compare) -> None:
     )
 
 
-def test_junit_is_valid_and_counts_right(fifteen: CheckResult) -> None:
+def test_junit_is_valid_by_its_schema_and_has_correct_counts(fifteen: CheckResult) -> None:
     for checked in (fifteen, replace(fifteen, strict=True)):
         text = junit(checked, "2026-11-23T12:50:39")
         SCHEMA.validate(text)
@@ -150,7 +150,7 @@ def test_junit_is_valid_and_counts_right(fifteen: CheckResult) -> None:
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", suite.attrib["timestamp"])
 
 
-def test_the_schema_refuses_what_readers_stumble_over(fifteen: CheckResult) -> None:
+def test_the_junit_schema_refuses_invalid_documents(fifteen: CheckResult) -> None:
     good = junit(fifteen, "2026-11-23T12:50:39")
     for was, made in (("<properties />", ""), ('time="0"', ""), ("12:50:39", "12:50:39+00:00"), ("failure", "failed")):
         assert was in good
@@ -162,7 +162,7 @@ def test_names_of_test_cases_are_unique(fifteen: CheckResult) -> None:
     assert len(set(names)) == len(names)
 
 
-def test_a_quiet_comment_when_nothing_changed(compared: Compare) -> None:
+def test_a_comment_is_short_when_nothing_changed(compared: Compare) -> None:
     runs: list[Any] = [make_run("a", 0)]
     text = pr_comment(compared(runs, runs))
     assert text.startswith("### fdabench: 1 run compared: pass\n")

@@ -1,4 +1,4 @@
-"""A baseline that was cut, merged or edited by hand closes the gate and tells the places; no traceback."""
+"""A truncated, merged or edited baseline fails the gate with the lines of its errors and without a traceback."""
 
 import math
 import re
@@ -91,7 +91,7 @@ def refused(tmp_path: Path) -> Refused:
         ("consecutive = 1", "<<<<<<< mine\nconsecutive = 1", "take either one's, then `fdabench baseline accept`"),
     ],
 )
-def test_each_error_is_reported_with_its_place(
+def test_each_error_is_reported_with_its_line(
     text: str, refused: Refused, was: str, becomes: str, message: str
 ) -> None:
     assert was in text
@@ -107,7 +107,7 @@ def test_all_errors_are_reported_at_once_and_of_hundreds_the_first(text: str, re
     assert (len(many.splitlines()), many.splitlines()[-1]) == (12, "and 6 more")
 
 
-def test_a_file_that_lost_its_last_runs_is_no_smaller_baseline(text: str, refused: Refused) -> None:
+def test_a_truncated_baseline_is_refused(text: str, refused: Refused) -> None:
     """Wherever it is cut; a merge that lost a line is TOML still."""
     lines = text.splitlines(keepends=True)
     (last,) = [line for line in lines if 'id = "a 1"' in line]
@@ -124,13 +124,13 @@ def test_something_other_than_a_file_is_reported(tmp_path: Path) -> None:
         read_baseline(tmp_path)
 
 
-def test_a_baseline_from_an_editor_that_marks_files_is_read(text: str, tmp_path: Path) -> None:
+def test_a_baseline_with_a_byte_order_mark_is_read(text: str, tmp_path: Path) -> None:
     for other in (f"\ufeff{text}", text.removesuffix("\n"), text.replace("\n", "\r\n")):
         (tmp_path / "b.toml").write_text(other, encoding="utf-8", newline="")
         assert dumps(read_baseline(tmp_path / "b.toml")) == text
 
 
-def test_no_value_ends_in_a_traceback(two: ResultsSummary, text: str, tmp_path: Path) -> None:
+def test_no_value_raises_an_unexpected_exception(two: ResultsSummary, text: str, tmp_path: Path) -> None:
     """Each value of the file in turn is replaced by nonsense: it is refused, or compared as any other."""
     (tmp_path / "b.toml").write_text(text)
     whole = _raw(tmp_path / "b.toml")

@@ -1,4 +1,4 @@
-"""Two results side by side: the line over all cells, whose runs share seeds."""
+"""Comparison of two results folders: the mean over all cells, whose runs have common seeds."""
 
 import math
 
@@ -13,7 +13,7 @@ def sample(losses: list[float], seeds: tuple[int, ...]) -> MetricLosses:
     return MetricLosses("a", "accuracy", np.array(losses), 0.9, 0.9, seeds=seeds)
 
 
-def test_cells_that_share_their_chance_are_no_independent_evidence() -> None:
+def test_cells_with_common_seeds_are_not_counted_as_independent() -> None:
     line = all_cells([sample([0.0, 0.2], (0, 1)), sample([0.1, 0.3], (0, 1))])
     assert line.change == pytest.approx(-0.15)
     assert line.interval is not None
@@ -31,7 +31,7 @@ def test_seeds_are_matched_by_their_number() -> None:
     assert line.interval == pytest.approx((-0.15 - half, -0.15 + half))
 
 
-def test_of_one_seed_no_interval_is_known() -> None:
+def test_one_seed_has_no_interval() -> None:
     line = all_cells([sample([0.1], (0,)), sample([0.3], (0,))])
     assert (line.interval, line.verdict) == (None, "unclear")
 
@@ -39,7 +39,9 @@ def test_of_one_seed_no_interval_is_known() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("shared", "own"), [(0.05, 0.03), (0.05, 0.0), (0.0, 0.05)])
 @pytest.mark.parametrize(("cells", "seeds"), [(6, 3), (3, 5), (10, 3)])
-def test_its_interval_holds_the_truth(cells: int, seeds: int, shared: float, own: float) -> None:
+def test_the_interval_over_all_cells_has_its_nominal_coverage(
+    cells: int, seeds: int, shared: float, own: float
+) -> None:
     """4,000 draws: a standard error of 0.35 points of 95 %."""
     rng = np.random.default_rng([cells, seeds])
     stored = []

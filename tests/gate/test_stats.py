@@ -1,4 +1,4 @@
-"""The gate's own error rates, by simulation, and what its arithmetic must give."""
+"""The error rates of the gate by simulation, and properties of its statistics."""
 
 from collections.abc import Callable
 
@@ -20,7 +20,7 @@ Simulated = Callable[..., list[Judged]]
 
 @pytest.fixture
 def simulated() -> Simulated:
-    """Many runs of a suite of 24 cells, each before and after with noise of its own; what the gate says of each."""
+    """Simulate many runs of a suite of 24 cells with independent noise before and after, and return the verdicts."""
 
     def simulate(seeds: int, repeats: int, bad: float = 0.0, everywhere: float = 0.0) -> list[Judged]:
         rng = np.random.default_rng([seeds, repeats])
@@ -51,12 +51,12 @@ def test_false_alarms_are_rare(simulated: Simulated, seeds: int) -> None:
 
 
 @pytest.mark.parametrize(("seeds", "power"), [(3, 0.43), (5, 0.82), (10, 0.97)])
-def test_a_cell_that_lost_1_5_points_is_found(simulated: Simulated, seeds: int, power: float) -> None:
+def test_a_loss_of_1_5_points_in_a_cell_is_detected(simulated: Simulated, seeds: int, power: float) -> None:
     assert np.mean([failed_cell(run) for run in simulated(seeds, 300, bad=0.015)]) >= power
 
 
 @pytest.mark.parametrize(("seeds", "power"), [(3, 0.2), (5, 0.8)])
-def test_a_loss_of_0_2_points_everywhere_is_found_by_all_cells_together(
+def test_a_loss_of_0_2_points_in_all_cells_is_detected_by_the_mean(
     simulated: Simulated, seeds: int, power: float
 ) -> None:
     actual = simulated(seeds, 600, everywhere=0.002)
@@ -64,7 +64,7 @@ def test_a_loss_of_0_2_points_everywhere_is_found_by_all_cells_together(
     assert np.mean([any(item.verdict == Verdict.fail for item in findings) for findings, _ in actual]) < 0.05
 
 
-def test_cells_that_lose_equally_in_a_seed_are_no_proof() -> None:
+def test_equal_losses_of_all_cells_in_one_seed_are_not_significant() -> None:
     """Three lucky seeds look like 24 cells that all won: the error over seeds, with 2 degrees of freedom, is larger."""
     rng = np.random.default_rng(0)
     alarms = [
@@ -76,7 +76,7 @@ def test_cells_that_lose_equally_in_a_seed_are_no_proof() -> None:
     assert np.mean(naive) > 0.5
 
 
-def test_of_the_errors_over_cells_and_over_seeds_the_more_careful_counts() -> None:
+def test_the_larger_of_the_errors_over_cells_and_over_seeds_is_used() -> None:
     table = np.array([[0.010, 0.011, 0.012], [0.020, 0.021, 0.022], [0.030, 0.031, 0.032], [0.040, 0.041, 0.042]])
     over_cells = suite_wide_test(list(table))
     assert over_cells is not None
@@ -122,7 +122,7 @@ SHAPES = [(10, 3), (30, 3), (10, 5)]
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("kind", ["equal", "shared .003 + .001", "shared .0015 + .0015"])
-def test_where_nothing_changed_few_suites_fail(kind: str, shape: tuple[int, int]) -> None:
+def test_few_unchanged_suites_fail(kind: str, shape: tuple[int, int]) -> None:
     """At most 1.5 %, by 4,000 draws; the binomial standard error at 1 % is 0.16 points. Measured (cells x seeds):
 
     |                      | 10 x 3 | 30 x 3 | 10 x 5 |
@@ -137,7 +137,7 @@ def test_where_nothing_changed_few_suites_fail(kind: str, shape: tuple[int, int]
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("kind", ["equal", "log-normal", "one 5x noisier"])
-def test_a_loss_of_a_margin_is_rarely_called_more(kind: str, shape: tuple[int, int]) -> None:
+def test_a_loss_equal_to_the_margin_rarely_fails(kind: str, shape: tuple[int, int]) -> None:
     """A cell fails in at most 6 %, by 4,000 draws; the binomial standard error at 5 % is 0.34 points. Measured:
 
     |                | 10 x 3 | 30 x 3 | 10 x 5 |
@@ -150,7 +150,7 @@ def test_a_loss_of_a_margin_is_rarely_called_more(kind: str, shape: tuple[int, i
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_loss_of_two_margins_everywhere_is_found(shape: tuple[int, int]) -> None:
+def test_a_loss_of_two_margins_in_all_cells_is_detected(shape: tuple[int, int]) -> None:
     """In at least 90 %, by 1,000 draws, by a cell; the binomial standard error at 95 % is 0.7 points. Measured:
 
     | 10 x 3 | 30 x 3 | 10 x 5 |
@@ -159,7 +159,7 @@ def test_a_loss_of_two_margins_everywhere_is_found(shape: tuple[int, int]) -> No
     assert rates("equal", shape, 2 * MARGIN, 1000)[0] >= 0.9
 
 
-def test_more_seeds_pass_what_three_leave_undecided(simulated: Simulated) -> None:
+def test_more_seeds_decide_a_case_that_three_leave_undecided(simulated: Simulated) -> None:
     def share(seeds: int) -> float:
         return float(np.mean([f.verdict == Verdict.passed for findings, _ in simulated(seeds, 50) for f in findings]))
 
@@ -167,7 +167,7 @@ def test_more_seeds_pass_what_three_leave_undecided(simulated: Simulated) -> Non
     assert share(10) > 0.95
 
 
-def test_a_variance_that_looks_small_is_moderated_and_one_that_looks_large_is_kept() -> None:
+def test_a_small_estimated_variance_is_increased_and_a_large_one_is_not_changed() -> None:
     """2,000 cells of variance 4: s0^2 is 4, d0 is the most that is allowed, 8."""
     losses = np.random.default_rng(1).normal(0, 2.0, (2000, 3))
     own = losses.var(axis=1, ddof=1)
@@ -178,7 +178,7 @@ def test_a_variance_that_looks_small_is_moderated_and_one_that_looks_large_is_ke
     assert actual[own > 4.5] == pytest.approx(own[own > 4.5])
 
 
-def test_cells_whose_noise_differs_share_little_variance() -> None:
+def test_variances_of_heterogeneous_cells_are_shrunk_little() -> None:
     """Standard deviations from 0.1 to 10: d0 is small, so a cell's freedom is little more than its own 2."""
     rng = np.random.default_rng(3)
     losses = rng.normal(0, 1.0, (40, 3)) * np.geomspace(0.1, 10, 40)[:, None]
@@ -186,7 +186,7 @@ def test_cells_whose_noise_differs_share_little_variance() -> None:
     assert 2 < freedom < 4
 
 
-def test_what_floats_leave_of_equal_losses_is_no_noise() -> None:
+def test_rounding_errors_of_equal_losses_are_not_treated_as_noise() -> None:
     """Accuracies are n-ths of a test set, so losses are often equal where their floats are not: 17 % false alarms."""
     rng = np.random.default_rng(2)
     alarms = []
@@ -199,7 +199,7 @@ def test_what_floats_leave_of_equal_losses_is_no_noise() -> None:
     assert estimate.error == pytest.approx(moderated_t([np.array([0.02, 0.02]), np.array([0.01, -0.01])])[0].error)
 
 
-def test_alone_a_cell_has_the_ordinary_t_test() -> None:
+def test_a_single_cell_has_the_ordinary_t_test() -> None:
     losses = np.array([0.01, 0.02, 0.04])
     (estimate,) = moderated_t([losses])
     expected = stats.ttest_1samp(losses, 0.005, alternative="greater").pvalue
@@ -207,14 +207,14 @@ def test_alone_a_cell_has_the_ordinary_t_test() -> None:
     assert estimate.p_worse_than(0.005) == pytest.approx(expected)
 
 
-def test_one_seed_says_nothing_of_the_noise() -> None:
+def test_one_seed_gives_no_estimate_of_the_noise() -> None:
     (estimate,) = moderated_t([np.array([0.02])])
     assert not estimate.has_dof
     assert (estimate.p_worse_than(0.0), estimate.upper) == (1.0, float("inf"))
 
 
 @pytest.mark.parametrize(("lost", "verdict"), [(0.4, "fail"), (0.053, "inconclusive"), (0.02, "pass"), (-0.4, "pass")])
-def test_seeds_that_lost_exactly_the_same_are_reported(lost: float, verdict: str) -> None:
+def test_equal_losses_of_all_seeds_are_reported(lost: float, verdict: str) -> None:
     """As a cost on another machine that grows by the same syncs with each seed: its noise is small, not unknown."""
     (finding,), _ = check_noisy_metrics(
         [MetricLosses("a", "bytes_total", np.full(3, np.log1p(lost)), 1.0, 1.0 + lost)], GATE
@@ -224,20 +224,20 @@ def test_seeds_that_lost_exactly_the_same_are_reported(lost: float, verdict: str
     assert low < lost < high
 
 
-def test_cells_that_lost_exactly_the_same_are_reported_together() -> None:
+def test_equal_losses_of_all_cells_are_reported_together() -> None:
     samples = [MetricLosses(str(i), "bytes_total", np.full(3, np.log(1.03)), 1.0, 1.03) for i in range(6)]
     findings, (level,) = check_noisy_metrics(samples, GATE)
     assert {item.verdict for item in findings} == {Verdict.passed}
     assert level.verdict == Verdict.fail
 
 
-def test_a_margin_of_nothing_divides_by_nothing() -> None:
+def test_a_margin_of_zero_causes_no_division_by_zero() -> None:
     sample = MetricLosses("a", "bytes_total", np.full(3, 0.1), 1.0, 1.1)
     (finding,), _ = check_noisy_metrics([sample], GATE.model_copy(update={"cost_margin": 0.0}))
     assert finding.verdict == Verdict.fail
 
 
-def test_holm_against_its_definition() -> None:
+def test_the_holm_correction_equals_its_definition() -> None:
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.5, 0.6]) == [1.0, 1.0]
     assert holm([]) == []

@@ -1,4 +1,4 @@
-"""What the gate says of runs that are made up: the three answers, targets that are missed, limits, what is missing."""
+"""The verdicts of the gate on synthetic runs: accuracy, missed targets, costs, limits, and missing runs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -27,7 +27,7 @@ def cells(count: int = 4, accuracy: float = 0.9, seeds: Sequence[int] = SEEDS, *
 
 
 def moved(runs: Sequence[RunSummary], points: float, cell: str = "cell 0") -> list[RunSummary]:
-    """One cell's accuracy moved by so many points, and everybody's a little, as noise does."""
+    """Change the accuracy of one cell by this many points, and that of all cells by a small noise."""
     shift = {run.id: points / 100 if run.cell == cell else 0.0 for run in runs}
     return [
         replace(run, accuracy=run.accuracy + shift[run.id] + NOISE[i * 2 % 5] / 3, environment="there")
@@ -43,7 +43,9 @@ def of(checked: CheckResult, cell: str, metric: str) -> Finding:
 @pytest.mark.parametrize(
     ("points", "verdict"), [(-1.5, "fail"), (-0.5, "inconclusive"), (-0.05, "pass"), (1.5, "pass")]
 )
-def test_three_answers_about_accuracy(compared: Compare, points: float, verdict: str) -> None:
+def test_the_verdicts_about_accuracy_are_pass_fail_and_undecided(
+    compared: Compare, points: float, verdict: str
+) -> None:
     before = cells()
     checked = compared(before, moved(before, points))
     actual = of(checked, "cell 0", "accuracy")
@@ -55,13 +57,13 @@ def test_three_answers_about_accuracy(compared: Compare, points: float, verdict:
     assert replace(checked, strict=True).exit_code == (0 if verdict == "pass" else 1)
 
 
-def test_the_margin_is_the_suites(compared: Compare) -> None:
+def test_the_margin_of_the_suite_is_used(compared: Compare) -> None:
     before = cells()
     after = moved(before, -1.5)
     assert of(compared(before, after, accuracy_margin=0.03), "cell 0", "accuracy").verdict == Verdict.passed
 
 
-def test_one_seed_shows_a_collapse_but_no_small_loss(compared: Compare) -> None:
+def test_one_seed_detects_a_large_loss_and_not_a_small_one(compared: Compare) -> None:
     before = cells(1, seeds=[0])
     assert compared(before, moved(before, -1.5)).exit_code == 0
     assert of(compared(before, moved(before, -1.5)), "cell 0", "accuracy").verdict == Verdict.inconclusive
@@ -80,7 +82,7 @@ def test_a_cost_on_another_machine_is_noisy_and_on_this_one_exact(compared: Comp
     assert of(there, "cell 1", "bytes_total").verdict == Verdict.passed
 
 
-def test_a_small_extra_cost_everywhere_is_found_by_all_cells_together(compared: Compare) -> None:
+def test_a_small_extra_cost_in_all_cells_is_detected_by_the_mean(compared: Compare) -> None:
     before = cells(6)
     spread = [
         replace(run, bytes_total=int(run.bytes_total * (1.02 + 5 * NOISE[i * 3 % 5]))) for i, run in enumerate(before)
@@ -101,7 +103,7 @@ def test_a_cost_that_doubled_on_another_machine_fails(compared: Compare) -> None
     assert of(checked, "cell 0", "bytes_total").change == pytest.approx(1.0, abs=0.01)
 
 
-def test_fewer_bytes_are_better_and_ask_for_a_new_baseline(compared: Compare) -> None:
+def test_fewer_bytes_pass_and_suggest_a_new_baseline(compared: Compare) -> None:
     before = cells(1)
     checked = compared(before, [replace(run, bytes_to={"0.9": 40_000}) for run in before])
     assert {item.verdict for item in checked.changed_findings} == {Verdict.better}
@@ -120,20 +122,20 @@ def test_a_lost_target_fails_in_the_same_environment_and_is_a_bound_in_another(c
     assert (won.verdict, won.before) == (Verdict.better, "missed")
 
 
-def test_divergence_fails_anywhere(compared: Compare) -> None:
+def test_divergence_fails_in_any_environment(compared: Compare) -> None:
     before = cells(1)
     gone = [replace(run, state="diverged", accuracy=float("nan"), environment="there") for run in before]
     assert {item.metric for item in compared(before, gone).failures} == {"state"}
     assert compared(gone, gone).exit_code == 0
 
 
-def test_formulas_hold_anywhere_and_a_smaller_number_is_no_better(compared: Compare) -> None:
+def test_values_of_formulas_must_be_equal_in_any_environment(compared: Compare) -> None:
     before = cells(1)
     after = [replace(run, payload={**run.payload, "state": (4,)}, environment="there") for run in before]
     assert {(item.kind, item.metric) for item in compared(before, after).failures} == {("A", "payload.state")}
 
 
-def test_missing_runs_close_the_gate_and_new_ones_do_not(compared: Compare) -> None:
+def test_missing_runs_fail_the_gate_and_new_ones_do_not(compared: Compare) -> None:
     before = cells(2)
     fewer = compared(before, before[:-1])
     assert (fewer.exit_code, [run.name for run in fewer.missing]) == (4, ["cell 1 s4"])
@@ -146,7 +148,7 @@ def test_a_regression_is_reported_even_where_runs_are_missing(compared: Compare)
     assert compared(before, [replace(before[0], syncs=9), *before[1:-1]]).exit_code == 1
 
 
-def test_a_cell_without_a_result_closes_the_gate() -> None:
+def test_a_cell_without_a_result_fails_the_gate() -> None:
     before = make_snapshot(cells(1))
     after = replace(before, unfinished={"9": UnfinishedRun("cell 9", "cell 9 s0", "failed")})
     assert check(before, after, GateConfig(), after, "b.toml").exit_code == 4
@@ -155,7 +157,7 @@ def test_a_cell_without_a_result_closes_the_gate() -> None:
     assert check(before, lost, GateConfig(), lost, "b.toml").missing == (gone,), "told once, with its state"
 
 
-def test_nothing_in_common_is_no_comparison_and_says_why() -> None:
+def test_results_without_common_runs_are_not_compared_and_the_reason_is_stated() -> None:
     before = make_snapshot(cells(1, seeds=[0, 1]))
     for after, why in (
         (

@@ -1,4 +1,4 @@
-"""The first steps of every strategy of the quickstart, against the numbers that were written down.
+"""The first steps of every strategy of the quickstart, against stored numbers.
 
 A change of these numbers changes everybody's results. Where it is meant, `FDABENCH_WRITE_GOLDEN=1 pytest tests/golden`
 writes them anew, and the change log says so.
@@ -47,7 +47,7 @@ class Row(NamedTuple):
 
 
 def environment_line() -> str:
-    """The environment class here, in a line."""
+    """The environment class of this machine, as a line."""
     actual = environment_class(current_environment(torch.device("cpu")))
     return ", ".join(f"{key} {value}" for key, value in actual.items())
 
@@ -58,7 +58,7 @@ def computed(cell: Cell) -> list[Row]:
 
 
 def written() -> dict[str, list[Row]]:
-    """By strategy: a line with its label, then a row for each evaluation."""
+    """By strategy: a line with its label, and then a row for each evaluation."""
     blocks = GOLDEN.read_text(encoding="utf-8").strip().split("\n\n")[1:]
     return {block.splitlines()[0]: [_row(line) for line in block.splitlines()[1:]] for block in blocks}
 
@@ -78,14 +78,14 @@ def golden() -> dict[str, list[Row]]:
 
 
 @pytest.mark.parametrize("label", CELLS)
-def test_the_first_steps_are_those_written_down(golden: dict[str, list[Row]], label: str) -> None:
+def test_the_first_steps_equal_the_stored_numbers(golden: dict[str, list[Row]], label: str) -> None:
     actual = computed(CELLS[label])
     assert [row[:3] for row in actual] == [row[:3] for row in golden[label]]
     assert [row.loss for row in actual] == pytest.approx([row.loss for row in golden[label]], abs=LOSS, rel=0)
 
 
 @pytest.mark.parametrize("label", [label for label, cell in CELLS.items() if cell.config.strategy.kind == "fda"])
-def test_no_sync_hangs_by_a_rounding(label: str) -> None:
+def test_no_estimate_is_within_rounding_of_theta(label: str) -> None:
     """Otherwise the written numbers would hold on one class of processors only."""
     config = CELLS[label].config
     trace = train_cell(config).tables["trace"]
@@ -94,11 +94,11 @@ def test_no_sync_hangs_by_a_rounding(label: str) -> None:
     assert min(abs(row["estimate"] / theta - 1) for row in trace) > CLEAR_OF_THETA
 
 
-def test_the_class_that_they_were_written_on_is_named() -> None:
+def test_the_file_names_the_environment_class_of_its_numbers() -> None:
     assert "\nOn torch " in GOLDEN.read_text(encoding="utf-8").split("\n\n")[0]
 
 
-def test_ten_rows_are_written_down_for_every_strategy_of_the_suite(golden: dict[str, list[Row]]) -> None:
+def test_the_file_has_ten_rows_for_every_strategy_of_the_suite(golden: dict[str, list[Row]]) -> None:
     assert {label: len(rows) for label, rows in golden.items()} == dict.fromkeys(CELLS, 10)
 
 

@@ -32,7 +32,7 @@ def build(shape: tuple[int, ...], classes: int) -> nn.Module:
 
 @pytest.fixture
 def published(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Torchvision's weights, pretended; `state` is what they give, or the error."""
+    """A replacement of torchvision's weights; `state` is their content, or an error."""
 
     def get_state_dict(**options: Any) -> dict[str, Tensor]:
         if isinstance(made.state, Exception):
@@ -46,7 +46,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> Any:
     return made
 
 
-def test_a_small_one_answers_and_its_head_is_glorots() -> None:
+def test_a_small_model_returns_logits_and_its_head_is_initialized_by_glorot() -> None:
     model = init_model(ModelSpec(build, SHAPE, ""), SHAPE, CLASSES, 0)
     logits = model(torch.rand(2, *SHAPE))
     assert logits.shape == (2, CLASSES)
@@ -58,7 +58,7 @@ def test_a_small_one_answers_and_its_head_is_glorots() -> None:
         assert not layer.bias.any()
 
 
-def test_the_head_is_the_papers_and_one_pixel_reaches_it() -> None:
+def test_the_head_is_that_of_the_paper_and_its_input_has_one_pixel() -> None:
     with torch.device("meta"):
         model = MODELS["convnext-large"].build(SHAPE, 100)
         pixels = model[0](torch.rand(2, *SHAPE))
@@ -68,7 +68,7 @@ def test_the_head_is_the_papers_and_one_pixel_reaches_it() -> None:
     assert model.dropout.rate == 0.5
 
 
-def test_both_engines_take_the_same_steps_of_a_small_one() -> None:
+def test_both_engines_take_equal_steps_with_a_small_model() -> None:
     generator = torch.Generator().manual_seed(1)
     examples = LabeledData(torch.randn(32, *SHAPE, generator=generator), torch.arange(32) % CLASSES)
 
@@ -90,7 +90,7 @@ def test_both_engines_take_the_same_steps_of_a_small_one() -> None:
     assert torch.allclose(one.weights(), other.weights(), rtol=1e-4, atol=1e-5)
 
 
-def test_pretrained_weights_fill_the_backbone_and_the_head_is_the_seeds(published: Any) -> None:
+def test_pretrained_weights_replace_the_backbone_and_not_the_head(published: Any) -> None:
     with torch.no_grad():
         net = small()
         for w in net.parameters():
@@ -106,7 +106,7 @@ def test_pretrained_weights_fill_the_backbone_and_the_head_is_the_seeds(publishe
             assert torch.equal(w, same), name
 
 
-def test_the_published_names_are_all_but_the_last_layers(published: Any) -> None:
+def test_the_published_weights_have_every_name_but_those_of_the_last_layer(published: Any) -> None:
     """Of the real network's, on the meta device."""
     with torch.device("meta"):
         published.state = import_torchvision("models").convnext_large(weights=None).state_dict()
@@ -118,7 +118,7 @@ def test_the_published_names_are_all_but_the_last_layers(published: Any) -> None
 
 
 @pytest.mark.parametrize("error", [URLError("no network"), RuntimeError("invalid hash value")], ids=repr)
-def test_without_weights_the_error_says_how_to_get_them(
+def test_without_weights_the_error_states_how_to_get_them(
     published: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, error: Exception
 ) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
@@ -126,10 +126,10 @@ def test_without_weights_the_error_says_how_to_get_them(
     with pytest.raises(WorkloadError) as raised:
         convnext.pretrained_imagenet()
     assert str(tmp_path / "checkpoints" / FILE) in str(raised.value)
-    assert "take the model convnext-large" in str(raised.value)
+    assert "The model convnext-large needs no file" in str(raised.value)
 
 
-def test_counting_fetches_nothing() -> None:
+def test_counting_parameters_downloads_nothing() -> None:
     def refuse() -> NoReturn:
         raise AssertionError
 

@@ -32,7 +32,7 @@ def noise(samples: int) -> LabeledData:
 
 
 def two_workers(architecture: ModelSpec, engine: str, examples: LabeledData, lr: float) -> Workers:
-    """Each with half of the samples."""
+    """Two workers with half of the samples each."""
     model = init_model(architecture, SHAPE, CLASSES, 1)
     local = SGD(lr=lr, momentum=0.9, nesterov=True)
     training = TrainingConfig(model, local, examples, ENGINES[engine], kernel_l2=architecture.kernel_l2)
@@ -55,7 +55,7 @@ def test_all_parameters_have_the_shapes_of_torchvisions_and_their_order(name: st
 
 
 @every_size
-def test_batch_normalization_and_dropout_are_the_papers(name: str) -> None:
+def test_batch_normalization_and_dropout_are_those_of_the_paper(name: str) -> None:
     modules = list(on_meta(name).modules())
     norms = [module for module in modules if isinstance(module, nn.BatchNorm2d)]
     assert {(norm.eps, round(norm.momentum or 0, 12)) for norm in norms} == {(1.001e-5, 0.01)}
@@ -66,7 +66,7 @@ def test_batch_normalization_and_dropout_are_the_papers(name: str) -> None:
     assert MODELS[name].kernel_l2 == 1e-4
 
 
-def test_the_first_dense_block_sees_8_by_8_and_the_last_1_by_1() -> None:
+def test_the_first_dense_block_has_8_by_8_pixels_and_the_last_1_by_1() -> None:
     visited = []
     model = on_meta("densenet121")
     for module in model.modules():
@@ -78,14 +78,14 @@ def test_the_first_dense_block_sees_8_by_8_and_the_last_1_by_1() -> None:
     assert visited[-1] == (1024, 1, 1)
 
 
-def test_a_dense_layer_passes_on_what_it_was_given() -> None:
+def test_the_output_of_a_dense_layer_begins_with_its_input() -> None:
     dense = next(m for m in init_model(TINY, SHAPE, CLASSES, 0).modules() if type(m).__name__ == "_Dense")
     x = torch.randn(2, 8, 5, 5)
     assert torch.equal(dense(x)[:, :8], x)
     assert dense(x).shape == (2, 12, 5, 5)
 
 
-def test_both_engines_take_the_same_steps_of_a_small_one() -> None:
+def test_both_engines_take_equal_steps_with_a_small_model() -> None:
     """Masks, statistics and the decay of kernels included."""
     one, other = (two_workers(TINY, engine, noise(64), 0.1) for engine in ENGINES)
     for _ in range(2):
@@ -97,7 +97,7 @@ def test_both_engines_take_the_same_steps_of_a_small_one() -> None:
 
 
 @pytest.mark.slow
-def test_densenet121_trains() -> None:
+def test_training_densenet121_reduces_its_loss() -> None:
     """Two workers learn noise by heart; their statistics part, and the mean of both is a model that can be tested."""
     architecture, examples = MODELS["densenet121"], noise(2 * BATCH)
     workers = two_workers(architecture, "sequential", examples, 0.01)

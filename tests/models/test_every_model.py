@@ -55,12 +55,12 @@ def test_a_model_has_this_many_parameters(name: str, classes: int, parameters: i
     assert sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad) == parameters
 
 
-def test_every_model_has_its_parameters_counted() -> None:
+def test_every_model_has_an_expected_number_of_parameters() -> None:
     assert {name for name, _ in PARAMETERS} == set(MODELS)
 
 
 @every_model
-def test_a_model_takes_the_images_that_it_says(name: str) -> None:
+def test_a_model_accepts_images_of_its_declared_shape(name: str) -> None:
     assert MODELS[name].input_shape in (None, shape_of(name))
 
 
@@ -70,13 +70,13 @@ def test_the_layers_of_lenet5_are_those_of_the_paper() -> None:
 
 
 def fans(weight: Tensor) -> tuple[int, int]:
-    """Numbers that go into an output, and outputs that a number goes into."""
+    """The fan-in and the fan-out of a kernel."""
     field = weight[0, 0].numel()
     return weight.shape[1] * field, weight.shape[0] * field
 
 
 def law_of(name: str, layer: str, weight: Tensor) -> tuple[float, float]:
-    """The standard deviation and the bound of the law from which a kernel should come."""
+    """The standard deviation and the bound of the distribution of a kernel."""
     if name.startswith("densenet") and weight.dim() == 4:  # He: normal, cut off at two widths
         deviation = sqrt(2 / fans(weight)[0])
         return deviation, 2 * deviation / 0.8796
@@ -91,7 +91,7 @@ def law_of(name: str, layer: str, weight: Tensor) -> tuple[float, float]:
 
 
 @every_drawn_model
-def test_kernels_come_from_the_models_law_and_biases_are_zero(name: str) -> None:
+def test_kernels_have_the_declared_distribution_and_biases_are_zero(name: str) -> None:
     """Glorot's uniform law, but for the convolutions of models that say otherwise."""
     kernels = 0
     for layer, module in draw(name, 3).named_modules():
@@ -113,7 +113,7 @@ def test_kernels_come_from_the_models_law_and_biases_are_zero(name: str) -> None
 
 
 @every_drawn_model
-def test_the_initial_weights_are_the_seeds_alone(name: str) -> None:
+def test_the_initial_weights_depend_on_the_seed_only(name: str) -> None:
     torch.manual_seed(1)
     before = torch.random.get_rng_state()
     one, same, other = (draw(name, seed) for seed in (5, 5, 6))
@@ -125,7 +125,7 @@ def test_the_initial_weights_are_the_seeds_alone(name: str) -> None:
 
 @every_drawn_model
 @pytest.mark.parametrize("classes", [10, 100])
-def test_a_model_answers_with_a_logit_for_each_class(name: str, classes: int) -> None:
+def test_a_model_returns_a_logit_for_each_class(name: str, classes: int) -> None:
     shape = shape_of(name)
     if MODELS[name].task == "next-token":
         logits = draw(name, 0, classes)(torch.arange(2 * shape[0]).view(2, -1) % classes)
@@ -137,7 +137,7 @@ def test_a_model_answers_with_a_logit_for_each_class(name: str, classes: int) ->
 
 
 @every_model
-def test_nothing_is_kept_in_buffers(name: str) -> None:
+def test_only_batch_normalization_and_dropout_have_buffers(name: str) -> None:
     """But for the running statistics of batch normalization, and dropout's keys, which the engine gives anew."""
     with torch.device("meta"):
         model = MODELS[name].build(shape_of(name), 10)
@@ -150,7 +150,7 @@ def test_nothing_is_kept_in_buffers(name: str) -> None:
 
 
 @every_model
-def test_noise_comes_from_our_own_dropout_alone(name: str) -> None:
+def test_only_the_dropout_of_fdabench_is_random(name: str) -> None:
     """Whatever else draws while training would depend on the order of execution."""
     with torch.device("meta"):
         model = MODELS[name].build(shape_of(name), 10)

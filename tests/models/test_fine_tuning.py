@@ -1,4 +1,4 @@
-"""Fine-tuning: what is trained, where a model begins, and adapters that are a change of a weight."""
+"""Fine-tuning: trained parameters, initial weights, and adapters as changes of a weight."""
 
 from collections import OrderedDict
 from pathlib import Path
@@ -28,7 +28,7 @@ def weights(path: Path, seed: int = 3, model: str = "gpt-nano") -> dict[str, Ten
     return state
 
 
-def test_adapters_begin_as_the_layer_and_have_rank_times_both_sides_parameters() -> None:
+def test_adapters_keep_the_initial_output_and_have_the_expected_number_of_parameters() -> None:
     spec = tuned(FineTuning(lora=ATTENTION))
     plain, adapted = (init_model(item, CONTEXT, BYTES, 1) for item in (NANO, spec))
     tokens = torch.randint(BYTES, (2, 64))
@@ -118,7 +118,7 @@ class _RunsCode:
 
 
 @pytest.mark.parametrize("content", ["code", "list", "text", "cut"])
-def test_a_file_that_is_not_tensors_by_name_is_refused_and_runs_no_code(
+def test_a_file_without_tensors_by_name_is_refused_and_runs_no_code(
     content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "w.pt"

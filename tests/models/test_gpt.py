@@ -1,4 +1,4 @@
-"""GPTs: no position sees a later one, the head is tied, and they are torch's own transformer."""
+"""GPTs: no position depends on a later one, the head is tied, and the logits equal those of torch's transformer."""
 
 from typing import Any
 
@@ -60,7 +60,7 @@ def test_the_tied_tensor_is_one_part_of_the_row_and_gets_both_gradients() -> Non
 
 
 class Reference(nn.Module):
-    """The same network from torch's own layers."""
+    """The same network built from torch's layers."""
 
     def __init__(self, model: GPT) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class Reference(nn.Module):
 
 
 @gpts
-def test_it_is_torchs_transformer_encoder_with_a_causal_mask(name: str) -> None:
+def test_logits_equal_those_of_torchs_transformer_encoder_with_a_causal_mask(name: str) -> None:
     model = gpt(name)
     # larger weights than the initial ones, so that every layer matters
     large = flatten(parameters(model)) * 5

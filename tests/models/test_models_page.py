@@ -1,4 +1,4 @@
-"""Every example of docs/models.md trains as the page has it, with files of the names that the page uses."""
+"""Every example of docs/models.md is trained unchanged, with files of the names on the page."""
 
 import importlib.util
 import json
@@ -98,7 +98,7 @@ def test_an_example_of_fine_tuning_trains_what_it_names(model: str, tmp_path: Pa
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", OF_LIBRARIES)
-def test_an_example_of_another_library_trains(model: str, tmp_path: Path) -> None:
+def test_an_example_of_another_library_is_trained(model: str, tmp_path: Path) -> None:
     skip_without_packages(model)
     (tmp_path / "vit-small").mkdir()
     (tmp_path / "vit-small" / "config.json").write_text(json.dumps(VIT))

@@ -1,4 +1,4 @@
-"""Models of other libraries by name: built without a network, the same on both engines, and clear about what is not."""
+"""Models of other libraries by name: built without a network, equal on both engines, and clear errors."""
 
 from pathlib import Path
 

@@ -52,7 +52,7 @@ def test_the_seed_draws_the_weights() -> None:
 
 
 @needs_timm
-def test_a_name_that_timm_does_not_have_is_a_fault_of_the_suite(tmp_path: Path) -> None:
+def test_a_name_that_timm_does_not_have_is_reported_as_a_fault_of_the_suite(tmp_path: Path) -> None:
     path = tmp_path / "suite.toml"
     path.write_text(SUITE.replace("NAME", "test_convnex"))
     with pytest.raises(SuiteError) as caught:
@@ -61,7 +61,7 @@ def test_a_name_that_timm_does_not_have_is_a_fault_of_the_suite(tmp_path: Path) 
     assert ':7: workload.0.model.name: timm has no model "test_convnex"; did you mean "test_convnext' in fault
 
 
-def test_without_timm_the_message_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_timm_the_message_states_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(WorkloadError, match=r"pip install 'fdabench\[timm\]'"):
         TimmModel("test_vit").build((3, 32, 32), 10)

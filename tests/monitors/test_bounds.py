@@ -22,7 +22,7 @@ number = st.floats(-1e3, 1e3, width=32).map(lambda x: x if abs(x) > 1e-12 else 0
 
 @st.composite
 def drifts(draw: st.DrawFn) -> tuple[Tensor, Round]:
-    """Drifts of up to six workers, and a round whose last global step was anything, or nothing."""
+    """Drifts of up to six workers, and a round with any last global step or none."""
     K, D = draw(st.integers(1, 6)), draw(st.integers(1, 8))
     rows = [torch.from_numpy(draw(arrays(np.float32, shape, elements=number))) for shape in ((K, D), (D,), (D,))]
     return rows[0], Round(rows[1], rows[2], ())
@@ -41,7 +41,7 @@ def tolerance(u_KD: Tensor) -> float:
 
 
 @given(drifts())
-def test_the_order_of_the_bounds(samples: tuple[Tensor, Round]) -> None:
+def test_the_bounds_are_ordered_exact_linear_naive(samples: tuple[Tensor, Round]) -> None:
     u_KD, r = samples
     u64_KD = u_KD.double()
     variance = float((u64_KD - u64_KD.mean(0)).square().sum(1).mean())
@@ -52,7 +52,7 @@ def test_the_order_of_the_bounds(samples: tuple[Tensor, Round]) -> None:
     assert linear <= naive + off
 
 
-def test_each_bound_is_what_the_paper_says() -> None:
+def test_each_bound_equals_the_formula_of_the_paper() -> None:
     """u = (3, 4), (1, 0): mean |u|^2 = 13, mean u = (2, 2), xi = (1, 0)."""
     u_KD, r = torch.tensor([[3.0, 4.0], [1.0, 0.0]]), Round(torch.tensor([5.0, 1.0]), torch.tensor([4.0, 1.0]), ())
     assert estimate(Naive(), u_KD, r) == 13
@@ -78,7 +78,7 @@ def test_xi_is_the_normalized_last_global_step(samples: tuple[Tensor, Round]) ->
 
 
 @pytest.mark.parametrize("size", [1e-15, 1e-25, 1e-38, 1e18, 1e30])
-def test_xi_is_a_unit_vector_however_far_the_model_moved(size: float) -> None:
+def test_xi_is_a_unit_vector_for_any_length_of_the_step(size: float) -> None:
     """One weight that moved by next to nothing is enough to make the last global step the direction."""
     moved_D = torch.zeros(5)
     moved_D[2], moved_D[3] = -size, size
@@ -86,7 +86,7 @@ def test_xi_is_a_unit_vector_however_far_the_model_moved(size: float) -> None:
     assert xi_D.tolist() == pytest.approx([0, 0, -(0.5**0.5), 0.5**0.5, 0], abs=1e-6)
 
 
-def test_xi_is_always_the_same_before_anything_moved() -> None:
+def test_xi_is_a_fixed_unit_vector_before_the_first_global_step() -> None:
     torch.manual_seed(1)
     one_D, other_D = torch.zeros(20), torch.ones(20)
     first = Round(one_D, one_D, ()).direction_D
@@ -103,7 +103,7 @@ SIZES = {"naive": lambda d: 4, "linear": lambda d: 8, "sketch": lambda d: 5004, 
 
 @pytest.mark.parametrize("name", MONITORS)
 @pytest.mark.parametrize("D", [1, 7, 1000])
-def test_a_local_state_has_this_size(name: str, D: int) -> None:
+def test_a_local_state_has_the_expected_size(name: str, D: int) -> None:
     monitor = MONITORS[name]()
     s_KS = monitor.local_state(torch.ones(3, D), Round(torch.ones(D), torch.zeros(D), ()))
     assert s_KS.shape == (3, monitor.state_size(D))

@@ -1,4 +1,4 @@
-"""The sketch is linear, and its rows are as good as theory says, for vectors of every kind."""
+"""The sketch is linear, and its rows satisfy their theoretical bounds for vectors of every kind."""
 
 from math import sqrt
 
@@ -57,7 +57,7 @@ def test_a_row_is_unbiased(name: str, rows: dict[str, Tensor]) -> None:
 
 
 @pytest.mark.parametrize("name", VECTORS)
-def test_a_row_varies_no_more_than_theory_allows(name: str, rows: dict[str, Tensor]) -> None:
+def test_the_variance_of_a_row_is_within_its_theoretical_bound(name: str, rows: dict[str, Tensor]) -> None:
     assert rows[name].std() < SD * (1 + SIX_ERRORS_OF_THE_SD)
 
 
@@ -99,7 +99,7 @@ def test_each_number_is_in_one_bucket_of_each_row() -> None:
     assert set(per_row.unique().tolist()) == {-1.0, 0.0, 1.0}
 
 
-def test_the_seed_decides_and_nothing_else() -> None:
+def test_a_sketch_depends_on_its_seed_only() -> None:
     v_KD = VECTORS["Gaussian"][None]
     torch.manual_seed(1)
     first = Sketch(seed=1).local_state(v_KD, NOWHERE)
@@ -133,13 +133,13 @@ def narrow_rows() -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("name", STRUCTURED)
-def test_a_row_keeps_the_guarantee_where_chunks_meet(name: str, narrow_rows: dict[str, Tensor]) -> None:
+def test_a_row_keeps_the_guarantee_at_the_boundary_of_chunks(name: str, narrow_rows: dict[str, Tensor]) -> None:
     assert abs(narrow_rows[name].mean() - 1) < 6 * NARROW_SD / sqrt(DRAWS)
     assert narrow_rows[name].std() < NARROW_SD * (1 + SIX_ERRORS_OF_THE_NARROW_SD)
 
 
 @pytest.mark.parametrize("dim", [1, 15, 16, 17, 128, 131])
-def test_a_sketch_loses_no_number(dim: int) -> None:
+def test_every_number_is_in_the_sketch(dim: int) -> None:
     """Whole numbers: no rounding. One at a time, each of them comes out in one bucket, with its own size."""
     sketch = Sketch(1, 40)
     state_KS = sketch.local_state(torch.arange(1.0, dim + 1).diag(), NOWHERE)[:, 1:]
@@ -180,7 +180,7 @@ def large_rows() -> dict[str, Tensor]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", large_vectors())
-def test_the_median_is_as_sure_as_five_independent_rows(name: str, large_rows: dict[str, Tensor]) -> None:
+def test_the_median_has_the_failure_rate_of_five_independent_rows(name: str, large_rows: dict[str, Tensor]) -> None:
     """Four standard errors: .021 of P, 5 % of the deviation, .023 of the rows' mean correlation.
 
     One fold for all rows had .123, .0545 and .087 for the constant vector.
@@ -197,6 +197,6 @@ def test_the_median_is_as_sure_as_five_independent_rows(name: str, large_rows: d
 
 
 @pytest.mark.parametrize(("dim", "width"), [(1000, 7), (61_706, 250), (SEGMENT + CHUNK + 1, 250)])
-def test_the_sketches_of_an_accelerator_are_those_of_a_cpu_to_rounding(dim: int, width: int) -> None:
+def test_sketches_of_an_accelerator_equal_those_of_a_cpu_up_to_rounding(dim: int, width: int) -> None:
     u_KD = torch.randn(3, dim, generator=torch.Generator().manual_seed(8))
     assert torch.allclose(_sketches_at_once(u_KD, 5, width, 2), count_sketches(u_KD, 5, width, 2), rtol=1e-4, atol=1e-3)

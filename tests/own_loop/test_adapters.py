@@ -16,7 +16,7 @@ from support.own_loop.adapter_loops import fixed_periods, in_lightning, launched
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
 
-def test_a_fixed_period_is_that_of_accelerate_and_of_torch() -> None:
+def test_a_fixed_period_equals_that_of_accelerate_and_of_torch() -> None:
     pytest.importorskip("accelerate")
     first, second = launch(fixed_periods, 2)
     for ends in (first, second):
@@ -29,7 +29,7 @@ def test_a_fixed_period_is_that_of_accelerate_and_of_torch() -> None:
 @pytest.mark.parametrize(
     ("name", "steps", "syncs"), [("accelerate", 4, 2), ("lightning", 8, 4), ("transformers", 8, 4)]
 )
-def test_a_trainer_in_two_processes_synchronizes_when_the_strategy_says_so(
+def test_a_trainer_in_two_processes_synchronizes_at_the_steps_of_the_strategy(
     name: str, steps: int, syncs: int, tmp_path: Path
 ) -> None:
     pytest.importorskip(name)
@@ -45,7 +45,7 @@ def test_one_process_needs_no_process_group(tmp_path: Path) -> None:
     assert in_lightning(1, str(tmp_path)).syncs == 4
 
 
-def test_lightning_is_named_where_it_computes_gradients_too_late_for_the_strategy(tmp_path: Path) -> None:
+def test_a_strategy_that_needs_gradients_before_lightning_computes_them_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("lightning")
     with pytest.raises(UsageError, match=r"Lightning computes gradients within optimizer\.step"):
         in_lightning(1, str(tmp_path), {"kind": "ddp"})

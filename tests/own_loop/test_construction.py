@@ -1,4 +1,4 @@
-"""What `fdabench.sync` refuses before the first step, and which parameters it touches."""
+"""Arguments that `fdabench.sync` refuses before the first step, and the parameters that it synchronizes."""
 
 import subprocess
 import sys
@@ -31,14 +31,14 @@ def test_the_import_of_the_package_does_not_import_torch() -> None:
         ({"kind": "scaffold", "local_steps": 2}, 'of = "gradient"'),
     ],
 )
-def test_a_strategy_that_is_wrong_or_needs_what_a_loop_cannot_give(table: dict, message: str) -> None:
+def test_an_invalid_or_unsupported_strategy_is_refused(table: dict, message: str) -> None:
     model = small_model()
     with pytest.raises(SuiteError) as caught:
         sync(model, torch.optim.Adam(model.parameters()), table)
     assert message in str(caught.value)
 
 
-def test_options_that_are_wrong_are_named_together_before_the_first_step() -> None:
+def test_all_invalid_options_are_reported_before_the_first_step() -> None:
     model = small_model()
     with pytest.raises(UsageError) as caught:
         sync(model, torch.optim.SGD(model.parameters(), lr=0.1), "fda", buffers="averged", reduction="sum", steps=0)
@@ -58,7 +58,7 @@ def test_double_precision_is_refused_with_the_parameter() -> None:
         sync(model, torch.optim.SGD(model.parameters(), lr=0.1), "synchronous")
 
 
-def test_frozen_parameters_do_not_cross_and_groups_may_differ() -> None:
+def test_frozen_parameters_are_not_sent_and_parameter_groups_may_differ() -> None:
     model = small_model()
     model[0].bias.requires_grad_(False)
     frozen = model[0].bias.clone()
@@ -83,7 +83,7 @@ def test_bfloat16_weights_have_a_float32_anchor() -> None:
     assert torch.equal(s._worker.round.anchor_D[:18].bfloat16(), model.weight.flatten())
 
 
-def test_a_row_is_that_of_the_model_after_steps_in_place_and_after_new_memory() -> None:
+def test_a_row_follows_the_model_after_steps_in_place_and_after_reallocation() -> None:
     model = nn.Sequential(nn.Conv2d(1, 3, 2), nn.Conv2d(3, 4, 2), nn.Flatten(), nn.Linear(4, 2))
     model[0].to(memory_format=torch.channels_last)
     row = ModelRow(model)
@@ -106,7 +106,7 @@ def test_a_row_is_that_of_the_model_after_steps_in_place_and_after_new_memory() 
     assert torch.equal(first[0], flatten(list(model.parameters())).float())
 
 
-def test_disabled_has_no_hook() -> None:
+def test_with_disabled_sync_no_hook_is_registered() -> None:
     model = small_model()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     with sync(model, optimizer, "fda", enabled=False):

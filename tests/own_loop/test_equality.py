@@ -1,4 +1,4 @@
-"""A user's loop with `fdabench.sync` has the bits of the engine: the same weights and the same ledger."""
+"""A user's loop with `fdabench.sync` has the weights and the ledger of the engine, to the last bit."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ def assert_equal(pairs: dict[str, tuple[LoopEnd, LoopEnd]]) -> None:
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
-def test_one_process(name: str) -> None:
+def test_a_loop_of_one_process_equals_the_engine(name: str) -> None:
     (engine, loop) = simulate_and_loop([name])[name]
     assert torch.equal(loop.w_D, engine.w_D)
     assert loop.ledger == engine.ledger
@@ -26,19 +26,19 @@ def test_one_process(name: str) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes() -> None:
+def test_a_loop_of_two_processes_equals_the_engine() -> None:
     for pairs in launch(simulate_and_loop, 2, list(STRATEGIES)):
         assert_equal(pairs)
 
 
 @pytest.mark.slow
-def test_four_processes() -> None:
+def test_a_loop_of_four_processes_equals_the_engine() -> None:
     for pairs in launch(simulate_and_loop, 4, list(STRATEGIES)):
         assert_equal(pairs)
 
 
 @pytest.mark.slow
-def test_groups_of_the_users_have_strategies_of_their_own() -> None:
+def test_process_groups_of_the_user_have_separate_strategies() -> None:
     ends = launch(two_groups, 4)
     assert [item.syncs for item in ends] == [4, 2, 4, 2]
     for first, second in ((0, 2), (1, 3)):

@@ -1,4 +1,4 @@
-"""The examples of a user's own loop, run as their first lines say, and what the commands read of them."""
+"""The examples of a user's loop, run as their first lines state, and their results in the commands."""
 
 import json
 import re
@@ -47,7 +47,7 @@ def test_the_example_runs_and_its_results_are_read(ranks: int, tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_a_real_run_of_four_processes_stands_beside_simulated_cells(tmp_path: Path) -> None:
+def test_a_real_run_of_four_processes_is_compared_with_simulated_cells(tmp_path: Path) -> None:
     run(tmp_path, *TORCHRUN, "--nproc-per-node=4", str(EXAMPLE))
     suite, real = str(EXAMPLES / "digits.toml"), "results/own-loop"
     for command in (
@@ -78,7 +78,7 @@ def test_a_real_run_of_four_processes_stands_beside_simulated_cells(tmp_path: Pa
 
 @pytest.mark.slow
 @pytest.mark.parametrize("package", ["accelerate", "lightning", "transformers"])
-def test_the_example_of_a_package_learns_and_saves_its_run(package: str, tmp_path: Path) -> None:
+def test_the_example_of_a_package_reaches_an_accuracy_and_saves_its_run(package: str, tmp_path: Path) -> None:
     if find_spec(package) is None:
         pytest.skip(f"{package} is not installed")
     run(tmp_path, *TORCHRUN, "--nproc-per-node=2", str(RUN_EXAMPLE), str(EXAMPLES / f"with_{package}.py"))

@@ -1,4 +1,4 @@
-"""Ranks that make different numbers of steps, that resume, and that are lost: none waits forever.
+"""Ranks that make different numbers of steps, resume, or are killed: no rank waits forever.
 
 One process group of two ranks runs all loops, because a process takes seconds to start.
 """
@@ -38,7 +38,7 @@ def assert_same_decisions(kind: str, first: LoopEnd, second: LoopEnd) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["synchronous", "fda", "ddp", "scaffold"])
-def test_uneven_data_end_together(kind: str, ranks: list[RankLoops]) -> None:
+def test_ranks_with_uneven_data_end_together(kind: str, ranks: list[RankLoops]) -> None:
     first, second = (rank.uneven[kind] for rank in ranks)
     assert first.steps == second.steps == 7
     assert_same_decisions(kind, first, second)
@@ -63,7 +63,7 @@ def test_a_resumed_loop_has_equal_weights_and_an_equal_ledger(ranks: list[RankLo
         assert resumed[1:] == straight[1:]
 
 
-def test_a_model_in_ddp_has_the_bits_of_one_without(ranks: list[RankLoops]) -> None:
+def test_a_model_wrapped_in_ddp_has_the_bits_of_an_unwrapped_one(ranks: list[RankLoops]) -> None:
     for plain, wrapped in (rank.plain_and_ddp for rank in ranks):
         assert torch.equal(wrapped.w_D, plain.w_D)
         assert wrapped[1:] == plain[1:]
@@ -76,7 +76,7 @@ def test_fully_sharded_models_are_refused_with_the_reason(ranks: list[RankLoops]
         assert "shards its parameters over the ranks" in rank.sharded
 
 
-def test_buffers_stay_with_their_rank_or_are_averaged_by_choice(ranks: list[RankLoops]) -> None:
+def test_buffers_are_local_or_averaged_by_an_option(ranks: list[RankLoops]) -> None:
     for name, bits in (("local", False), ("averaged", True)):
         first, second = (rank.running_means[name] for rank in ranks)
         assert torch.equal(first, second) is bits
@@ -84,15 +84,13 @@ def test_buffers_stay_with_their_rank_or_are_averaged_by_choice(ranks: list[Rank
     torch.testing.assert_close(ranks[0].running_means["averaged"], expected)
 
 
-def test_a_parameter_without_a_gradient_on_one_rank_is_averaged_all_the_same(ranks: list[RankLoops]) -> None:
+def test_a_parameter_without_a_gradient_on_one_rank_is_averaged(ranks: list[RankLoops]) -> None:
     first, second = (rank.without_gradient for rank in ranks)
     assert first.steps == second.steps == 2
     assert_same_decisions("ddp", first, second)
 
 
-def test_a_saved_run_is_read_as_any_other_with_the_seconds_of_its_collectives(
-    saved: Path, ranks: list[RankLoops]
-) -> None:
+def test_a_saved_run_is_read_with_the_seconds_of_its_collectives(saved: Path, ranks: list[RankLoops]) -> None:
     results = load_results(saved)
     runs = results.runs.set_index("strategy")
     assert set(runs.index) == {"synchronous", "fda"}

@@ -1,4 +1,4 @@
-"""Each partition by itself: literal examples from its definition, and its limits."""
+"""Properties of single partitions: examples from their definitions, and limits."""
 
 import numpy as np
 import pytest
@@ -18,11 +18,11 @@ def split(partition: Partition, workers: int, labels: np.ndarray = LABELS) -> li
     return [shard.tolist() for shard in partition.split(labels, workers, numpy_generator(0))]
 
 
-def test_file_order_cuts_the_file_into_pieces() -> None:
+def test_file_order_gives_contiguous_pieces_of_the_file() -> None:
     assert split(IidFileOrder(), 3) == [[0, 1, 2, 3], [4, 5, 6], [7, 8, 9]]
 
 
-def test_round_robin_deals_the_file_out() -> None:
+def test_round_robin_assigns_samples_to_workers_in_turn() -> None:
     assert split(RoundRobin(), 3) == [[0, 3, 6, 9], [1, 4, 7], [2, 5, 8]]
 
 
@@ -32,18 +32,18 @@ def test_iid_is_shuffled() -> None:
     assert 200 < sum(index < 500 for index in shards[0]) < 300
 
 
-def test_sorted_sorts_the_first_part_of_the_file_and_leaves_the_rest() -> None:
+def test_sorted_sorts_the_first_part_of_the_file_and_not_the_rest() -> None:
     """60 %: samples 0 to 5 by class are 1, 3 | 2, 5 | 0, 4; the rest is 6, 7 | 8 | 9."""
     assert split(Sorted(0.6), 3) == [[1, 3, 6, 7], [2, 5, 8], [0, 4, 9]]
 
 
-def test_sorted_wholly_and_not_at_all() -> None:
+def test_sorted_with_a_share_of_1_and_of_0() -> None:
     assert split(Sorted(1.0), 2) == [[1, 3, 6, 9, 2], [5, 7, 0, 4, 8]]
     assert split(Sorted(0.0), 2) == split(IidFileOrder(), 2)
 
 
 @pytest.mark.parametrize(("fraction", "count"), [(0.29, 29), (0.57, 57), (0.6, 60), (0.333, 33)])
-def test_the_sorted_part_is_as_large_as_it_is_written(fraction: float, count: int) -> None:
+def test_the_sorted_part_has_the_size_of_its_decimal_text(fraction: float, count: int) -> None:
     """0.29 * 100 is 28.999999999999996 in floating point, and 29 samples to whoever wrote it."""
     labels = np.arange(100)[::-1]
     assert split(Sorted(fraction), 1, labels) == [[*range(count - 1, -1, -1), *range(count, 100)]]
@@ -70,13 +70,13 @@ def counts(partition: Partition, labels: np.ndarray, workers: int, seed: int = 0
     return np.array([np.bincount(labels[shard], minlength=labels.max() + 1) for shard in shards])
 
 
-def test_a_large_alpha_shares_each_class_out_evenly() -> None:
+def test_a_large_alpha_divides_each_class_evenly() -> None:
     """Shares have a standard deviation of 2e-4 of 100 samples; cuts are rounded to whole ones."""
     actual = counts(Dirichlet(1e6), np.arange(1000) % 10, 5)
     assert np.abs(actual - 20).max() <= 1
 
 
-def test_a_large_alpha_makes_each_worker_a_fair_sample() -> None:
+def test_a_large_alpha_gives_each_worker_the_overall_class_distribution() -> None:
     """A class is 200 of 2,000, give or take six standard deviations of what the four others took: 6 * 27."""
     actual = counts(Dirichlet(1e6, "per-worker"), np.arange(10_000) % 10, 5)
     assert actual.sum(1).tolist() == [2000] * 5
@@ -85,7 +85,7 @@ def test_a_large_alpha_makes_each_worker_a_fair_sample() -> None:
 
 @pytest.mark.parametrize("alpha", [1e12, 1e300, 1.7e308])
 @pytest.mark.parametrize("shares", ["per-class", "per-worker"])
-def test_an_enormous_alpha_is_flat_and_not_concentrated(shares: str, alpha: float) -> None:
+def test_a_very_large_alpha_gives_equal_proportions(shares: str, alpha: float) -> None:
     actual = counts(Dirichlet(alpha, shares), np.arange(10_000) % 10, 5)
     assert actual.min() > 30
     assert actual.max() < 370
@@ -125,7 +125,7 @@ def test_no_worker_has_fewer_than_min_samples(shares: str) -> None:
         Dirichlet(1.0, shares, 51).split(labels, 20, numpy_generator(0))
 
 
-def test_a_dirichlet_shard_is_in_no_order() -> None:
+def test_a_dirichlet_shard_is_shuffled() -> None:
     """Else a batch of the first epoch would hold a single class."""
     shard = Dirichlet(1e6).split(np.arange(1000) % 2, 2, numpy_generator(0))[0]
     first = (shard[:100] % 2).sum()

@@ -1,4 +1,4 @@
-"""What every partition has to do, for all labels, numbers of workers and parameters."""
+"""Properties of every partition, for all labels, numbers of workers and parameters."""
 
 from time import perf_counter
 
@@ -28,7 +28,7 @@ partitions = st.one_of(
 labels_of = st.lists(st.integers(0, 4), min_size=1, max_size=80).map(lambda actual: np.array(actual, dtype=np.int64))
 
 
-def test_no_partition_is_forgotten() -> None:
+def test_every_partition_is_tested() -> None:
     assert set(PARTITIONS.values()) == {Iid, IidFileOrder, RoundRobin, Dirichlet, Sorted, Label, Natural}
 
 
@@ -84,7 +84,7 @@ def test_shards_are_equal_but_for_one_sample(partition: Partition) -> None:
     [Iid(), Sorted(0.6), Label(0), *(Dirichlet(a, s, 100) for a in (1e-300, 0.1) for s in ("per-class", "per-worker"))],
     ids=repr,
 )
-def test_500_workers_are_served_at_once(partition: Partition) -> None:
+def test_partitioning_for_500_workers_takes_seconds(partition: Partition) -> None:
     labels = numpy_generator(1).integers(0, 10, 60_000)
     start = perf_counter()
     shards = partition.split(labels, 500, numpy_generator(0))

@@ -36,7 +36,7 @@ def data(folder: Path) -> ReportData:
 
 
 def measured(data: ReportData, fleet: Fleet = FAST, parameters: int | None = None, step_s: float = 0.1) -> Advice:
-    """The advice for the size that was measured, or for another number of parameters."""
+    """The advice for the measured size, or for another number of parameters."""
     size = int(data.runs["num_parameters"].iloc[0]) if parameters is None else parameters
     return advise(data, Deployment(size, int(data.runs["workers"].iloc[0]), fleet, step_s, 1000))
 
@@ -55,18 +55,18 @@ def test_at_the_measured_size_the_ratios_of_bytes_and_steps_are_those_of_the_rep
                 )
 
 
-def test_where_communication_is_free_the_time_is_that_of_the_steps(data: ReportData) -> None:
+def test_without_communication_time_the_ratio_of_times_is_that_of_steps(data: ReportData) -> None:
     for item in measured(data).estimates:
         assert item.time.mean == pytest.approx(item.steps.mean, rel=1e-6, nan_ok=True)
         assert not item.reached or item.communication == pytest.approx(0, abs=1e-6)
 
 
-def test_where_steps_are_free_the_time_is_that_of_the_bytes(data: ReportData) -> None:
+def test_without_compute_time_the_ratio_of_times_is_that_of_bytes(data: ReportData) -> None:
     for item in measured(data, Fleet(Constant(), Links((1e3,))), step_s=1e-9).estimates:
         assert item.time.mean == pytest.approx(item.bytes.mean, rel=1e-3, nan_ok=True)
 
 
-def test_absolute_costs_are_those_of_the_reference_times_the_ratio(data: ReportData) -> None:
+def test_absolute_costs_equal_those_of_the_reference_times_the_ratio(data: ReportData) -> None:
     advice = measured(data)
     reference = next(item for item in advice.estimates if item.label == advice.reference)
     assert reference.seconds == pytest.approx(1000 * 0.1, rel=1e-6)
@@ -77,7 +77,7 @@ def test_absolute_costs_are_those_of_the_reference_times_the_ratio(data: ReportD
             assert math.isnan(item.seconds)
 
 
-def test_a_larger_model_makes_models_dearer_and_local_states_not(data: ReportData) -> None:
+def test_a_larger_model_increases_the_bytes_of_models_and_not_of_local_states(data: ReportData) -> None:
     small = {item.label: item for item in measured(data).estimates}
     size = int(data.runs["num_parameters"].iloc[0])
     large = {item.label: item for item in measured(data, parameters=1000 * size).estimates}
@@ -87,14 +87,14 @@ def test_a_larger_model_makes_models_dearer_and_local_states_not(data: ReportDat
     assert small[sketch].total_bytes < large[sketch].total_bytes < 1000 * small[sketch].total_bytes
 
 
-def test_jitter_makes_strategies_wait_that_communicate_often(data: ReportData) -> None:
+def test_jitter_increases_the_waiting_of_strategies_that_communicate_often(data: ReportData) -> None:
     advice = measured(data, Fleet(Lognormal(0.6), Links((1e15,))))
     waiting = {item.label: item.waiting for item in advice.estimates if item.reached}
     assert waiting["FedAvg τ=50"] < waiting[advice.reference] / 3
     assert waiting[advice.reference] > 0.3
 
 
-def test_without_a_hit_there_is_nothing_to_estimate_from(tmp_path: Path) -> None:
+def test_results_without_a_reached_target_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "results", replace(FULL, targets=(0.999999,)))
     with pytest.raises(ResultError, match="no finished cell reached the headline target"):
         measured(combine_results([load(tmp_path / "results")]))
@@ -104,12 +104,12 @@ def test_without_a_hit_there_is_nothing_to_estimate_from(tmp_path: Path) -> None
     ("text", "number"),
     [("125M", 125_000_000), ("7b", 7 * 10**9), ("60_000", 60_000), ("1e6", 10**6), ("1.5K", 1500)],
 )
-def test_parameters_are_whole_numbers_with_units(text: str, number: int) -> None:
+def test_parameters_are_parsed_as_whole_numbers_with_units(text: str, number: int) -> None:
     assert parse_parameters(text) == number
 
 
 @pytest.mark.parametrize("text", ["", "M", "-3", "0.5", "nan", "1e400", "12Q", "2000B"])
-def test_other_texts_are_no_parameters(text: str) -> None:
+def test_an_invalid_number_of_parameters_is_refused(text: str) -> None:
     assert parse_parameters(text) is None
 
 
@@ -118,7 +118,7 @@ def invoke(folder: Path, *arguments: str) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, result.stderr
 
 
-def test_the_command_says_what_is_fastest_and_what_was_not_measured(folder: Path) -> None:
+def test_the_command_states_the_fastest_strategy_and_what_was_not_measured(folder: Path) -> None:
     code, out, err = invoke(
         folder, "--parameters", "125M", "--workers", "16", "--network", "wan-100Mbps-40ms", "--fleet", "devices"
     )
@@ -133,7 +133,7 @@ def test_the_command_says_what_is_fastest_and_what_was_not_measured(folder: Path
     assert "not measured: 16 workers" in err
 
 
-def test_programs_get_numbers_and_k_selects_cells(folder: Path) -> None:
+def test_json_has_numbers_and_k_selects_cells(folder: Path) -> None:
     arguments = (
         "--parameters",
         "125M",

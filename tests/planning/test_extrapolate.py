@@ -1,4 +1,4 @@
-"""What is told of runs beyond these machines: at the size that was run, the ledger's own numbers."""
+"""Extrapolated costs: at the measured size they equal the numbers of the ledger."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -40,7 +40,7 @@ def test_at_the_size_that_was_run_bytes_and_syncs_are_those_of_the_ledger(ran: A
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)
-def test_bytes_are_exact_whole_numbers_of_any_size(cells: Change, convention: str) -> None:
+def test_bytes_are_exact_integers_of_any_size(cells: Change, convention: str) -> None:
     """Ten million times what a float can count one by one; the formula is written out by hand."""
     workers, parameters, steps = HUGE
     assert workers is not None
@@ -65,7 +65,7 @@ def test_bytes_are_exact_whole_numbers_of_any_size(cells: Change, convention: st
     assert [volume.wire_bytes for volume in linear.volumes] == [states, states + steps * sync[convention]]
 
 
-def test_a_rate_that_was_measured_is_taken_over_and_theta_grows_with_the_parameters(ran: Any) -> None:
+def test_a_measured_rate_is_used_and_theta_grows_with_the_parameters(ran: Any) -> None:
     results = load(ran.store.root)
     cell = next(cell for label, cell in ran.cells.items() if label.startswith("NaiveFDA"))
     (here,) = estimate_costs([cell], TargetScale(), "paper", results)
@@ -78,7 +78,7 @@ def test_a_rate_that_was_measured_is_taken_over_and_theta_grows_with_the_paramet
     assert there.compute_s == pytest.approx(7000 * here.compute_s)
 
 
-def test_without_a_whole_result_nothing_is_measured(ran: Any, tmp_path: Path) -> None:
+def test_without_a_complete_cell_no_rate_is_measured(ran: Any, tmp_path: Path) -> None:
     """A cell that diverged has synced as it should not."""
     store = ResultsFolder(tmp_path / "copy")
     store.write_lock(ran.store.read_lock())
@@ -105,7 +105,7 @@ def test_averaged_moments_are_counted(cells: Change, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)
-def test_the_forecast_of_a_run_with_averaged_moments_is_its_ledger(
+def test_the_forecast_of_a_run_with_averaged_moments_equals_its_ledger(
     cells: Change, tmp_path: Path, convention: str
 ) -> None:
     (cell,) = [cell for cell in cells(AVERAGED) if cell.label == "FedAvgM"]
@@ -130,7 +130,7 @@ def test_plan_and_extrapolation_forecast_the_same_bytes(
         assert forecast_bytes(ResolvedCell(cell.config), convention) == tuple(volume.wire_bytes for volume in volumes)
 
 
-def test_memory_counts_every_vector_that_a_process_holds(cells: Change) -> None:
+def test_memory_counts_every_vector_of_a_process(cells: Change) -> None:
     """Model, gradient, two global models, the drift and Adam's two moments; and what strategy and monitor add."""
     numbers = 10**6
     linear = cells("strategy.4.monitor=linear")

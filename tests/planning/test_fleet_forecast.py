@@ -26,13 +26,13 @@ def forecast_of(workers: int, steps: int, syncs: int, states: int = 0, conventio
     return Forecast(traffic, RunSize(workers, 1000, steps), (), convention, (Message(4000, 4000),), MeansForecast(0, 0))
 
 
-def test_with_equal_machines_the_time_is_that_of_a_network() -> None:
+def test_with_equal_machines_the_time_equals_that_of_a_network() -> None:
     actual = forecast_of(5, 100, 10, 100)
     equal = Fleet(Constant(), Links((1e6,), (0.01,)))
     assert seconds_on_fleet(actual, 10, equal, 0.5) == pytest.approx(actual.volume(10).seconds(1e6, 0.01, 0.5))
 
 
-def test_exponential_steps_with_a_barrier_each_take_the_harmonic_number() -> None:
+def test_exponential_steps_with_a_barrier_each_take_the_harmonic_number_of_workers() -> None:
     actual = forecast_of(8, 1000, 0, 1000)
     harmonic = sum(1 / k for k in range(1, 9))
     assert seconds_on_fleet(actual, 0, Fleet(Exponential(), FREE), 1.0) == pytest.approx(1000 * harmonic, rel=0.01)
@@ -64,7 +64,7 @@ def test_a_planned_cell_takes_the_time_of_its_fewest_and_its_most_syncs(tmp_path
     assert planned_seconds(fda, "star", slow, 2.0) == pytest.approx((40 + 21, 40 + 21 + 20))
 
 
-def test_plan_has_a_column_for_each_fleet_that_is_named(tmp_path: Path) -> None:
+def test_plan_has_a_column_for_each_named_fleet(tmp_path: Path) -> None:
     path = tmp_path / "suite.toml"
     path.write_text(digits_suite([FEDAVG], steps=20, every_steps=10), encoding="utf-8")
     arguments = ["plan", str(path), "--fleet", "cluster", "--fleet", "devices", "-o", str(tmp_path / "out")]

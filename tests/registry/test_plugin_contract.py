@@ -1,4 +1,4 @@
-"""Methods of a plug-in's components that do not do what their role promises are told with their name and line."""
+"""Methods of a plug-in's components that break the contract of their role are reported with name and line."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ LABELS = np.array([0, 1, 0, 1, 0])
 
 
 def checked(role: str, name: str, method: Callable[..., Any], **others: Any) -> Any:
-    """A component of this role whose method is this function."""
+    """A component of this role with this function as its method."""
     component = type("Mine", (), {"__module__": "mine", name: method, **others})
     check_calls({role: {"mine": component}})
     return getattr(component(), name)
@@ -48,7 +48,7 @@ STEPS: dict[str, tuple[Callable[[Tensor], Any], str]] = {
 
 
 @pytest.mark.parametrize(("outcome", "message"), STEPS.values(), ids=STEPS)
-def test_a_step_must_be_pure_and_return_models_like_those_it_was_given(
+def test_a_step_that_changes_its_arguments_or_returns_other_shapes_is_reported(
     outcome: Callable[[Tensor], Any], message: str
 ) -> None:
     with pytest.raises(TypeError) as raised:
@@ -74,21 +74,23 @@ CORRECTIONS: dict[str, tuple[Callable[[Tensor], Any], str]] = {
 
 
 @pytest.mark.parametrize(("corrected", "message"), CORRECTIONS.values(), ids=CORRECTIONS)
-def test_corrected_gradients_must_be_new_and_like_those_given(corrected: Callable[[Tensor], Any], message: str) -> None:
+def test_corrected_gradients_in_place_or_of_other_shapes_are_reported(
+    corrected: Callable[[Tensor], Any], message: str
+) -> None:
     correct = checked("corrections", "correct", lambda self, ctx, r, channel: CorrectedGradients(corrected(ctx.g_KD)))
     with pytest.raises(TypeError) as raised:
         correct(step_context(0, W.clone(), W.clone()), R, None)
     assert message in str(raised.value)
 
 
-def test_a_mean_of_gradients_for_all_workers_is_not_noticed() -> None:
+def test_a_mean_of_gradients_for_all_workers_is_accepted() -> None:
     correct = checked(
         "corrections", "correct", lambda self, ctx, r, channel: CorrectedGradients(ctx.g_KD.mean(0).expand_as(ctx.g_KD))
     )
     assert correct(step_context(0, W.clone(), W.clone()), R, None).g_KD.equal(W.mean(0).expand_as(W))
 
 
-def test_a_step_that_keeps_its_promise_is_not_noticed() -> None:
+def test_a_step_that_follows_its_contract_is_accepted() -> None:
     assert stepping(lambda w_KD: StepResult(w_KD, R, False)).w_KD.equal(W)
     assert stepping(lambda w_KD: StepResult(w_KD.mean(0).expand_as(w_KD), R, True)).synced
     diverged = W * torch.inf
@@ -108,7 +110,9 @@ MONITORS: dict[str, tuple[Any, Any, str]] = {
 
 
 @pytest.mark.parametrize(("state", "bound", "message"), MONITORS.values(), ids=MONITORS)
-def test_a_monitor_gives_a_state_for_each_worker_and_one_bound(state: Any, bound: Any, message: str) -> None:
+def test_a_monitor_without_a_state_for_each_worker_or_one_bound_is_reported(
+    state: Any, bound: Any, message: str
+) -> None:
     size = {"state_size": lambda self, num_parameters: 1}
     make = checked("monitors", "local_state", lambda self, u_KD, r: state(u_KD), **size)
     judge = checked("monitors", "variance_bound", lambda self, s_S: bound(s_S), **size)
@@ -126,7 +130,7 @@ SERVERS: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize(("move", "message"), SERVERS.values(), ids=SERVERS)
-def test_a_server_returns_a_new_model_and_its_state(move: Any, message: str) -> None:
+def test_a_server_that_returns_no_new_model_and_state_is_reported(move: Any, message: str) -> None:
     apply = checked("servers", "update", lambda self, w_D, u_D, state, info: move(w_D, u_D))
     with pytest.raises(TypeError) as raised:
         apply(W[0].clone(), W[1].clone(), (), None)
@@ -144,7 +148,7 @@ SPLITS: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize(("share_out", "message"), SPLITS.values(), ids=SPLITS)
-def test_a_partition_gives_each_sample_to_one_worker_and_leaves_the_labels_alone(share_out: Any, message: str) -> None:
+def test_a_partition_that_repeats_samples_or_changes_labels_is_reported(share_out: Any, message: str) -> None:
     split = checked("partitions", "split", lambda self, labels, workers, rng: share_out(labels))
     labels = LABELS.copy()
     with pytest.raises((TypeError, ValueError)) as raised:
@@ -153,13 +157,13 @@ def test_a_partition_gives_each_sample_to_one_worker_and_leaves_the_labels_alone
     assert (labels == LABELS).all()
 
 
-def test_an_optimizer_is_one_of_torch() -> None:
+def test_an_optimizer_that_is_not_one_of_torch_is_reported() -> None:
     build = checked("optimizers", "build", lambda self, rows: rows)
     with pytest.raises(TypeError, match=r"must return a torch\.optim\.Optimizer; it returned a list of 1"):
         build([W])
 
 
-def test_classes_of_fdabench_are_left_alone_and_others_are_wrapped_once() -> None:
+def test_classes_of_fdabench_are_not_wrapped_and_others_are_wrapped_once() -> None:
     inherited = type("Mine", (Average,), {"__module__": "mine"})
     before = Average.update
     check_calls({"servers": {"mine": inherited}})

@@ -1,4 +1,4 @@
-"""Results that reports read, without training."""
+"""Fixtures: results folders for reports, written without training."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -36,6 +36,12 @@ def full_report(full: Results, citations: list[str], tmp_path_factory: pytest.Te
     """The report of `full`; tests only read it, since it takes seconds to draw."""
     folder = tmp_path_factory.mktemp("report")
     return WrittenReport(folder, build_report([full], folder, citations))
+
+
+@pytest.fixture(scope="session")
+def report_folder(full_report: WrittenReport) -> Path:
+    """The folder of the report of `full`."""
+    return full_report.folder
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The page in a real browser: it stays within its file, sorts, filters, switches, and fits a phone."""
+"""The page in a browser: it loads no other file, sorts, filters, hides strategies, and fits a phone."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def chromium() -> str | None:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A browser with a profile of its own; it is never downloaded."""
+    """A browser with its own profile; no browser is downloaded."""
     playwright = pytest.importorskip(
         "playwright.sync_api", reason="playwright is not installed (the extra `dev` has it)"
     )
@@ -53,7 +53,7 @@ def index(full_report: Any) -> str:
 
 @pytest.fixture
 def page(browser: Any, index: str) -> Iterator[Any]:
-    """The page, loaded; whatever it says on the console or asks for fails the test."""
+    """The loaded page; a message on the console or a request fails the test."""
     tab, faults = browser.new_page(), []
     tab.on("console", lambda message: faults.append(f"console: {message.text}"))
     tab.on("pageerror", lambda error: faults.append(f"error: {error}"))
@@ -67,7 +67,7 @@ def page(browser: Any, index: str) -> Iterator[Any]:
 
 
 def column(page: Any, number: int) -> list[str]:
-    """What the shown rows of the table of all cells say there."""
+    """The values of a column in the visible rows of the table of all cells."""
     actual: list[str] = page.locator("#cells-table tbody tr:visible").evaluate_all(
         "(rows, number) => rows.map(row => row.cells[number].textContent.replace(/\\s/g, ' '))", number
     )
@@ -77,7 +77,7 @@ def column(page: Any, number: int) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [360, 390, 768, 1400])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_never_scrolls_sideways(page: Any, width: int, scheme: str) -> None:
+def test_the_page_does_not_scroll_horizontally(page: Any, width: int, scheme: str) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     page.emulate_media(color_scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -91,7 +91,7 @@ def test_every_table_and_figure_fits_a_screen_of_1400_pixels(page: Any) -> None:
     assert page.locator(".hint:visible").count() == 0
 
 
-def test_the_first_screen_has_the_sentence_and_the_caveats(page: Any) -> None:
+def test_the_first_screen_has_the_conclusion_and_the_caveats(page: Any) -> None:
     """At 1400 by 900: title, date and machine, the sentence, the caveats, and the table after them."""
     page.set_viewport_size({"width": 1400, "height": 900})
     tops = [
@@ -102,7 +102,7 @@ def test_the_first_screen_has_the_sentence_and_the_caveats(page: Any) -> None:
     assert tops[-1] < 900
 
 
-def test_what_scrolls_on_a_phone_says_so_and_keeps_its_first_column(page: Any) -> None:
+def test_scrolling_tables_on_a_phone_have_a_hint_and_a_fixed_first_column(page: Any) -> None:
     page.set_viewport_size({"width": 390, "height": 800})
     boxes = page.locator(".scroll, .picture")
     page.wait_for_function(f"({SCROLLING})(document.querySelectorAll('.overflowing')).length > 5")
@@ -141,7 +141,7 @@ def test_figures_have_enough_contrast_in_dark_mode_without_a_white_background(pa
     assert min(item["lines"] for item in actual) >= 3
 
 
-def test_every_link_leads_somewhere_in_the_file_itself(page: Any) -> None:
+def test_every_link_has_a_target_in_the_file(page: Any) -> None:
     links = page.locator("a").evaluate_all("all => all.map(a => a.getAttribute('href'))")
     anchors = [link for link in links if not link.startswith("data:")]
     assert all(link.startswith("#") and page.locator(f"[id='{link[1:]}']").count() == 1 for link in anchors)
@@ -151,7 +151,7 @@ def test_every_link_leads_somewhere_in_the_file_itself(page: Any) -> None:
     assert "strategy" in caught.value.path().read_text(encoding="utf-8").splitlines()[0]
 
 
-def test_the_keyboard_reaches_what_can_be_used_and_shows_where_it_is(page: Any) -> None:
+def test_every_control_has_keyboard_focus_and_a_visible_outline(page: Any) -> None:
     for what in ("#cells-table thead button", ".scroll", ".picture", "a[download]", "summary"):
         first = page.locator(what).first
         first.focus()
@@ -161,7 +161,7 @@ def test_the_keyboard_reaches_what_can_be_used_and_shows_where_it_is(page: Any) 
         assert first.evaluate("e => getComputedStyle(e).outlineStyle") == "solid", what
 
 
-def test_print_fits_its_paper(page: Any) -> None:
+def test_the_printed_page_fits_its_paper(page: Any) -> None:
     """A4 with margins of 15 mm; what scrolls on a screen is whole on paper."""
     page.set_viewport_size({"width": 680, "height": 1000})
     page.emulate_media(media="print", color_scheme="dark")
@@ -179,7 +179,7 @@ def test_text_has_enough_contrast_with_its_background(page: Any, scheme: str) ->
     assert worst["ratio"] >= 4.5, worst
 
 
-def test_a_click_on_a_heading_sorts_by_number(page: Any) -> None:
+def test_a_click_on_a_heading_sorts_numerically(page: Any) -> None:
     heading = page.locator("#cells-table th", has_text="bytes")
     before = column(page, 7)
     heading.get_by_role("button").click()
@@ -194,7 +194,7 @@ def test_a_click_on_a_heading_sorts_by_number(page: Any) -> None:
     assert column(page, 7)[-1] == "–", "what is missing stays last"
 
 
-def test_the_keyboard_sorts_by_words(page: Any) -> None:
+def test_the_keyboard_sorts_text_columns(page: Any) -> None:
     page.locator("#cells-table th", has_text="label").get_by_role("button").focus()
     page.keyboard.press("Enter")
     assert column(page, 2) == sorted(column(page, 2))
@@ -216,7 +216,7 @@ def test_the_filter_keeps_the_cells_with_all_search_terms(page: Any) -> None:
 
 
 @pytest.mark.parametrize("figure", ["pareto", "accuracy-bytes", "accuracy-steps"])
-def test_a_strategy_is_switched_off_and_on(page: Any, figure: str) -> None:
+def test_a_switch_hides_and_shows_a_strategy(page: Any, figure: str) -> None:
     box = page.locator(f"#figure-{figure}")
     parts = box.locator(f"svg .{strategy_tag(LABEL)}:visible")
     others = box.locator(f"svg .{strategy_tag('Synchronous')}:visible")
@@ -233,7 +233,7 @@ def test_a_strategy_is_switched_off_and_on(page: Any, figure: str) -> None:
     assert parts.count() == samples
 
 
-def test_without_a_script_everything_is_there(browser: Any, index: str) -> None:
+def test_without_javascript_all_content_is_visible(browser: Any, index: str) -> None:
     plain = browser.browser.new_context(java_script_enabled=False) if browser.browser else None
     if plain is None:
         pytest.skip("this browser opens no second context")
@@ -246,7 +246,7 @@ def test_without_a_script_everything_is_there(browser: Any, index: str) -> None:
 
 
 @pytest.mark.slow
-def test_every_part_has_a_name_for_screen_readers(page: Any) -> None:
+def test_every_section_has_a_name_for_screen_readers(page: Any) -> None:
     named = "all => all.filter(e => !e.getAttribute('aria-labelledby') && !e.labels?.length).map(e => e.outerHTML)"
     assert page.locator("[role=region], svg, input, nav, aside").evaluate_all(named) == []
     levels = page.evaluate("Array.from(document.querySelectorAll('h1,h2,h3')).map(h => Number(h.tagName[1]))")

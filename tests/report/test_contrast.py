@@ -1,4 +1,4 @@
-"""What carries meaning in a figure stands out from its card: WCAG 2.2, 1.4.11 (graphics, 3 to 1) and 1.4.3 (text).
+"""The contrast of graphics and text in figures: WCAG 2.2, 1.4.11 (graphics, 3 to 1) and 1.4.3 (text).
 
 A figure lies on white in light, in dark and on paper, so one background is all there is.
 """
@@ -37,19 +37,19 @@ BY_NAME = {plot.name: plot for plot in PLOTS}
 
 
 def flattened(color: Any, alpha: float | None = None) -> tuple[float, ...]:
-    """As it looks on white."""
+    """A color with transparency on white."""
     *rgb, own = to_rgba(color)
     opacity = own if alpha is None else alpha
     return tuple(opacity * part + 1 - opacity for part in rgb)
 
 
 def stands_out(*colors: Any, alpha: float | None = None) -> float:
-    """The contrast of the best of them, as an outline is enough for whatever it surrounds."""
+    """The largest contrast of the colors, because an outline is enough."""
     return max((contrast(flattened(color, alpha)) for color in colors), default=1.0)
 
 
 @pytest.mark.parametrize(("color", "ratio"), [("#000000", 21.0), ("#FFFFFF", 1.0), ("#767676", 4.54), ("#FF0000", 4.0)])
-def test_contrast_is_that_of_the_guidelines(color: str, ratio: float) -> None:
+def test_the_contrast_formula_is_that_of_the_guidelines(color: str, ratio: float) -> None:
     assert contrast(color) == pytest.approx(ratio, abs=0.005)
 
 
@@ -58,7 +58,7 @@ def test_contrast_of_two_colors_does_not_depend_on_their_order() -> None:
 
 
 @pytest.mark.parametrize("color", ["#FFFFFF", "#009E73", "#3399DD", "#000000", "#808080"])
-def test_ink_can_be_read(color: str) -> None:
+def test_the_text_color_has_enough_contrast(color: str) -> None:
     assert contrast(readable_color(color)) >= TEXT
     assert contrast(text_color_on(color), color) >= TEXT
 
@@ -72,7 +72,7 @@ def test_every_strategy_has_a_color_with_enough_contrast(family: str, variants: 
     assert min(contrast(style.color) for style in styles.values()) >= GRAPHICS
 
 
-def test_the_papers_four_strategies_keep_its_colors_and_markers() -> None:
+def test_the_four_strategies_of_the_paper_have_its_colors_and_markers() -> None:
     styles = assign_styles({name: name for name in KNOWN}, COLOR_MARKERS)
     red, green, blue = (to_rgba(styles[name].color)[:3] for name in ("SketchFDA", "LinearFDA", "FedAdam"))
     assert [int(np.argmax(color)) for color in (red, green, blue)] == [0, 1, 2]
@@ -102,14 +102,14 @@ def test_everything_drawn_has_enough_contrast(name: str, full: Results, tmp_path
     assert faint == {}
 
 
-def test_no_two_regions_of_a_map_differ_by_color_alone(full: Results, tmp_path: Path) -> None:
+def test_regions_of_a_map_differ_by_more_than_color(full: Results, tmp_path: Path) -> None:
     figure = draw(BY_NAME["crossover"], full, tmp_path)
     keys = [handle for handle in figure.legends[0].legend_handles if isinstance(handle, Patch)]
     assert len(keys) > 1
     assert len({key.get_hatch() for key in keys}) == len(keys)
 
 
-def test_numbers_on_a_heat_map_can_be_read(full: Results, tmp_path: Path) -> None:
+def test_numbers_on_a_heat_map_have_enough_contrast(full: Results, tmp_path: Path) -> None:
     for axes in draw(BY_NAME["partitions"], full, tmp_path).axes:
         for image in axes.images:
             cells = np.asarray(image.to_rgba(image.get_array(), norm=True))
@@ -119,7 +119,7 @@ def test_numbers_on_a_heat_map_can_be_read(full: Results, tmp_path: Path) -> Non
 
 
 def draw(plot: FigureSpec, full: Results, folder: Path) -> Figure:
-    """The figure of pretended results that have what it shows."""
+    """The figure of synthetic results that contain its data."""
     with house_style():
         data = combine_results([full], {"devices": FLEETS["devices"]})
         actual = [plot.draw(item) for item in (data, special(folder), *with_recorded_syncs(data).values())]
@@ -147,7 +147,7 @@ def special(folder: Path) -> ReportData:
 
 
 def measured(figure: Figure) -> Iterator[tuple[str, float, float]]:
-    """What, its contrast, and what it needs."""
+    """Each element with its contrast and the required contrast."""
     for axes in figure.axes:
         yield from ((str(text), stands_out(text.get_color()), TEXT) for text in words(axes))
         for artist in (*axes.lines, *axes.patches, *axes.collections):

@@ -1,4 +1,4 @@
-"""Figures on a dark page: what stands out on white stands out there, in the same order, and nothing glares."""
+"""Figures in dark mode: contrasts are sufficient and in the same order as on white."""
 
 import re
 from importlib.resources import files
@@ -35,7 +35,7 @@ def test_every_strategy_has_enough_contrast_in_dark_mode(variants: int) -> None:
             assert contrast(dark_color(style.color), CARD) >= min(contrast(style.color), GREATEST) * 0.99
 
 
-def test_the_order_of_contrasts_stays() -> None:
+def test_dark_mode_keeps_the_order_of_contrasts() -> None:
     grays = [blend("black", "white", part / 20) for part in range(21)]
     actual = [contrast(dark_color(grey), CARD) for grey in grays]
     assert all(above >= below for above, below in pairwise(actual))
@@ -43,12 +43,12 @@ def test_the_order_of_contrasts_stays() -> None:
     assert actual[-1] == 1.0
 
 
-def test_white_becomes_what_is_behind_and_black_becomes_white() -> None:
+def test_white_becomes_the_background_and_black_becomes_white() -> None:
     assert dark_color("#ffffff") == CARD
     assert dark_color("#000000") == "#ffffff"
 
 
-def test_the_hue_stays() -> None:
+def test_dark_mode_keeps_the_hue() -> None:
     red, green, blue = (int(dark_color("#d1260b")[at : at + 2], 16) for at in (1, 3, 5))
     assert red > green > blue
 
@@ -60,7 +60,7 @@ def test_each_color_is_declared_once_for_light_and_for_dark_screens_and_paper_is
     assert style.index("--c000000:#000000") < style.index("@media") < style.index("--c000000:#ffffff")
 
 
-def test_no_color_of_a_figure_bypasses_its_variable(full_report: Any) -> None:
+def test_every_color_of_a_figure_is_a_css_variable(full_report: Any) -> None:
     page = (full_report.folder / "index.html").read_text(encoding="utf-8")
     pictures = "".join(re.findall(r"<svg.*?</svg>", page, re.DOTALL))
     assert re.findall(r"[:\"] ?#[0-9a-fA-F]{3,8}\b(?=[;\"])", re.sub(r"href=\"[^\"]*\"", "", pictures)) == []

@@ -1,4 +1,4 @@
-"""Caveats where an order rests on one evaluation, on the choice of a target, or where a figure is not there."""
+"""Caveats where an order depends on one evaluation or on the choice of a target, or a figure is missing."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -65,7 +65,7 @@ def test_a_target_that_the_reference_chose_is_no_caveat(results_of: Callable[...
     assert "chosen after the runs" not in "\n".join(find_caveats(combine_results([results_of(seeds=(0,))])))
 
 
-def test_two_thetas_are_a_note_and_one_or_three_are_not(tmp_path: Path) -> None:
+def test_two_thetas_give_a_note_and_one_or_three_give_none(tmp_path: Path) -> None:
     def thetas(*values: float) -> str:
         cells = [cell(f"LinearFDA θ={theta:g}", [(10, 0.5, 1), (20, HIT, 1)], 0, theta) for theta in values]
         return caveats_of(tmp_path / str(len(values)), *cells)
@@ -75,7 +75,9 @@ def test_two_thetas_are_a_note_and_one_or_three_are_not(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("comparison", "rule"), [(">=", "at or above it"), (">", "above it")])
-def test_the_methods_say_whether_an_equal_accuracy_reaches_a_target(tmp_path: Path, comparison: str, rule: str) -> None:
+def test_the_methods_state_whether_an_equal_accuracy_reaches_a_target(
+    tmp_path: Path, comparison: str, rule: str
+) -> None:
     results = load(write_lenet5_results(tmp_path, [SyntheticCell([(100, 0.5, 1)], [100])], comparison=comparison))
     (output,) = [row for row in method_rows(combine_results([results])) if row.item == "a target is reached at"]
     assert output.value == f"the first evaluation {rule}"

@@ -1,4 +1,4 @@
-"""Every figure draws what there is, and is None where there is nothing."""
+"""Every figure is drawn from its data, and is None without data."""
 
 import math
 from collections.abc import Callable
@@ -34,7 +34,9 @@ ELSEWHERE = ("published", "theta-sweep", "scaling", "profile", "round-length", "
 
 
 @pytest.mark.parametrize("plot", [plot for plot in PLOTS if plot.name not in ELSEWHERE], ids=lambda plot: plot.name)
-def test_full_set_draws_and_empty_set_does_not(plot: FigureSpec, full: Results, nothing: Results) -> None:
+def test_every_figure_is_drawn_for_full_results_and_none_for_empty_results(
+    plot: FigureSpec, full: Results, nothing: Results
+) -> None:
     with house_style():
         assert plot.draw(combine_results([full], MACHINES)) is not None
         assert plot.draw(combine_results([nothing], MACHINES)) is None
@@ -42,7 +44,7 @@ def test_full_set_draws_and_empty_set_does_not(plot: FigureSpec, full: Results, 
 
 
 @pytest.mark.parametrize("name", ["round-length", "theta", "residuals"])
-def test_figures_of_syncs_draw_what_syncs_with_recorded_syncs(name: str, full: Results) -> None:
+def test_figures_of_syncs_show_strategies_with_recorded_syncs(name: str, full: Results) -> None:
     data = combine_results([full])
     assert BY_NAME[name].draw(data) is None
     figure = laid_out(BY_NAME[name], with_recorded_syncs(data)[name])
@@ -63,7 +65,7 @@ def test_lines_of_predicted_slopes_have_these_slopes(full: Results) -> None:
         assert slopes == pytest.approx([-2, -1])
 
 
-def test_bars_show_misses(full: Results) -> None:
+def test_bars_of_costs_mark_misses(full: Results) -> None:
     with house_style():
         figure = BY_NAME["bytes-to-target"].draw(combine_results([full]))
     assert figure is not None
@@ -107,13 +109,13 @@ def test_no_two_strategies_share_a_color_or_a_marker() -> None:
         ("kamp", "", "kamp"),
     ],
 )
-def test_families(strategy: str, monitor: str, family: str) -> None:
+def test_the_family_of_a_strategy_has_its_monitor(strategy: str, monitor: str, family: str) -> None:
     table = {"kind": strategy} | ({"monitor": {"kind": monitor}} if monitor else {})
     assert strategy_family(ComponentConfig.from_table(table), BUILT_IN.info) == family
 
 
 def laid_out(plot: FigureSpec, data: ReportData) -> Figure:
-    """With every place as in its files; a warning of the layout's fails the test."""
+    """Lay out a figure as for its files; a warning of the layout fails the test."""
     with house_style():
         figure = plot.draw(data)
     assert figure is not None
@@ -122,7 +124,7 @@ def laid_out(plot: FigureSpec, data: ReportData) -> Figure:
 
 
 def relabeled(data: Any, suffix: str) -> Any:
-    """The same results of strategies with longer names."""
+    """The same results with longer names of the strategies."""
     return replace(
         data,
         styles={label + suffix: style for label, style in data.styles.items()},
@@ -134,7 +136,7 @@ def relabeled(data: Any, suffix: str) -> Any:
 
 
 @pytest.mark.parametrize("plot", [plot for plot in PLOTS if plot.name not in ELSEWHERE], ids=lambda plot: plot.name)
-def test_a_very_long_label_is_whole_and_within_the_figure(plot: FigureSpec, full: Results) -> None:
+def test_a_very_long_label_is_complete_and_within_the_figure(plot: FigureSpec, full: Results) -> None:
     figure = laid_out(plot, relabeled(combine_results([full], MACHINES), LONG))
     labels = [text for text in figure.findobj(Text) if text.get_visible() and "somebody" in text.get_text()]
     assert [text.get_text() for text in labels if not within(figure, text)] == []
@@ -142,7 +144,7 @@ def test_a_very_long_label_is_whole_and_within_the_figure(plot: FigureSpec, full
 
 
 @pytest.mark.parametrize("plot", [plot for plot in PLOTS if plot.name not in ELSEWHERE], ids=lambda plot: plot.name)
-def test_titles_of_several_suites_stay_apart(plot: FigureSpec, full: Results) -> None:
+def test_titles_of_several_suites_do_not_overlap(plot: FigureSpec, full: Results) -> None:
     names = ("a-suite-with-a-long-name-of-its-own", "another-suite-with-a-name-that-is-as-long")
     figure = laid_out(
         plot,
@@ -153,7 +155,7 @@ def test_titles_of_several_suites_stay_apart(plot: FigureSpec, full: Results) ->
     assert not any(a.get_window_extent().overlaps(b.get_window_extent()) for a, b in combinations(titles, 2))
 
 
-def test_a_label_in_lines_is_switched_as_a_whole(full: Results) -> None:
+def test_a_label_of_several_lines_is_hidden_as_a_whole(full: Results) -> None:
     figure = laid_out(BY_NAME["pareto"], relabeled(combine_results([full]), LONG))
     number_tags(figure)
     (key,) = [text for text in figure.legends[0].get_texts() if text.get_text().startswith("Synchronous")]
@@ -178,7 +180,7 @@ def test_numbers_on_a_heat_map_stay_in_their_cells(full: Results, times: int) ->
     assert all(text.get_window_extent().width < width for text in axes.texts)
 
 
-def test_bars_are_as_thick_in_every_panel(full: Results) -> None:
+def test_bars_have_the_same_thickness_in_every_panel(full: Results) -> None:
     data = combine_results([full])
     first = data.workloads[0][1]
     few = (data.outcomes["workload"] == first) & (data.outcomes["label"] != "Synchronous")
@@ -190,7 +192,7 @@ def test_bars_are_as_thick_in_every_panel(full: Results) -> None:
 
 @pytest.mark.parametrize("target", [0.95, 0.99, 0.999, 0.9999])
 @pytest.mark.parametrize("low", [0.1, 0.5, 0.9, 0.98])
-def test_ticks_of_accuracies_leave_room_for_each_other(low: float, target: float) -> None:
+def test_tick_labels_of_accuracies_do_not_overlap(low: float, target: float) -> None:
     with house_style():
         figure = Figure(figsize=(3.1, 2.2))
         axes = figure.subplots()
@@ -204,7 +206,7 @@ def test_ticks_of_accuracies_leave_room_for_each_other(low: float, target: float
 
 
 @pytest.mark.parametrize("limits", [(0.4, 1.3), (0.001, 20.0), (1.7, 2.2), (3.0, 4000.0)])
-def test_ticks_of_numbers_differ(limits: tuple[float, float]) -> None:
+def test_tick_labels_of_numbers_are_distinct(limits: tuple[float, float]) -> None:
     figure = Figure()
     axes = figure.subplots()
     number_axis(axes.xaxis, limits)
@@ -214,7 +216,7 @@ def test_ticks_of_numbers_differ(limits: tuple[float, float]) -> None:
     assert all(a != b for a, b in pairwise(labels))
 
 
-def test_what_costs_nothing_is_drawn_or_left_out(results_of: Callable[..., Results]) -> None:
+def test_strategies_with_zero_costs_are_drawn_or_left_out(results_of: Callable[..., Results]) -> None:
     """One worker in a ring sends nothing: there is no place for that on a log scale."""
     data = combine_results([results_of(workers=(1,), convention="ring")])
     assert (data.at_workload_target["cost_bytes"] == 0).all()
@@ -226,7 +228,7 @@ def test_what_costs_nothing_is_drawn_or_left_out(results_of: Callable[..., Resul
     assert any(text.get_text().startswith(" 0 B, 3/3") for text in bars.axes[0].texts)
 
 
-def test_a_single_cell_is_one_cell(one_cell: Results) -> None:
+def test_a_figure_of_a_single_cell_is_drawn(one_cell: Results) -> None:
     data = combine_results([one_cell])
     for plot in PLOTS:
         with house_style():

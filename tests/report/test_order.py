@@ -1,4 +1,4 @@
-"""The headline target, the order of strategies, and the words of a ratio: what may and what may not move them."""
+"""The headline target, the order of strategies, and the text of a ratio."""
 
 import math
 from typing import Any
@@ -45,11 +45,11 @@ def order(hits: Hits) -> Order:
     return order_strategies(outcomes(hits))
 
 
-def test_bytes_decide_among_those_that_reach_it_as_often() -> None:
+def test_strategies_that_reach_the_target_equally_often_are_ordered_by_bytes() -> None:
     assert order({"A": [30e6] * 4, "B": [10e6] * 4, "C": [20e6] * 4}).labels == ("B", "C", "A")
 
 
-def test_one_lost_run_does_not_lead_the_dear_one_to_the_top() -> None:
+def test_one_missed_run_does_not_rank_an_expensive_strategy_first() -> None:
     """The quickstart of an earlier version: Synchronous first, because it alone had 4 of 4."""
     actual = order({"Synchronous": [400e6] * 4, "LinearFDA": [18e6, 18e6, 18e6, None]})
     assert actual == Order(("LinearFDA", "Synchronous"), 1, (), ())
@@ -64,14 +64,14 @@ def test_one_lost_run_does_not_lead_the_dear_one_to_the_top() -> None:
         ([None] * 4, "never"),
     ],
 )
-def test_a_lucky_hit_does_not_lead(cheap: list[float | None], group: str) -> None:
+def test_a_single_hit_among_misses_does_not_rank_first(cheap: list[float | None], group: str) -> None:
     actual = order({"cheap": cheap, "sure": [50e6] * 4})
     assert actual.labels[0] == ("cheap" if group == "leading" else "sure")
     where = {"leading": actual.leading, "less often": actual.less_often, "never": actual.never}
     assert "cheap" in where[group]
 
 
-def test_a_cheap_hit_on_an_easy_run_is_compared_there() -> None:
+def test_a_strategy_is_compared_on_the_runs_that_it_reached() -> None:
     """It missed the dear run of two, but where both got there it needed more."""
     actual = order({"A": [2e6, 2e6, 2e6, None], "B": [1e6, 1e6, 1e6, 900e6]})
     assert actual.labels == ("B", "A")
@@ -100,7 +100,7 @@ def test_every_strategy_is_named_once_for_any_reached_targets(data: st.DataObjec
     assert set(actual.never) == {label for label in hits if all(cost is None for cost in hits[label])}
 
 
-def test_strategies_without_a_common_run_are_ordered_all_the_same() -> None:
+def test_strategies_without_a_common_run_are_ordered() -> None:
     actual = order({"A": [1e6, None], "B": [None, 2e6]})
     assert sorted(actual.labels) == ["A", "B"]
 
@@ -123,13 +123,13 @@ def lock(labels: str, **more: Any) -> SuiteLock:
 ALL, HALF, NONE = [True, True], [True, False], [False, False]
 
 
-def test_the_suite_names_its_headline_target() -> None:
+def test_the_headline_target_of_the_suite_is_used() -> None:
     frame = hits_frame({"R": {0.5: ALL, 0.7: ALL, 0.9: NONE}})
     actual = headline_of(lock("R", headline=0.5), frame)
     assert (actual.chosen, actual.target, actual.reason, actual.after_runs) == (0.5, 0.5, "named in the suite", False)
 
 
-def test_the_reference_chooses_on_its_worst_workload() -> None:
+def test_the_headline_target_is_chosen_by_the_reference_on_its_worst_workload() -> None:
     frame = hits_frame({"R": {0.5: ALL, 0.7: HALF, 0.9: NONE}, "A": {0.5: ALL, 0.7: ALL, 0.9: ALL}})
     assert headline_of(lock("RA"), frame).target == 0.5
 
@@ -143,7 +143,7 @@ def test_another_strategy_does_not_move_the_headline_target(hits: list[bool]) ->
     assert not joined.after_runs
 
 
-def test_without_a_reference_it_is_what_nearly_all_reached_and_chosen_after_the_runs() -> None:
+def test_without_a_reference_the_headline_target_is_that_of_nearly_all_runs() -> None:
     most = {label: {0.5: ALL, 0.7: ALL, 0.9: HALF} for label in "ABCD"}
     actual = headline_of(lock("ABCDE"), hits_frame({**most, "E": {0.5: NONE, 0.7: NONE, 0.9: NONE}}))
     assert (actual.target, actual.after_runs) == (0.7, True)
@@ -172,17 +172,17 @@ def test_without_a_reached_target_the_next_lower_one_is_taken() -> None:
         (NO_RATIO, "", "–"),
     ],
 )
-def test_a_bound_shows_the_one_known_limit(ratio: Ratio, words: str, sign: str) -> None:
+def test_a_ratio_with_one_known_limit_is_shown_as_a_bound(ratio: Ratio, words: str, sign: str) -> None:
     assert (format_times(ratio), format_times_sign(ratio)) == (words, sign)
 
 
-def test_the_sentence_reads_from_the_best_strategy_s_side() -> None:
+def test_the_conclusion_is_written_from_the_side_of_the_best_strategy() -> None:
     rows = outcomes({"S": [200e6, 220e6], "F": [14e6, 14e6], "G": [90e6, 90e6]}, reference="S")
     output = sentence_of(rows, order_strategies(rows))
     assert output.startswith("90 %: F needed 14.0 MB (2 of 2 runs); S 210 MB (2 of 2 runs): 15 times as many")
 
 
-def test_where_the_reference_is_best_the_sentence_has_the_next() -> None:
+def test_where_the_reference_is_best_the_conclusion_names_the_second() -> None:
     rows = outcomes({"S": [10e6, 10e6], "F": [40e6, 40e6]}, reference="S")
     assert sentence_of(rows, order_strategies(rows)).startswith(
         "90 %: S needed 10.0 MB (2 of 2 runs); F 40.0 MB (2 of 2 runs): 4.0 "

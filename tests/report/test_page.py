@@ -1,4 +1,4 @@
-"""`index.html` as text: whole, self-contained, safe whatever people call their suites, with every number in a csv."""
+"""`index.html` as text: well-formed, self-contained, with escaped names, and with every number in a CSV file."""
 
 import base64
 import hashlib
@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -28,16 +27,11 @@ from support.html_page import Page
 RUDE = "<script>alert('x')</script> \"q\" & 'r' $\\frac$ عربي 漢字 " + "long" * 60
 
 
-@pytest.fixture(scope="module")
-def folder(full_report: Any) -> Path:
-    return full_report.folder
-
-
-def test_everything_that_is_opened_is_closed(page: Page) -> None:
+def test_every_opened_element_is_closed(page: Page) -> None:
     assert page.open == []
 
 
-def test_identifiers_are_unique_and_what_refers_to_one_finds_it(page: Page) -> None:
+def test_identifiers_are_unique_and_every_reference_has_a_target(page: Page) -> None:
     counts = Counter(page.all("id"))
     assert [name for name, number in counts.items() if number > 1] == []
     referring = [
@@ -49,8 +43,8 @@ def test_identifiers_are_unique_and_what_refers_to_one_finds_it(page: Page) -> N
     assert set(referring) <= set(counts)
 
 
-def test_only_the_script_of_the_page_may_run(folder: Path) -> None:
-    text = (folder / "index.html").read_text(encoding="utf-8")
+def test_only_the_script_of_the_page_may_run(report_folder: Path) -> None:
+    text = (report_folder / "index.html").read_text(encoding="utf-8")
     scripts = re.findall(r"<script[^>]*>(.*?)</script>", text, re.DOTALL)
     assert len(scripts) == 1
     digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
@@ -60,20 +54,20 @@ def test_only_the_script_of_the_page_may_run(folder: Path) -> None:
     assert not re.search(r"\son\w+=", text.replace(scripts[0], ""))
 
 
-def test_every_figure_can_be_read_aloud(folder: Path, page: Page) -> None:
+def test_every_figure_has_a_text_for_screen_readers(report_folder: Path, page: Page) -> None:
     pictures = [attrs for tag, attrs in page.elements if tag == "svg"]
-    assert len(pictures) == len([*folder.glob("figures/*.svg")]) > 7
+    assert len(pictures) == len([*report_folder.glob("figures/*.svg")]) > 7
     assert all(attrs["role"] == "img" and attrs["aria-labelledby"] and attrs["aria-describedby"] for attrs in pictures)
     assert [tag for tag, _ in page.elements].count("figcaption") == len(pictures)
 
 
-def test_every_strategy_of_a_figure_has_its_switch(folder: Path, page: Page, full: Results) -> None:
+def test_every_strategy_of_a_figure_has_a_switch(report_folder: Path, page: Page, full: Results) -> None:
     tags = {attrs["data-tag"] for _, attrs in page.elements if "data-tag" in attrs}
     assert tags == {strategy_tag(label) for label in full.runs["label"]}
     samples = Counter(name for name in page.all("class") if name.startswith("strategy-"))
     assert set(samples) == tags
     for name in ("pareto", "accuracy-bytes", "accuracy-steps", "heterogeneity"):
-        assert strategy_tag("Synchronous") in (folder / f"figures/{name}.svg").read_text(encoding="utf-8"), name
+        assert strategy_tag("Synchronous") in (report_folder / f"figures/{name}.svg").read_text(encoding="utf-8"), name
 
 
 def test_the_conclusion_comes_first_then_the_caveats_the_table_and_the_figure(page: Page) -> None:
@@ -95,10 +89,10 @@ def test_the_conclusion_comes_first_then_the_caveats_the_table_and_the_figure(pa
     assert places == sorted(places)
 
 
-def test_every_number_of_the_conclusion_is_in_a_csv(folder: Path, full: Results) -> None:
-    frame = pd.read_csv(folder / "tables" / "conclusion.csv")
+def test_every_number_of_the_conclusion_is_in_a_csv(report_folder: Path, full: Results) -> None:
+    frame = pd.read_csv(report_folder / "tables" / "conclusion.csv")
     assert set(frame["strategy"]) == set(full.runs["label"])
-    output = (folder / "summary.md").read_text(encoding="utf-8").split("```")[1]
+    output = (report_folder / "summary.md").read_text(encoding="utf-8").split("```")[1]
     rows = [
         re.split(r" {2,}", line.strip())
         for line in output.splitlines()
@@ -116,12 +110,12 @@ def test_every_number_of_the_conclusion_is_in_a_csv(folder: Path, full: Results)
 
 @pytest.fixture
 def few_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two of them, which have switches: the others take long and say nothing more here."""
+    """Two figures with switches only, because the others take long and change nothing in these tests."""
     monkeypatch.setattr("fdabench.report.build.PLOTS", (PARETO, BYTES))
 
 
 @pytest.mark.usefixtures("few_figures")
-def test_what_people_write_is_only_text(results_of: Callable[..., Results], tmp_path: Path) -> None:
+def test_text_of_users_is_escaped(results_of: Callable[..., Results], tmp_path: Path) -> None:
     plain = results_of(seeds=(0, 1))
     names = {label: f"{label} {RUDE}" for label in plain.runs["label"].unique()}
     cells = [cell.with_changes({"label": names[cell.label]}) for cell in plain.lock.cell]
@@ -141,7 +135,7 @@ def test_what_people_write_is_only_text(results_of: Callable[..., Results], tmp_
     assert Counter(page.all("id")).most_common(1)[0][1] == 1
 
 
-def test_no_result_yet_is_still_a_page(nothing: Results, tmp_path: Path) -> None:
+def test_a_page_is_written_without_any_result(nothing: Results, tmp_path: Path) -> None:
     build_report([nothing], tmp_path)
     page = Page((tmp_path / "index.html").read_text(encoding="utf-8"))
     assert page.open == []
@@ -150,7 +144,7 @@ def test_no_result_yet_is_still_a_page(nothing: Results, tmp_path: Path) -> None
 
 
 @pytest.mark.usefixtures("few_figures")
-def test_two_suites_on_one_page(hand_made: Results, full: Results, tmp_path: Path) -> None:
+def test_two_suites_are_shown_on_one_page(hand_made: Results, full: Results, tmp_path: Path) -> None:
     build_report([hand_made, full], tmp_path)
     page = Page((tmp_path / "index.html").read_text(encoding="utf-8"))
     assert page.open == []
@@ -158,7 +152,7 @@ def test_two_suites_on_one_page(hand_made: Results, full: Results, tmp_path: Pat
     assert Counter(page.all("id")).most_common(1)[0][1] == 1
 
 
-def test_a_figure_loses_what_only_a_file_needs() -> None:
+def test_an_embedded_figure_lacks_the_header_of_a_file() -> None:
     svg = (
         '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="72pt" height="36pt"'
         ' viewBox="0 0 72 36"><metadata>x</metadata><defs><style>*{}</style>'
@@ -176,7 +170,7 @@ def test_a_figure_loses_what_only_a_file_needs() -> None:
     )
 
 
-def test_a_figure_s_places_are_rounded_and_its_factors_are_not() -> None:
+def test_coordinates_of_a_figure_are_rounded_and_scale_factors_are_not() -> None:
     svg = (
         '<svg xmlns="http://www.w3.org/2000/svg" width="72pt" height="36pt" viewBox="0 0 72 36">'
         '<g transform="translate(1.23456 2) scale(0.015625)"/><text transform="rotate(-0 1.234 5)">a b</text></svg>'
@@ -186,7 +180,7 @@ def test_a_figure_s_places_are_rounded_and_its_factors_are_not() -> None:
     assert "<text>a b</text>" in actual
 
 
-def test_rows_are_grouped_under_what_they_share(full: Results) -> None:
+def test_rows_are_grouped_under_their_common_values(full: Results) -> None:
     table = headline_table(combine_results([full]))
     groups = grouped(table, 0, 2)
     assert len(groups) == 2
@@ -198,12 +192,12 @@ def test_rows_are_grouped_under_what_they_share(full: Results) -> None:
     ("text", "pieces"),
     [("4,000 steps", ["4,000", "steps"]), ("10.5 MB in all", ["10.5 MB", "in", "all"]), ("to 98 %", ["to", "98 %"])],
 )
-def test_numbers_do_not_break(text: str, pieces: list[str]) -> None:
+def test_numbers_are_not_broken_across_lines(text: str, pieces: list[str]) -> None:
     assert [piece.replace("\u00a0", " ") for piece in non_breaking(text).split(" ")] == pieces
 
 
 @pytest.mark.usefixtures("few_figures")
-def test_each_suite_s_conclusion_says_whose_it_is(full: Results, hand_made: Results, tmp_path: Path) -> None:
+def test_each_conclusion_names_its_suite(full: Results, hand_made: Results, tmp_path: Path) -> None:
     build_report([full, hand_made], tmp_path)
     names = [full.lock.suite, hand_made.lock.suite]
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
@@ -213,6 +207,6 @@ def test_each_suite_s_conclusion_says_whose_it_is(full: Results, hand_made: Resu
     assert [line.removesuffix(":") for line in summary.splitlines() if line.removesuffix(":") in names] == names
 
 
-def test_one_suite_s_conclusion_needs_no_name(folder: Path) -> None:
-    page = (folder / "index.html").read_text(encoding="utf-8")
+def test_the_conclusion_of_a_single_suite_does_not_name_it(report_folder: Path) -> None:
+    page = (report_folder / "index.html").read_text(encoding="utf-8")
     assert "<h3>" not in page[page.index('id="conclusion-said"') : page.index('id="headline"')]

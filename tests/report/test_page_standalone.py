@@ -1,11 +1,10 @@
-"""`index.html` stands alone: its first screen says what, when and where; its links work when it is mailed by itself."""
+"""`index.html` as a single file: its first screen states suite, date and machine, and links work alone."""
 
 import base64
 import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,15 +18,10 @@ from fdabench.results.load import Results
 from support.html_page import Page
 
 
-@pytest.fixture(scope="module")
-def folder(full_report: Any) -> Path:
-    return full_report.folder
-
-
-def test_every_link_works_in_a_page_that_was_mailed_alone(folder: Path, tmp_path: Path) -> None:
-    """`index.html` by itself in an empty folder: what it links to is in it."""
+def test_every_link_works_in_a_page_without_its_folder(report_folder: Path, tmp_path: Path) -> None:
+    """`index.html` by itself in an empty folder: it contains the targets of its links."""
     alone = tmp_path / "index.html"
-    alone.write_bytes((folder / "index.html").read_bytes())
+    alone.write_bytes((report_folder / "index.html").read_bytes())
     page, text = Page(alone.read_text(encoding="utf-8")), alone.read_text(encoding="utf-8")
     links = [*page.all("href"), *page.all("src")]
     names = set(page.all("id"))
@@ -38,12 +32,12 @@ def test_every_link_works_in_a_page_that_was_mailed_alone(folder: Path, tmp_path
     assert "@import" not in text
 
 
-def test_an_embedded_file_equals_the_file(folder: Path, page: Page) -> None:
+def test_an_embedded_file_equals_the_file(report_folder: Path, page: Page) -> None:
     stored = [(attrs["download"], attrs["href"]) for _, attrs in page.elements if attrs.get("download")]
     assert {str(name).rpartition(".")[2] for name, _ in stored} == {"csv", "md", "tex", "pdf"}
     for name, link in stored:
         content = base64.b64decode(str(link).partition("base64,")[2])
-        assert content == (folder / str(name).replace("-", "/", 1)).read_bytes(), name
+        assert content == (report_folder / str(name).replace("-", "/", 1)).read_bytes(), name
 
 
 def test_a_large_file_is_named_and_written_beside_the_page(
@@ -59,8 +53,10 @@ def test_a_large_file_is_named_and_written_beside_the_page(
     assert "tables-conclusion.csv" in page.all("download")
 
 
-def test_every_file_of_the_report_is_linked_or_embedded(folder: Path, page: Page) -> None:
-    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {"index.html"}
+def test_every_file_of_the_report_is_linked_or_embedded(report_folder: Path, page: Page) -> None:
+    files = {path.relative_to(report_folder).as_posix() for path in report_folder.rglob("*") if path.is_file()} - {
+        "index.html"
+    }
     stored = {name.replace("-", "/", 1) for name in page.all("download")}
     assert [name for name in sorted(files - stored) if name not in page.text] == []
 
@@ -90,13 +86,13 @@ def test_date_revision_and_machine_are_at_the_top_and_come_from_the_records(full
     ]
 
 
-def test_records_without_a_date_or_a_machine_say_nothing(hand_made: Results, nothing: Results) -> None:
+def test_a_date_or_machine_missing_from_records_is_left_out(hand_made: Results, nothing: Results) -> None:
     assert provenance(combine_results([hand_made])) == []
     assert provenance(combine_results([nothing])) == []
 
 
-def test_caveats_beyond_the_third_are_folded(folder: Path) -> None:
-    text = (folder / "index.html").read_text(encoding="utf-8")
+def test_caveats_beyond_the_third_are_folded(report_folder: Path) -> None:
+    text = (report_folder / "index.html").read_text(encoding="utf-8")
     caveats = text[text.index('<aside class="caveats"') : text.index("</aside>")]
     open_part, folded = caveats.split("<details>")
     assert open_part.count("<li") == 3
@@ -109,7 +105,7 @@ def test_every_table_has_a_caption_and_headings_with_a_scope(page: Page) -> None
     assert all(attrs.get("scope") for tag, attrs in page.elements if tag == "th")
 
 
-def test_what_rows_share_is_written_above_them(full: Results) -> None:
+def test_common_values_of_rows_are_written_above_them(full: Results) -> None:
     data = combine_results([full])
     assert shared(headline_table(data)) == (0, 2)
     assert shared(cells_table(data)) == ()

@@ -1,4 +1,4 @@
-"""The estimator of paired ratios: what must not matter does not, and its intervals hold the truth as often as they say.
+"""The estimator of paired ratios: its invariances, and the coverage of its intervals.
 
 The slow tests draw the cases of docs/results.md, 600 times each. Of a coverage of 90 % a draw of 600 shows less than
 87 % once in a hundred times (a binomial error of 1.2 points), so 90 % shown is asked of what should be 95 %.
@@ -75,7 +75,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Shares:
-    """Of the draws: what was said, and how often it was wrong. Widths are of intervals, on the log scale."""
+    """Shares of the draws: the kinds of results, and how often they were wrong. Widths are on the log scale."""
 
     coverage: float
     intervals: float
@@ -123,7 +123,7 @@ TOGETHER = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", [*GRIDS, *SHARED, *CENSORED, *TOGETHER], ids=str)
-def test_intervals_hold_the_truth(case: Case) -> None:
+def test_intervals_have_their_nominal_coverage(case: Case) -> None:
     shares = simulate(case)
     print(f"\n{case}\n{shares}")  # pytest -s: the table of docs/results.md
     assert shares.coverage >= 0.9
@@ -134,7 +134,7 @@ def test_intervals_hold_the_truth(case: Case) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", [Case(1, 2), Case(1, 3), Case(3, 3), Case(3, 3, grid=50)], ids=str)
-def test_intervals_are_not_wide_where_the_t_interval_is_right(case: Case) -> None:
+def test_intervals_are_not_wider_than_a_valid_t_interval(case: Case) -> None:
     random, widths = np.random.default_rng(0), []
     for _ in range(DRAWS):
         pairs = case.draw(random)
@@ -147,7 +147,7 @@ def test_intervals_are_not_wide_where_the_t_interval_is_right(case: Case) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("diverge", [0.1, 0.3])
-def test_a_diverged_run_gets_no_better_score(diverge: float) -> None:
+def test_a_diverged_run_does_not_improve_the_ratio(diverge: float) -> None:
     """Both needed as much where they got there: the top must hardly ever be called cheaper."""
     random, case = np.random.default_rng(0), Case(3, 3, 1.0, 0.1, budget=1200, diverge=diverge)
     ratios = [ratio_of(case.draw(random), "cost") for _ in range(DRAWS)]
@@ -164,7 +164,7 @@ STRAINED = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", STRAINED, ids=str)
-def test_what_is_assumed_of_misses_may_be_a_little_wrong(case: Case) -> None:
+def test_intervals_are_robust_to_the_assumption_about_misses(case: Case) -> None:
     """Misses, and workloads whose ratios differ, or a side that scatters three times less than the other."""
     shares = simulate(case)
     print(f"\n{case}\n{shares}")
@@ -191,7 +191,7 @@ WITHOUT, WITH = Case(3, 3, 1.3, 0.1, grid=50), Case(3, 5, 1.2, 0.2, grid=50, bud
 
 @pytest.mark.parametrize("case", [WITHOUT, WITH], ids=["all reached", "misses"])
 class TestWhatMustNotMatter:
-    def test_the_unit(self, case: Case) -> None:
+    def test_the_ratio_does_not_depend_on_the_unit(self, case: Case) -> None:
         top, bottom = frames(case)
         columns = ["cost", "cost_before", "cost_limit"]
         scaled = [side.assign(**{name: side[name] * 4096 for name in columns}) for side in (top, bottom)]
@@ -199,21 +199,21 @@ class TestWhatMustNotMatter:
             numbers(paired_ratio(top, bottom, "cost")), nan_ok=True
         )
 
-    def test_the_order_of_rows(self, case: Case) -> None:
+    def test_the_ratio_does_not_depend_on_the_order_of_rows(self, case: Case) -> None:
         top, bottom = frames(case)
         mixed = top.sample(frac=1, random_state=1), bottom.sample(frac=1, random_state=2)
         assert numbers(paired_ratio(*mixed, "cost")) == pytest.approx(
             numbers(paired_ratio(top, bottom, "cost")), nan_ok=True
         )
 
-    def test_which_side_is_the_top(self, case: Case) -> None:
+    def test_exchanging_the_sides_inverts_the_ratio(self, case: Case) -> None:
         top, bottom = frames(case)
         swapped = paired_ratio(bottom, top, "cost").inverse()
         ratio = paired_ratio(top, bottom, "cost")
         assert numbers(swapped) == pytest.approx(numbers(ratio), rel=1e-3, nan_ok=True)
         assert (swapped.bound, swapped.pairs) == (ratio.bound, ratio.pairs)
 
-    def test_a_workload_without_a_reached_target(self, case: Case) -> None:
+    def test_a_workload_without_a_reached_target_does_not_change_the_ratio(self, case: Case) -> None:
         top, bottom = frames(case)
         misses = [side.head(3).assign(workload=9, reached=False, cost=70.0, cost_limit=70.0) for side in (top, bottom)]
         more = paired_ratio(pd.concat([top, misses[0]]), pd.concat([bottom, misses[1]]), "cost")
@@ -222,7 +222,7 @@ class TestWhatMustNotMatter:
         assert (more.pairs, more.neither - ratio.neither) == (ratio.pairs, 3)
 
 
-def test_the_cases_above_have_what_their_names_say() -> None:
+def test_the_simulated_cases_have_their_named_properties() -> None:
     assert paired_ratio(*frames(WITHOUT), "cost").has_interval
     top, bottom = frames(WITH)
     assert not top["reached"].all()
@@ -230,7 +230,7 @@ def test_the_cases_above_have_what_their_names_say() -> None:
     assert paired_ratio(top, bottom, "cost").pairs
 
 
-def test_without_misses_and_grid_it_is_the_t_interval_of_scipy() -> None:
+def test_without_misses_and_grid_the_interval_is_the_t_interval_of_scipy() -> None:
     top, bottom = np.array([0.3, 0.5, 0.1, 0.9]), np.array([0.0, 0.1, 0.0, 0.2])
     sides = [LogCosts(logs, logs, logs + 9, np.ones(4, dtype=bool)) for logs in (top, bottom)]
     actual = estimate(*sides, design_of(np.zeros(4, dtype=int), np.arange(4)))
@@ -238,7 +238,7 @@ def test_without_misses_and_grid_it_is_the_t_interval_of_scipy() -> None:
     assert (actual.mean, actual.low, actual.high) == pytest.approx((0.375, expected.low, expected.high))
 
 
-def test_of_two_errors_the_larger_counts() -> None:
+def test_the_larger_of_two_standard_errors_is_used() -> None:
     workloads, seeds = np.array([0, 0, 0, 1, 1, 1]), np.array([0, 1, 2, 0, 1, 2])
     design = design_of(workloads, seeds)
     # seeds do the same in both workloads: three values, whose t interval has two degrees of freedom
@@ -250,7 +250,7 @@ def test_of_two_errors_the_larger_counts() -> None:
 
 
 @pytest.mark.filterwarnings("error")
-def test_for_any_misses_the_result_is_an_interval_a_limit_or_nothing() -> None:
+def test_for_any_misses_the_result_is_an_interval_a_limit_or_empty() -> None:
     random = np.random.default_rng(0)
     answers = set()
     for _ in range(400):

@@ -1,4 +1,4 @@
-"""The suites of suites/paper are the paper's protocol and its grids, as the package knows them."""
+"""The suites of suites/paper have the protocol and the grids of the paper."""
 
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def test_a_whole_suite_has_every_setting_of_table_1(model: str) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(PAPER.glob("*.toml")), ids=lambda path: path.stem)
-def test_nothing_differs_from_the_protocol_but_what_a_suite_is_there_to_show(path: Path) -> None:
+def test_a_suite_differs_from_the_protocol_only_in_the_settings_that_it_varies(path: Path) -> None:
     allowed = {
         "eval.every_steps = 10",
         "eval.every_steps = 40",

@@ -1,4 +1,4 @@
-"""Published numbers are what the files say; cells of one's own are laid beside the right ones, worked out by hand."""
+"""Published numbers equal those of the files, and measured cells are compared with their counterparts by hand."""
 
 import math
 from dataclasses import replace
@@ -47,7 +47,7 @@ def fact(quantity: str, **axes: Any) -> PublishedResult:
     return only
 
 
-def test_published_numbers_are_those_of_the_files() -> None:
+def test_published_numbers_equal_those_of_the_files() -> None:
     setting = {"model": "lenet5", "partition": "round-robin", "strategy": "LinearFDA"}
     assert fact("rounds", **setting, workers=10, theta=1.0, epoch=100).value == 450
     assert fact("accuracy", **setting, workers=10, theta=1.0, epoch=100).value == 0.9881
@@ -72,7 +72,9 @@ def test_published_numbers_are_those_of_the_files() -> None:
         ("convnext-large-imagenet", "LinearFDA", "iid-file-order"),
     ],
 )
-def test_iid_is_what_it_was_when_a_run_was_made(model: str, strategy: str, partition: str) -> None:
+def test_iid_is_round_robin_for_runs_of_the_paper_before_november_2023(
+    model: str, strategy: str, partition: str
+) -> None:
     """Round robin until November 2023; FedAdam and all of CIFAR are later."""
     actual = {
         item.axes.partition
@@ -105,7 +107,7 @@ def test_a_published_strategy_is_recognized_by_kinds_that_are_built_in() -> None
     assert {item.axes.strategy for item in published()} - set(KINDS) == {"GM(max)"}
 
 
-def test_a_setting_that_was_run_twice_has_a_median_and_a_range() -> None:
+def test_a_setting_with_two_runs_has_a_median_and_a_range() -> None:
     twice = fact(
         "rounds", model="lenet5", partition="round-robin", strategy="SketchFDA", workers=30, theta=5.0, epoch=100
     )
@@ -147,7 +149,7 @@ def test_costs_to_a_target_by_hand(tmp_path: Path) -> None:
     assert row(actual, "rounds", target=0.98)["measured"] == (4 + 500) / 2
 
 
-def test_costs_follow_the_paper_under_any_convention_of_the_suite(tmp_path: Path) -> None:
+def test_costs_use_the_convention_of_the_paper_for_any_suite(tmp_path: Path) -> None:
     ring = compared(tmp_path / "ring", FIRST, convention="ring")
     assert row(ring, "bytes", target=0.98)["measured"] == 19_775_920
 
@@ -160,7 +162,7 @@ def test_a_miss_is_counted_and_in_no_median(tmp_path: Path) -> None:
     assert ("steps to 98.5 %", "not reached", "0/1") in {(line[5], line[7], line[8]) for line in never.rows}
 
 
-def test_rows_without_a_counterpart_are_left_out_but_counted(tmp_path: Path) -> None:
+def test_rows_without_a_counterpart_are_left_out_and_counted(tmp_path: Path) -> None:
     actual = compared(tmp_path, FIRST, SECOND)
     # two numbers at epochs 1 and 100, three costs to each of two targets
     assert (actual.matched, len(actual.frame), actual.left_out) == (10, 10, len(published()) - 10)
@@ -180,7 +182,7 @@ def test_rows_without_a_counterpart_are_left_out_but_counted(tmp_path: Path) -> 
     ],
     ids=str,
 )
-def test_other_settings_are_no_counterparts(tmp_path: Path, changes: dict[str, Any]) -> None:
+def test_cells_with_other_settings_are_not_counterparts(tmp_path: Path, changes: dict[str, Any]) -> None:
     cell = SyntheticCell(FIRST.evals, FIRST.syncs, changes=changes, strategy=changes.get("strategy"))
     assert compared(tmp_path, cell).matched == 0
 

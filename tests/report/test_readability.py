@@ -1,4 +1,4 @@
-"""Figures that can be read: few seeds, marks at one place, one scale, what is left out is said."""
+"""Readability of figures: few seeds, overlapping markers, a common scale, and notes on what is left out."""
 
 import re
 from collections.abc import Callable
@@ -67,7 +67,7 @@ def test_a_band_needs_two_seeds(full: Results, results_of: Callable[..., Results
     assert len(marked) == strategies, "one line for each, not one for each seed"
 
 
-def test_every_axis_of_accuracies_has_one_scale_and_says_so(full: Results) -> None:
+def test_every_axis_of_accuracies_has_the_same_scale_and_states_it(full: Results) -> None:
     """Also where nobody reaches 90 %."""
     data = combine_results([full])
     low = replace(data, evals=data.evals.assign(test_accuracy=data.evals["test_accuracy"] * 0.5))
@@ -78,7 +78,7 @@ def test_every_axis_of_accuracies_has_one_scale_and_says_so(full: Results) -> No
         assert all(len(panel.get_yticks()) > 1 for panel in panels)
 
 
-def test_the_axis_of_accuracies_shows_what_matters() -> None:
+def test_the_axis_of_accuracies_covers_targets_and_ignores_one_low_strategy() -> None:
     """A strategy that ends far below the others does not set the axis; one of many bad ones does."""
     curve = np.linspace(0.1, 0.97, 50)
     assert worth_showing(curve, [0.96, 0.97, 0.95, 0.96, 0.2], [0.9]) > 0.8
@@ -96,7 +96,7 @@ def test_strategies_below_the_axis_are_named(full: Results) -> None:
     assert f"below this throughout: {label}" in figure.axes[0].get_xlabel().replace("\n", " ")
 
 
-def test_overlapping_marks_are_drawn_side_by_side() -> None:
+def test_overlapping_markers_are_drawn_next_to_each_other() -> None:
     middles = pd.DataFrame(
         {"step": [100.0, 100.0, 101.0, 200.0], "bytes_total": [1e6, 1.01e6, 1e6, 9e6]}, index=["a", "b", "c", "far"]
     )
@@ -104,7 +104,7 @@ def test_overlapping_marks_are_drawn_side_by_side() -> None:
 
 
 @pytest.mark.parametrize("place", [0.0, 0.03, 0.5, 0.98, 1.0])
-def test_marks_side_by_side_stay_within_the_panel(place: float) -> None:
+def test_shifted_markers_are_within_the_panel(place: float) -> None:
     shifts = shifts_of(5, place)
     assert [right - left for left, right in pairwise(shifts)] == pytest.approx([10.0] * 4)
     edges = [place * PANEL_POINTS + shift for shift in (shifts[0], shifts[-1])]
@@ -183,7 +183,7 @@ def test_profiles_are_drawn_from_eight_pairs_on(full: Results, results_of: Calla
     assert draws("profile", combine_results([results_of(seeds=range(LEAST_PAIRS))]))
 
 
-def test_a_sweep_that_is_too_short_says_so_on_the_page(full: Results, nothing: Results) -> None:
+def test_the_page_states_that_a_sweep_is_too_short(full: Results, nothing: Results) -> None:
     why = absence_sweep(combine_results([full]))
     assert why.endswith("drawn from 3 or more thetas of one strategy on one workload; there are 1.")
     assert absence_sweep(combine_results([nothing])) == ""
@@ -196,7 +196,7 @@ def test_reasons_are_on_the_page_and_in_the_summary(full: Results, full_report: 
         assert "How often within a factor of the fewest bytes: drawn from 8 pairs" in text
 
 
-def test_near_ties_are_no_border(full: Results) -> None:
+def test_near_ties_are_not_drawn_as_a_border(full: Results) -> None:
     volumes = combine_results([full]).volumes
     group = next(group for _, group in volumes.groupby(["suite", "workload"]) if group["label"].nunique() > 1)
     close, actual = ties(group), fastest_regions(group)
@@ -208,7 +208,7 @@ def test_near_ties_are_no_border(full: Results) -> None:
     assert (close | ~border).mean() > 0.98, "where the fastest changes, the second is near"
 
 
-def test_seeds_of_few_workers_are_shown(results_of: Callable[..., Results]) -> None:
+def test_the_figure_of_scaling_shows_single_seeds(results_of: Callable[..., Results]) -> None:
     data = combine_results([results_of(seeds=(0, 1), workers=(2, 4))])
     panel = draw("scaling", data).axes[0]
     single = [line for line in panel.lines if line.get_linestyle() == "None"]

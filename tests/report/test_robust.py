@@ -1,4 +1,4 @@
-"""Interquartile means, bootstrap intervals, profiles, attainment and restricted means, worked out by hand."""
+"""Interquartile means, bootstrap intervals, profiles, attainment and restricted means, computed by hand."""
 
 import math
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from fdabench.report.tables.robust import restricted_frame
 from fdabench.results.load import Results
 
 
-def test_interquartile_mean_leaves_a_quarter_out_at_each_end() -> None:
+def test_the_interquartile_mean_drops_a_quarter_at_each_end() -> None:
     # of eight values two go at each end: (2 + 3 + 4 + 7) / 4 = 4
     assert interquartile_mean([900, 3, 0, 2, 1, 7, 4, 50]) == pytest.approx(4.0)
     assert math.isnan(interquartile_mean([]))
@@ -38,7 +38,7 @@ def draw(*workloads: list[float]) -> tuple[float, float]:
     return bootstrap_interval(values, places, np.concatenate([np.arange(len(values)) for values in workloads]))
 
 
-def test_a_bootstrap_within_workloads_knows_nothing_of_how_they_differ() -> None:
+def test_a_bootstrap_within_workloads_ignores_differences_between_workloads() -> None:
     # seeds that agree: whatever is drawn within a workload, four of each are left, whose middle half is 1 1 5 5
     assert draw([1.0] * 5, [5.0] * 5) == (3.0, 3.0)
 
@@ -49,7 +49,7 @@ def test_bootstrap_of_five_values_by_hand() -> None:
     assert draw([0.0, 0.0, 0.0, 0.0, 5.0]) == (0.0, 5.0)
 
 
-def test_seeds_that_workloads_share_do_not_average_out() -> None:
+def test_seeds_that_workloads_share_are_resampled_together() -> None:
     random = np.random.default_rng(2)
     seeds = random.normal(0, 1, 8)
     shared = draw(*(list(seeds + random.normal(0, 0.01, 8)) for _ in range(9)))
@@ -65,20 +65,20 @@ def test_a_bootstrap_is_the_same_each_time_and_about_as_wide_as_theory() -> None
     assert high - low == pytest.approx(2 * 1.96 * 1.09 / math.sqrt(200), rel=0.25)
 
 
-def test_an_interval_that_misses_reach_has_no_upper_end() -> None:
+def test_an_interval_that_includes_misses_has_no_upper_end() -> None:
     # two of five missed: the middle half has a miss unless fewer are drawn
     low, high = draw([1.0, 2.0, 2.5, math.inf, math.inf])
     assert low < 3
     assert high == math.inf
 
 
-def test_a_cell_without_a_result_is_no_value() -> None:
+def test_a_cell_without_a_result_has_no_value() -> None:
     values, places, seeds = np.arange(11.0), np.array([0] * 6 + [1] * 5), np.array([*range(6), *range(5)])
     low, high = bootstrap_interval(values, places, seeds)
     assert 0 <= low < 5 < high <= 10
 
 
-def test_four_seeds_have_no_interval() -> None:
+def test_four_seeds_have_no_bootstrap_interval() -> None:
     assert np.isnan(draw([1.0, 2.0, 3.0, 4.0])).all()
     assert np.isnan(draw([1.0, 2.0, 3.0, 4.0, 5.0], [1.0, 2.0])).all()
     assert np.isnan(draw([])).all()
@@ -88,7 +88,9 @@ def test_four_seeds_have_no_interval() -> None:
 @pytest.mark.parametrize(
     ("workloads", "shared", "least"), [(1, 0.0, 0.9), (3, 0.0, 0.85), (3, 0.1, 0.8), (6, 0.1, 0.8)]
 )
-def test_bootstrap_intervals_of_five_seeds_hold_the_truth(workloads: int, shared: float, least: float) -> None:
+def test_bootstrap_intervals_of_five_seeds_have_their_nominal_coverage(
+    workloads: int, shared: float, least: float
+) -> None:
     """300 draws each, binomial error 2 points; a percentile interval of five seeds is known to be a little narrow."""
     random, stored = np.random.default_rng(0), 0
     middles, places = np.repeat(np.arange(workloads) - (workloads - 1) / 2, 5), np.repeat(np.arange(workloads), 5)
@@ -194,7 +196,7 @@ def test_a_strategy_without_a_common_run_is_compared_with_none() -> None:
     assert log2_range(alone) == 1
 
 
-def test_the_report_has_them_with_a_csv_beside(full_report: Any) -> None:
+def test_the_report_has_the_robust_figures_with_csv_files(full_report: Any) -> None:
     page = (full_report.folder / "index.html").read_text()
     for name in ("middles", "restricted"):
         assert f'id="table-{name}"' in page

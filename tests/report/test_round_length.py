@@ -1,4 +1,4 @@
-"""The slope of round lengths on learning rates: of rounds made by a formula, and by workers that drift apart."""
+"""The slope of round lengths on learning rates, for rounds from a formula and from simulated workers."""
 
 import math
 from types import SimpleNamespace
@@ -30,7 +30,7 @@ def rounds_of(lengths: list[int]) -> pd.DataFrame:
 
 
 def by_rule(power: float, scale: float) -> list[int]:
-    """As the quadratic synchronization rule, with any power."""
+    """Rounds of the quadratic synchronization rule, with any power."""
     actual, t = [], 0
     while (h := round((scale / cosine(t)) ** power)) + t <= STEPS:
         actual.append(h)
@@ -65,19 +65,19 @@ def by_variance(noise: float, difference: float, theta: float) -> list[int]:
     return actual
 
 
-def test_a_fixed_theta_has_slope_minus_two_where_noise_drives_workers_apart() -> None:
+def test_a_fixed_theta_has_slope_minus_two_if_drifts_come_from_noise() -> None:
     assert round_length_slope(rounds_of(by_variance(1.0, 0.0, theta=8.0))) == pytest.approx(-2, abs=0.1)
 
 
-def test_a_fixed_theta_has_slope_minus_one_where_their_data_do() -> None:
+def test_a_fixed_theta_has_slope_minus_one_if_drifts_come_from_heterogeneous_data() -> None:
     assert round_length_slope(rounds_of(by_variance(0.0, 1.0, theta=50.0))) == pytest.approx(-1, abs=0.1)
 
 
-def test_between_the_two_the_slope_is_between() -> None:
+def test_with_noise_and_heterogeneous_data_the_slope_is_between() -> None:
     assert -1.9 < round_length_slope(rounds_of(by_variance(1.0, 0.2, theta=8.0))) < -1.1
 
 
-def test_many_short_rounds_count_no_more_than_few_long_ones() -> None:
+def test_many_short_rounds_have_no_more_weight_than_few_long_ones() -> None:
     rounds = pd.DataFrame({"lr": [0.1] * 1000 + [0.05, 0.01], "steps": [1] * 1000 + [4, 100]})
     assert mean_round_lengths(rounds)["rounds"].tolist() == [1, 1, 1000]
     assert round_length_slope(rounds) == pytest.approx(-2)
@@ -108,7 +108,7 @@ def table(rounds: pd.DataFrame) -> list[ReportTable]:
     return round_length_tables(cast(ReportData, data))
 
 
-def test_the_table_leaves_out_the_beginning_and_what_the_end_cut_short() -> None:
+def test_the_table_leaves_out_the_first_and_the_last_incomplete_round() -> None:
     lengths = by_rule(2.0, 0.2)
     whole = rounds_of([*lengths, STEPS - sum(lengths)])
     (actual,) = table(whole)

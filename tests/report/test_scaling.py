@@ -26,11 +26,11 @@ def draw(data: ReportData) -> Any:
         return SCALING.draw(data)
 
 
-def test_one_number_of_workers_is_no_scaling(tmp_path: Path) -> None:
+def test_no_figure_of_scaling_for_one_number_of_workers(tmp_path: Path) -> None:
     assert draw(data_of(tmp_path, cell(5, 100), cell(5, 200, seed=1))) is None
 
 
-def test_a_number_of_workers_that_missed_the_target_is_no_scaling(tmp_path: Path) -> None:
+def test_a_number_of_workers_without_a_reached_target_is_left_out(tmp_path: Path) -> None:
     assert draw(data_of(tmp_path, cell(5, 100), cell(10, 200, accuracy=0.5))) is None
 
 
@@ -45,14 +45,14 @@ def test_lines_go_through_geometric_means_over_seeds(tmp_path: Path) -> None:
     assert steps.get_ylabel() == "local steps of each worker to 98 %"
 
 
-def test_a_point_that_some_seeds_missed_says_how_many_reached_it(tmp_path: Path) -> None:
+def test_a_point_with_misses_states_how_many_seeds_reached_the_target(tmp_path: Path) -> None:
     misses = SyntheticCell([(900, 0.5, 1)], (1,), 1, changes={"workers": 5})
     bytes_, steps = draw(data_of(tmp_path, cell(5, 100), misses, cell(20, 300))).axes
     assert [text.get_text() for text in bytes_.texts] == [text.get_text() for text in steps.texts] == ["1/2"]
     assert [text.xy for text in steps.texts] == [pytest.approx((5, 100))]
 
 
-def test_titles_of_several_suites_stay_apart(tmp_path: Path) -> None:
+def test_titles_of_several_suites_do_not_overlap(tmp_path: Path) -> None:
     names = ("a-suite-with-a-long-name-of-its-own", "another-suite-with-a-name-that-is-as-long")
     one = load(write_lenet5_results(tmp_path / "one", [cell(5, 100), cell(20, 300)]))
     figure = draw(combine_results([replace(one, lock=one.lock.with_changes({"suite": name})) for name in names]))

@@ -1,4 +1,4 @@
-"""Ratios and intervals against scipy, against numbers worked out by hand, and with misses."""
+"""Ratios and intervals against scipy, against numbers computed by hand, and with misses."""
 
 import math
 
@@ -58,19 +58,19 @@ def test_one_seed_reports_the_bound_between_two_evaluations() -> None:
     assert ratio.seeds == 1
 
 
-def test_seeds_that_agree_have_the_grid_between_them() -> None:
+def test_the_interval_of_equal_seeds_is_the_distance_of_evaluations() -> None:
     """Costs that fell between the same two evaluations are no evidence that seeds do not differ."""
     ratio = paired_ratio(costs([6.0] * 3, before=[5.0] * 3), costs([2.0] * 3, before=[1.0] * 3), "cost")
     assert (ratio.mean, ratio.low, ratio.high) == pytest.approx((3.0, 2.5, 6.0))
 
 
-def test_a_hit_before_which_nothing_was_spent_has_one_limit() -> None:
+def test_a_hit_at_the_first_evaluation_has_one_limit() -> None:
     ratio = paired_ratio(costs([6.0] * 2, before=[0.0] * 2), costs([2.0] * 2), "cost")
     assert (ratio.bound, ratio.mean, ratio.high) == ("≤", pytest.approx(3.0), pytest.approx(3.0))
     assert math.isnan(ratio.low)
 
 
-def test_misses_of_one_side_leave_one_limit() -> None:
+def test_misses_of_one_side_give_a_one_sided_limit() -> None:
     # each seed of the top spent 80 and missed; the bottom needed 9, 10 and 11 of 100
     top, bottom = costs([80.0] * 3, [False] * 3, limit=80.0), costs([9.0, 10.0, 11.0])
     ratio = paired_ratio(top, bottom, "cost")
@@ -88,7 +88,7 @@ def test_a_miss_of_one_seed_is_a_bound_of_that_run() -> None:
     assert not ratio.has_interval
 
 
-def test_misses_of_both_sides_count_and_are_not_shrunk_to_no_difference() -> None:
+def test_misses_of_both_sides_widen_the_interval_without_shrinking_the_ratio() -> None:
     """Budgets end at 20; what both reached is 4 times apart, and what one missed is cut for both."""
     top = costs([8.0, 8.4, 7.6, 8.0, 20.0, 8.2], [True, True, True, True, False, True], limit=20.0)
     bottom = costs([2.0, 2.1, 1.9, 20.0, 5.0, 2.0], [True, True, True, False, True, True], limit=20.0)
@@ -109,7 +109,7 @@ def test_pairs_in_which_neither_side_reached_the_target_carry_no_information() -
     assert paired_ratio(top.iloc[:1], bottom.iloc[:1], "cost") is NO_RATIO
 
 
-def test_more_misses_never_tighten_the_limit() -> None:
+def test_more_misses_do_not_tighten_the_limit() -> None:
     """The bottom's misses: each takes something from what can be said of the top."""
     top = costs([80.0] * 6, [False] * 6, limit=80.0)
     values = [9.0, 10.0, 11.0, 10.0, 9.5, 10.5]
@@ -124,7 +124,7 @@ def test_more_misses_never_tighten_the_limit() -> None:
     assert limits[4] == 0
 
 
-def test_a_strategy_that_missed_gets_no_upper_limit_alone() -> None:
+def test_a_strategy_that_missed_has_no_upper_bound() -> None:
     """Four pairs of two workloads, one miss: the t test leaves the lower end open, and the miss the upper one."""
     top = costs([51.0, 45.0, 90.0, 60.0], [True, True, False, True], ["v", "v", "w", "w"], limit=90.0)
     actual = [
@@ -142,7 +142,7 @@ def test_two_seeds_and_a_miss_give_no_interval() -> None:
     assert paired_ratio(top, costs([2.0, 9.0], limit=20.0), "cost") is NO_RATIO
 
 
-def test_a_diverged_run_never_reached_the_target() -> None:
+def test_a_diverged_run_counts_as_a_miss() -> None:
     """It counts as more than any cost, so it looks no better than one that ended its budget, nor than one that hit."""
     bottom = costs([9.0, 10.0, 11.0, 10.0, 9.5, 10.5])
     values, reached = [20.0, 21.0, 19.0, 20.0, 21.0, 22.0], [True] * 5 + [False]
@@ -160,7 +160,7 @@ def test_a_strategy_that_always_diverged_is_compared_with_none() -> None:
     assert paired_ratio(never, costs([9.0, 10.0, 11.0]), "cost") is NO_RATIO
 
 
-def test_inverse_turns_everything_round() -> None:
+def test_the_inverse_of_a_ratio_exchanges_its_limits() -> None:
     top, bottom = costs([2.0, 4.0], before=[1.5, 3.0]), costs([8.0, 8.0], before=[6.0, 7.0])
     ratio = paired_ratio(top, bottom, "cost").inverse()
     assert ratio.mean == pytest.approx(1 / math.sqrt(2 / 8 * 4 / 8))
@@ -170,18 +170,18 @@ def test_inverse_turns_everything_round() -> None:
     assert math.isnan(bound.low)
 
 
-def test_what_costs_nothing_has_no_ratio() -> None:
+def test_zero_costs_have_no_ratio() -> None:
     """As one worker in a ring."""
     assert paired_ratio(costs([0.0, 0.0]), costs([0.0, 0.0]), "cost") is NO_RATIO
     ratio = paired_ratio(costs([0.0, 6.0]), costs([2.0, 2.0]), "cost")
     assert (ratio.mean, ratio.pairs, ratio.left_out) == (pytest.approx(3.0), 1, 1)
 
 
-def test_nothing_in_common() -> None:
+def test_strategies_without_common_runs_have_no_ratio() -> None:
     assert paired_ratio(costs([1.0]), costs([1.0]).assign(workload="other"), "cost") is NO_RATIO
 
 
-def test_outcomes_know_the_evaluation_before_and_the_end_of_the_budget(hand_made: Results) -> None:
+def test_outcomes_have_the_costs_of_the_previous_evaluation_and_of_the_budget(hand_made: Results) -> None:
     outcomes = combine_results([hand_made]).outcomes.set_index(["label", "seed"])
     synchronous, linear = outcomes.loc[("Synchronous", 1)], outcomes.loc[("LinearFDA θ=1", 0)]
     # at steps 4 and 6 of 8, the last of which is synchronized too: (1 + 8) * 160 bytes
@@ -191,7 +191,7 @@ def test_outcomes_know_the_evaluation_before_and_the_end_of_the_budget(hand_made
     assert linear[["cost_bytes_before", "cost_bytes", "cost_bytes_limit"]].tolist() == [192, 384, 320 + 8 * 16]
 
 
-def test_a_cell_that_stopped_at_its_targets_counts_as_running_on() -> None:
+def test_a_cell_that_stopped_at_its_targets_is_extended_to_its_budget() -> None:
     common = {"workload": "w", "target": 0.9, "bytes_total": 100.0, "syncs": 1, "step": 10, "step_before": 0}
     frame = pd.DataFrame(
         [
@@ -207,6 +207,6 @@ def test_a_cell_that_stopped_at_its_targets_counts_as_running_on() -> None:
     assert all(math.isnan(diverged[name]) for name in ("cost_bytes", "cost_bytes_limit", "cost_steps"))
 
 
-def test_geometric_mean() -> None:
+def test_the_geometric_mean_of_given_numbers() -> None:
     assert geometric_mean(pd.Series([1.0, 100.0, math.nan])) == pytest.approx(10.0)
     assert math.isnan(geometric_mean(pd.Series([math.nan])))

@@ -1,4 +1,4 @@
-"""The closing summary: best first, misses said, and something sensible when there is little to say."""
+"""The summary of a run: the best strategy first, misses, and results with few cells."""
 
 import math
 import re
@@ -14,7 +14,7 @@ from fdabench.results.load import Results
 Build = Callable[..., Results]
 
 
-def test_hand_made_numbers(hand_made: Results) -> None:
+def test_the_summary_of_given_results(hand_made: Results) -> None:
     sentence, title, best, other, directions = closing_summary(hand_made).splitlines()
     # (2 * 160 + 4 * 16 before the target at step 4; 8 * 16 at step 8): 384 and 448 bytes.
     size, ratio, steps = math.sqrt(384 * 448), math.sqrt(640 / 384 * 960 / 448), math.sqrt(4 / 4 * 8 / 6)
@@ -46,7 +46,7 @@ def test_a_strategy_that_never_reached_the_target_has_a_lower_limit_only(full: R
     assert "99.9 % was reached by no run" in text
 
 
-def test_no_bound_has_an_interval_around_it(full: Results) -> None:
+def test_a_bound_has_no_interval(full: Results) -> None:
     text = closing_summary(full)
     assert not re.search(r"[≤≥]|at (least|most)[^;.]*\[", text)
 
@@ -86,13 +86,13 @@ def test_cells_without_a_result_are_reported(full: Results) -> None:
     assert "2 cells without a result yet (left out): SketchFDA θ=1" in text
 
 
-def test_one_seed(results_of: Build) -> None:
+def test_the_summary_of_one_seed(results_of: Build) -> None:
     text = closing_summary(results_of(seeds=(0,)))
     assert "1 seed, no interval from one seed" in text
     assert "[" not in text
 
 
-def test_the_summary_says_that_no_target_was_reached(results_of: Build) -> None:
+def test_the_summary_states_that_no_target_was_reached(results_of: Build) -> None:
     lines = closing_summary(results_of(targets=(0.9995,), seeds=(0,))).splitlines()
     assert lines[0].startswith("No strategy reached 99.95 % (the only target).")
     assert lines[1] == "Best accuracy and total bytes (400 steps for all)"
@@ -100,11 +100,11 @@ def test_the_summary_says_that_no_target_was_reached(results_of: Build) -> None:
     assert len(lines) == 8
 
 
-def test_no_target(results_of: Build) -> None:
+def test_the_summary_of_a_suite_without_targets(results_of: Build) -> None:
     assert closing_summary(results_of(targets=(), seeds=(0,))).startswith("No target is set")
 
 
-def test_no_reference(results_of: Build) -> None:
+def test_the_summary_of_a_suite_without_a_reference(results_of: Build) -> None:
     text = closing_summary(results_of(reference="", seeds=(0,)))
     assert "the steps of" not in text
     assert "the highest that 4 of 5 strategies reached in 4 of 5 of their runs" in text
@@ -125,14 +125,14 @@ def test_the_bytes_of_each_direction_are_shown_only_where_they_differ(
     assert "received" not in closing_summary(results_of(targets=targets, convention="star"))
 
 
-def test_nothing_has_run(nothing: Results) -> None:
+def test_the_summary_of_a_suite_before_its_first_run(nothing: Results) -> None:
     text = closing_summary(nothing)
     assert text.startswith("No cell of nothing has a result yet.")
     assert "18 cells without a result yet" in text
 
 
 @pytest.mark.parametrize("targets", [(0.9, 0.95), (), (0.9995,)])
-def test_plain_text(results_of: Build, targets: tuple[float, ...]) -> None:
+def test_the_summary_as_plain_text(results_of: Build, targets: tuple[float, ...]) -> None:
     text = closing_summary(results_of(targets=targets, seeds=(0,)))
     assert "\x1b" not in text
     assert "nan" not in text

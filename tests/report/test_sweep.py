@@ -1,4 +1,4 @@
-"""The theta sweep: drawn from three thetas of a monitor on, the paper's rules as lines where they are near."""
+"""The theta sweep: drawn for three or more thetas of a monitor, with the rules of the paper as lines."""
 
 from pathlib import Path
 from typing import Any
@@ -34,18 +34,18 @@ def draw(data: ReportData) -> Any:
     return figure
 
 
-def test_two_thetas_are_no_sweep(tmp_path: Path) -> None:
+def test_two_thetas_are_not_drawn_as_a_sweep(tmp_path: Path) -> None:
     assert theta_sweeps(data_of(tmp_path, cell(0.5, 100), cell(1.0, 100), cell(1.0, 200, seed=1))) == []
 
 
-def test_monitors_are_not_put_together_to_a_sweep(tmp_path: Path) -> None:
+def test_cells_of_different_monitors_are_not_one_sweep(tmp_path: Path) -> None:
     naive = SyntheticCell(
         [(100, 0.981, 2)], (1,), label="NaiveFDA θ=3", strategy={**LINEAR, "monitor": {"kind": "naive"}, "theta": 3.0}
     )
     assert SWEEP.draw(data_of(tmp_path, cell(0.5, 100), cell(1.0, 100), naive)) is None
 
 
-def test_a_label_that_holds_a_theta_itself_is_no_series_of_its_own(tmp_path: Path) -> None:
+def test_labels_that_contain_a_theta_are_one_series(tmp_path: Path) -> None:
     """Series come from settings. What the labels have in common is what a series is called."""
     names = {"linear": "mine θ=7", "naive": "mine θ=9"}
     cells = [
@@ -63,7 +63,7 @@ def test_a_label_that_holds_a_theta_itself_is_no_series_of_its_own(tmp_path: Pat
     assert group.groupby("series")["theta"].apply(list).tolist() == [[1.0, 2.0, 4.0]] * 2
 
 
-def test_labels_with_nothing_in_common_are_one_sweep_under_its_family(tmp_path: Path) -> None:
+def test_labels_without_a_common_part_are_one_sweep_named_by_its_family(tmp_path: Path) -> None:
     thetas = {"tight": 1.0, "middle": 2.0, "loose": 4.0}
     cells = [
         SyntheticCell([(1, 0.5, 1), (100, 0.981, 2)], (1,), label=label, strategy={**LINEAR, "theta": theta})
@@ -111,7 +111,7 @@ def test_rules_far_from_every_theta_are_left_out(tmp_path: Path) -> None:
     assert "balanced" not in SWEEP.caption(data)
 
 
-def test_a_miss_is_a_bound(tmp_path: Path) -> None:
+def test_a_miss_is_drawn_as_a_bound(tmp_path: Path) -> None:
     misses = SyntheticCell([(1, 0.5, 1), (900, 0.9, 2)], (1,), 1, "LinearFDA θ=4", {**LINEAR, "theta": 4.0})
     data = data_of(tmp_path, cell(1.0, 100), cell(2.0, 100), cell(4.0, 100), misses)
     arrows = [line for line in draw(data).axes[1].lines if line.get_marker() is BOUND]

@@ -1,4 +1,4 @@
-"""Time to the target on networks and on fleets, and who is fastest where, on results made by hand."""
+"""Time to the target on networks and fleets, and the fastest strategy of each, on results made by hand."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def data_of(root: Path, *cells: SyntheticCell) -> ReportData:
     return combine_results([load(write_lenet5_results(root / "times", cells, network=[OWN]))])
 
 
-def test_seconds_by_hand_on_a_network_of_the_suites_own(tmp_path: Path) -> None:
+def test_seconds_by_hand_on_a_network_that_the_suite_defines(tmp_path: Path) -> None:
     """8 bits a second in one channel: as many seconds as bytes."""
     frame = times_frame(data_of(tmp_path, MANY, FEW)).set_index(["strategy", "network"])["seconds"]
     few = 3 * 2 * WORKERS * MODEL_BYTES + 375 * 8 * WORKERS
@@ -39,7 +39,7 @@ def test_seconds_by_hand_on_a_network_of_the_suites_own(tmp_path: Path) -> None:
     assert wan["LinearFDA"] == pytest.approx(378 * 0.08 + 8 * few / WORKERS / 100e6 + 375 * STEP_S)
 
 
-def test_the_fastest_of_each_network_and_of_fda(tmp_path: Path) -> None:
+def test_the_table_marks_the_fastest_strategy_of_each_network_and_of_fda(tmp_path: Path) -> None:
     actual = fastest(times_frame(data_of(tmp_path, MANY, FEW))).set_index("network")
     assert actual.loc["slow", "fastest"] == "LinearFDA"
     assert set(actual["fastest_fda"]) == {"LinearFDA"}
@@ -65,7 +65,7 @@ def test_the_map_agrees_with_the_seconds_at_its_corners(tmp_path: Path) -> None:
     assert figure.axes[0].get_xlabel() == "bandwidth of each worker's link"
 
 
-def test_one_strategy_alone_is_no_map(tmp_path: Path) -> None:
+def test_a_single_strategy_has_no_map(tmp_path: Path) -> None:
     assert CROSSOVER.draw(data_of(tmp_path, FEW)) is None
 
 
@@ -73,7 +73,7 @@ def test_one_strategy_alone_is_no_map(tmp_path: Path) -> None:
     ("seconds", "text"),
     [(0.00402, "4.02 ms"), (4.13, "4.13 s"), (1650, "27.5 min"), (7200, "2.00 h"), (1e9, "11,574 d")],
 )
-def test_durations_are_written_in_the_unit_that_suits(seconds: float, text: str) -> None:
+def test_durations_are_written_in_a_suitable_unit(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
 
 
@@ -96,7 +96,7 @@ def test_equal_machines_take_the_time_of_the_network(tmp_path: Path) -> None:
         assert fleets.loc[label, "compute_share"] == pytest.approx(375 * STEP_S / networks[label])
 
 
-def test_jitter_makes_every_strategy_with_a_barrier_at_each_step_wait_alike(tmp_path: Path) -> None:
+def test_jitter_gives_strategies_with_a_barrier_at_each_step_equal_waiting(tmp_path: Path) -> None:
     """FDA tells its state at every step, so its workers wait as those of Synchronous do."""
     frame = fleets_frame(fleet_data_of(tmp_path, EQUAL, JITTERY)).set_index(["fleet", "strategy"])["seconds"]
     waits = {label: frame["jittery", label] - frame["equal", label] for label in ("Synchronous", "LinearFDA")}

@@ -1,4 +1,4 @@
-"""What crossed between processes, as a table: a sum over some averages is not shown as one over all of them."""
+"""The table of measured traffic: a sum over some of the collectives is not shown as a total."""
 
 from types import SimpleNamespace
 from typing import Any, cast
@@ -26,7 +26,7 @@ def message_of(*received: int | None) -> Any:
     return table
 
 
-def test_all_that_was_measured_is_summed() -> None:
+def test_the_table_sums_all_measured_bytes() -> None:
     table = message_of(110, 105, 107)
     assert table.frame["received_bytes"].tolist() == [110, 212]
     assert "Not measured" not in table.note

@@ -1,4 +1,4 @@
-"""The whole report: right numbers, the same bytes twice, nothing that only one machine knows."""
+"""The whole report: correct numbers, reproducible bytes, and no path of a machine."""
 
 import json
 import math
@@ -31,7 +31,9 @@ def built(full_report: Any) -> Built:
 
 
 @pytest.mark.slow
-def test_twice_the_same_bytes(built: Built, full: Results, tmp_path: Path, citations: list[str]) -> None:
+def test_two_reports_on_the_same_results_are_equal(
+    built: Built, full: Results, tmp_path: Path, citations: list[str]
+) -> None:
     out, written = built
     again = build_report([full], tmp_path, citations)
     assert [path.relative_to(out) for path in written] == [path.relative_to(tmp_path) for path in again]
@@ -45,7 +47,7 @@ def test_every_file_is_named_and_exists(built: Built) -> None:
     assert {path.suffix for path in written} == {".html", ".md", ".json", ".csv", ".tex", ".svg", ".pdf", ".png"}
 
 
-def test_what_diverged_to_infinity_is_reported_all_the_same(hand_made: Results, tmp_path: Path) -> None:
+def test_a_run_that_diverged_to_infinity_is_reported(hand_made: Results, tmp_path: Path) -> None:
     """Every strategy of the one workload: weights beyond floating point, as after a step far too long."""
     gone = {"variance": float("inf"), "estimate": float("inf"), "test_loss": float("nan")}
     evals = hand_made.evals.assign(**gone)
@@ -74,14 +76,14 @@ def test_figures_are_well_formed(built: Built) -> None:
             assert ElementTree.fromstring(path.read_text()).tag.endswith("svg")
 
 
-def test_no_folder_of_this_machine(built: Built) -> None:
+def test_a_report_contains_no_path_of_this_machine(built: Built) -> None:
     for path in built[1]:
         if path.suffix in (".html", ".md", ".json", ".csv", ".tex", ".svg"):
             assert "/home/" not in path.read_text()
             assert str(built[0]) not in path.read_text()
 
 
-def test_summary_embeds_what_was_written(built: Built) -> None:
+def test_the_summary_shows_the_written_figures(built: Built) -> None:
     out, _ = built
     page = (out / "summary.md").read_text()
     links = re.findall(r"\]\(([^)]+)\)", page)
@@ -90,7 +92,7 @@ def test_summary_embeds_what_was_written(built: Built) -> None:
     assert "fdabench run pretended.toml --set budget.steps=400" in page
 
 
-def test_summary_json(built: Built) -> None:
+def test_the_summary_json_counts_states_and_headline_rows(built: Built) -> None:
     summary = json.loads((built[0] / "summary.json").read_text())
     assert summary["headline_targets"] == {"full": 0.95}
     assert len(summary["headline"]) == 12
@@ -98,7 +100,7 @@ def test_summary_json(built: Built) -> None:
     assert len(summary["figures"]) == 10
 
 
-def test_headline_by_hand(hand_made: Results) -> None:
+def test_the_headline_table_by_hand(hand_made: Results) -> None:
     table = headline_table(combine_results([hand_made]))
     base, linear = table.frame.to_dict("records")
     assert (base["reached"], base["cells"]) == (2, 2)
@@ -175,13 +177,13 @@ def test_a_state_larger_than_the_model_is_a_caveat(hand_made: Results) -> None:
     )
 
 
-def test_nothing_to_show_is_still_a_report(nothing: Results, tmp_path: Path) -> None:
+def test_a_report_is_written_without_any_result(nothing: Results, tmp_path: Path) -> None:
     written = build_report([nothing], tmp_path)
     assert not [path for path in written if path.parent.name == "figures"]
     assert "No cell has a result yet." in (tmp_path / "summary.md").read_text()
 
 
-def test_two_results_side_by_side(hand_made: Results, full: Results) -> None:
+def test_two_results_folders_are_combined_in_one_report(hand_made: Results, full: Results) -> None:
     data = combine_results([hand_made, full, hand_made])
     assert list(data.locks) == ["hand", "full", "hand #2"]
     assert data.runs["cell_id"].is_unique
@@ -195,7 +197,7 @@ def test_other_conventions_reach_the_curves(results_of: Callable[..., Results]) 
     assert row["bytes_total"] == 4 * 4 * 50_890 * 7
 
 
-def test_tex_escapes(hand_made: Results) -> None:
+def test_special_characters_are_escaped_in_tex(hand_made: Results) -> None:
     assert tex("a_b & 5 % of {x} ≥ θ~1\\") == (
         r"a\_b \& 5 \% of \{x\} $\geq$ $\theta$\textasciitilde{}1\textbackslash{}"
     )
@@ -207,7 +209,7 @@ def test_tex_escapes(hand_made: Results) -> None:
     assert source.count("{") == source.count("}")
 
 
-def test_components_are_compared_in_pairs_that_differ_in_nothing_else(results_of: Callable[..., Results]) -> None:
+def test_components_are_compared_in_pairs_that_differ_in_one_component(results_of: Callable[..., Results]) -> None:
     """With a codec, runs learn as before and need the same syncs, whose bytes the ledger of these results repeats."""
     plain, slow = periodic("FedAvg", "fedavg", 50), periodic("FedAvg int8", "fedavg", 50, slowness=90)
     packed = replace(slow, table={**slow.table, "codec": {"kind": "int8"}, "feedback": 1.0})

@@ -1,4 +1,4 @@
-"""Settings of a workload are never pooled, in no table, mean, interval, count or figure."""
+"""Settings of a workload are not pooled in any table, mean, interval, count or figure."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What a ledger cost, under every convention and at every step, against numbers worked out by hand."""
+"""The costs of a ledger for every convention and at every step, against numbers computed by hand."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ FDA = ledger_of(("initial", 0, 0, 1, 400), ("state", 1, 20, 20, 8), ("model", 7,
         ("upload", 5 * 400 * 3, 5 * 8 * 20),
     ],
 )
-def test_a_run_costs_what_the_convention_says(convention: str, model: int, state: int) -> None:
+def test_the_bytes_of_a_run_follow_from_the_convention(convention: str, model: int, state: int) -> None:
     assert total_bytes(FDA, K, convention) == ByteCounts(model, state, 0)
     assert total_bytes(FDA, K, convention).total == model + state
 
@@ -76,7 +76,7 @@ def test_an_evaluation_comes_after_the_states_and_before_the_sync_of_its_step(
 
 
 @pytest.mark.parametrize(("step", "syncs"), [(6, 0), (7, 1), (8, 1), (11, 2), (15, 3), (20, 3)])
-def test_an_evaluation_of_a_servers_model_pays_the_sync_of_its_step(step: int, syncs: int) -> None:
+def test_an_evaluation_of_a_servers_model_includes_the_sync_of_its_step(step: int, syncs: int) -> None:
     assert bytes_at(FDA, EvalPoint(step, after_sync=True), K, "paper") == ByteCounts(
         2 * 5 * 400 * (1 + syncs), 5 * 8 * step, 0
     )
@@ -168,7 +168,7 @@ def test_a_target_is_hit_at_the_first_of_so_many_evaluations(
         ({"kind": "label", "label": 3}, "label(label=3)"),
     ],
 )
-def test_a_component_is_described_as_people_write_it(table: dict[str, Any], text: str) -> None:
+def test_a_component_is_described_by_its_kind_and_settings(table: dict[str, Any], text: str) -> None:
     assert format_component(table) == text
 
 
@@ -241,7 +241,7 @@ def test_a_hit_has_the_bytes_spent_by_then_and_a_miss_is_a_row() -> None:
     assert misses[["step", "syncs", "bytes_total", "bytes_before"]].isna().all()
 
 
-def test_a_hit_of_a_servers_model_pays_for_the_sync_that_made_it() -> None:
+def test_a_hit_of_a_servers_model_includes_the_bytes_of_its_sync() -> None:
     served = EVALS.assign(syncs=[0, 1, 3, 3], after_sync=[False, False, True, False])
     hits = derive_hits(LOCK, RECORDS, served, FDA.assign(cell_id="aa")).set_index("target")
     hit = hits.loc[0.9]
@@ -255,7 +255,7 @@ def test_hits_follow_the_suites_convention_and_count() -> None:
     assert hit["bytes_before"] == 2 * 4 * 8 * 5
 
 
-def test_before_the_first_evaluation_only_the_initial_distribution_was_paid() -> None:
+def test_before_the_first_evaluation_only_the_initial_distribution_is_counted() -> None:
     at_once = EVALS.assign(test_accuracy=0.6)
     for convention, before in (("paper", 4_000), ("ring", 0)):
         lock = LOCK.with_changes({"convention": convention, "targets": [0.5]})
@@ -263,7 +263,7 @@ def test_before_the_first_evaluation_only_the_initial_distribution_was_paid() ->
         assert (hit["step"], hit["step_before"], hit["bytes_before"]) == (5, 0, before)
 
 
-def test_an_evaluation_before_that_paid_its_sync_is_a_bound_with_it() -> None:
+def test_the_previous_evaluation_includes_its_own_sync() -> None:
     served = EVALS.assign(syncs=[0, 1, 2, 3], after_sync=[True] * 4)
     ledger = ledger_of(("initial", 0, 0, 1, 400), ("model", 10, 20, 3, 400))
     hits = derive_hits(LOCK, RECORDS, served, ledger.assign(cell_id="aa")).set_index("target")

@@ -1,4 +1,4 @@
-"""Files are whole or not there, explain themselves, and are refused by name when they cannot be read."""
+"""Files are written completely or not at all, contain their metadata, and are refused with their path if unreadable."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def test_writing_makes_the_folders_above(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "b" / "file").read_bytes() == b"text"
 
 
-def test_writing_again_replaces_and_leaves_nothing_beside(tmp_path: Path) -> None:
+def test_writing_again_replaces_the_file_and_leaves_no_other_file(tmp_path: Path) -> None:
     for content in (b"first, and long", b"second"):
         atomic_write_bytes(tmp_path / "file", content)
     assert (tmp_path / "file").read_bytes() == b"second"
@@ -52,7 +52,7 @@ def test_writing_again_replaces_and_leaves_nothing_beside(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace", "chmod"])
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside(
+def test_a_write_that_fails_leaves_the_old_file_and_no_other_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     def fails(*args: Any) -> None:
@@ -67,7 +67,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside(
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_an_interrupted_write_leaves_the_old_file_and_nothing_beside(
+def test_an_interrupted_write_leaves_the_old_file_and_no_other_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*args: Any) -> None:
@@ -103,12 +103,12 @@ def test_every_table_has_the_columns_of_the_contract_and_a_unit_for_each(name: s
     assert all(field.metadata[b"unit"] for field in ALL[name])
 
 
-def test_clock_columns_say_so_in_their_unit() -> None:
+def test_clock_columns_are_marked_in_their_unit() -> None:
     clocks = {field.name for table in ALL.values() for field in table if b"clock" in field.metadata[b"unit"]}
     assert clocks == set(schema.CLOCK_COLUMNS)
 
 
-def test_a_table_comes_back_with_its_units_and_what_it_is_about(tmp_path: Path) -> None:
+def test_a_written_table_is_read_with_its_units_and_metadata(tmp_path: Path) -> None:
     path = tmp_path / "rounds.parquet"
     write_table(path, schema.ROUNDS, [ROUND, ROUND | {"estimate": float("nan"), "theta": None}], {"cell": '{"a":1}'})
     table = read_table(path, schema.ROUNDS)
@@ -136,13 +136,13 @@ def test_an_empty_table_keeps_its_columns_and_types(tmp_path: Path, name: str) -
 
 
 @pytest.mark.parametrize("content", [b"", b"no parquet at all", b"PAR1" * 10])
-def test_a_damaged_table_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_table_is_refused_with_its_path(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "evals.parquet").write_bytes(content)
     with pytest.raises(ResultError, match=r"evals\.parquet: not a readable Parquet file"):
         read_table(tmp_path / "evals.parquet", schema.EVALS)
 
 
-def test_a_table_cut_short_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_truncated_table_is_refused_with_its_path(tmp_path: Path) -> None:
     path = tmp_path / "rounds.parquet"
     write_table(path, schema.ROUNDS, [ROUND] * 100, {})
     path.write_bytes(path.read_bytes()[:-20])
@@ -150,13 +150,13 @@ def test_a_table_cut_short_is_refused_by_name(tmp_path: Path) -> None:
         read_table(path, schema.ROUNDS)
 
 
-def test_a_missing_table_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_missing_table_is_refused_with_its_path(tmp_path: Path) -> None:
     with pytest.raises(ResultError, match=r"nowhere\.parquet: cannot be read: No such file"):
         read_table(tmp_path / "nowhere.parquet", schema.EVALS)
 
 
 @pytest.mark.parametrize("metadata", [None, {}, {"fdabench_schema": "0"}, {"fdabench_schema": b"\xff"}])
-def test_a_foreign_table_is_refused_by_its_version(tmp_path: Path, metadata: Any) -> None:
+def test_a_table_of_another_version_is_refused_with_that_version(tmp_path: Path, metadata: Any) -> None:
     table = pa.Table.from_pylist([ROUND]).replace_schema_metadata(metadata)
     pq.write_table(table, tmp_path / "rounds.parquet")
     with pytest.raises(
@@ -165,7 +165,7 @@ def test_a_foreign_table_is_refused_by_its_version(tmp_path: Path, metadata: Any
         read_table(tmp_path / "rounds.parquet", schema.ROUNDS)
 
 
-def test_a_table_without_a_column_is_refused_by_the_column(tmp_path: Path) -> None:
+def test_a_table_without_a_column_is_refused_with_the_name_of_the_column(tmp_path: Path) -> None:
     path = tmp_path / "rounds.parquet"
     write_table(path, schema.ROUNDS.remove(schema.ROUNDS.get_field_index("theta")), [ROUND], {})
     with pytest.raises(ResultError, match=r"rounds\.parquet: column 'theta' is missing"):
@@ -189,13 +189,13 @@ def test_columns_that_later_versions_add_are_left_out(tmp_path: Path) -> None:
     ("content", "fault"),
     [("", "not JSON"), ("{", "not JSON"), ("[1]", "expected a JSON object, found list"), ("3", "found int")],
 )
-def test_a_record_that_is_no_object_is_refused_by_name(tmp_path: Path, content: str, fault: str) -> None:
+def test_a_record_that_is_not_an_object_is_refused_with_its_path(tmp_path: Path, content: str, fault: str) -> None:
     (tmp_path / "cell.json").write_text(content)
     with pytest.raises(ResultError, match=rf"cell\.json: .*{fault}"):
         read_json(tmp_path / "cell.json")
 
 
-def test_a_record_comes_back(tmp_path: Path) -> None:
+def test_a_written_record_is_read_unchanged(tmp_path: Path) -> None:
     write_json(tmp_path / "cell.json", {"label": "LinearFDA θ=1", "seeds": {"weights": 2**62 + 1}})
     assert read_json(tmp_path / "cell.json") == {"label": "LinearFDA θ=1", "seeds": {"weights": 2**62 + 1}}
     assert "θ" in (tmp_path / "cell.json").read_text(encoding="utf-8")
@@ -204,7 +204,7 @@ def test_a_record_comes_back(tmp_path: Path) -> None:
 LOCK = make_lock([{"id": "a", "label": "A", "reference": True, "config": ONE_CELL}])
 
 
-def test_the_lock_comes_back_and_is_written_only_when_it_changes(tmp_path: Path) -> None:
+def test_a_written_lock_is_read_unchanged_and_written_again_only_after_a_change(tmp_path: Path) -> None:
     store = ResultsFolder(tmp_path)
     store.write_lock(LOCK)
     before = store.lock_path.stat().st_ino
@@ -215,7 +215,7 @@ def test_the_lock_comes_back_and_is_written_only_when_it_changes(tmp_path: Path)
     assert store.read_lock().description == "new"
 
 
-def test_a_folder_of_another_suite_is_refused_and_left_alone(tmp_path: Path) -> None:
+def test_a_folder_of_another_suite_is_refused_and_not_changed(tmp_path: Path) -> None:
     ResultsFolder(tmp_path).write_lock(LOCK)
     before = ResultsFolder(tmp_path).lock_path.read_bytes()
     with pytest.raises(ResultError, match="holds results of the suite 's', not 'other'"):
@@ -233,7 +233,7 @@ def test_a_folder_of_another_suite_is_refused_and_left_alone(tmp_path: Path) -> 
         (b'schema = "1"', "schema version 1; this fdabench reads version 2"),
     ],
 )
-def test_a_folder_without_a_lock_of_ours_is_refused(tmp_path: Path, content: bytes | None, fault: str) -> None:
+def test_a_folder_without_a_lock_of_fdabench_is_refused(tmp_path: Path, content: bytes | None, fault: str) -> None:
     if content is not None:
         (tmp_path / "suite.lock.toml").write_bytes(content)
     with pytest.raises(ResultError, match=fault):
@@ -248,7 +248,7 @@ def test_a_cell_that_never_started_has_no_record(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "cells" / "a" / "cell.json").read_text())["state"] == "done"
 
 
-def test_a_cells_tables_hold_its_configuration(tmp_path: Path) -> None:
+def test_the_tables_of_a_cell_contain_its_configuration(tmp_path: Path) -> None:
     ResultsFolder(tmp_path).write_tables("abc", {"rounds": [ROUND]}, '{"seed":0}')
     path = tmp_path / "cells" / "abc" / "rounds.parquet"
     metadata = pq.read_schema(path).metadata

@@ -1,4 +1,4 @@
-"""Time on fleets: closed forms, the times of networks as a special case, and processes that sleep."""
+"""Time on fleets: closed forms, the times of networks as a special case, and measured threads that sleep."""
 
 import math
 import threading
@@ -65,7 +65,7 @@ def test_with_exponential_times_a_barrier_at_every_step_costs_the_harmonic_numbe
 
 
 @pytest.mark.parametrize(("period", "expected"), [(1, 2.25), (10, 1.35), (100, 1.11)])
-def test_waiting_under_the_jitter_of_fedscale(period: int, expected: float) -> None:
+def test_waiting_with_the_jitter_of_fedscale_by_hand(period: int, expected: float) -> None:
     """Ten workers, sigma 0.6: Monte Carlo figures of another program, with 4,000 draws and three digits."""
     steps = 40_000
     actual = fleet_time(every(period, steps), EvalPoint(steps), 10, "paper", Fleet(Lognormal(0.6), FREE), 1.0, seed=0)
@@ -91,12 +91,12 @@ def test_time_grows_with_sigma_and_with_the_number_of_workers() -> None:
 
 
 @pytest.mark.parametrize("law", [Constant(), Lognormal(0.6), Exponential(), Pareto(2.5), Pareto(1.0, 20.0)])
-def test_a_law_has_mean_one(law: StepTime) -> None:
+def test_every_distribution_of_step_times_has_mean_one(law: StepTime) -> None:
     samples = law.draw(np.random.default_rng(0), 200_000, np.ones(2), 1.0)
     assert samples.mean() == pytest.approx(1, abs=5 * samples.std() / math.sqrt(samples.size) + 1e-12)
 
 
-def test_a_run_in_many_blocks_is_the_run_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_does_not_depend_on_the_number_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A block may end within a segment, at its end, or at the last step."""
     fleet = Fleet(Lognormal(0.5), FREE)
     whole = [fleet_time(FDA, EvalPoint(step), 3, "paper", fleet, 1.0, seed=0) for step in (6, 7, 39, 40)]
@@ -122,7 +122,7 @@ def clocks(step_times: np.ndarray, collectives: Sequence[tuple[int, float, int]]
 
 
 @pytest.mark.parametrize("lag", [0, 1, 5])
-def test_overlap_as_a_plain_simulation_has_it(lag: int) -> None:
+def test_overlap_equals_a_plain_simulation(lag: int) -> None:
     fleet = Fleet(Lognormal(0.6), Links((8000.0,), (0.3,)))
     ledger = ledger_of(("state", 1, 40, 40, 8, lag), ("model", 7, 21, 3, 1000, 0))
     actual = fleet_time(ledger, EvalPoint(40), 4, "star", fleet, 1.0, seed=5)
@@ -142,14 +142,14 @@ def test_overlap_hides_the_latency_of_a_state() -> None:
     assert (slow, overlapped) == (pytest.approx(150), pytest.approx(100))
 
 
-def test_two_sites_take_both_networks_one_after_the_other() -> None:
+def test_two_sites_use_both_networks_in_sequence() -> None:
     """Six workers in two sites of three: star accounting sends 2,000 bytes a worker in each tier, two messages each."""
     fleet = Fleet(Constant(), Links((8e3,), (0.1,)), sites=2, between=Links((4e3,), (1.0,)))
     actual = fleet_time(every(10, 10, size=1000), EvalPoint(10), 6, "star", fleet, 1.0, 0)
     assert actual.communication == pytest.approx(2 * 0.1 + 2.0 + 2 * 1.0 + 4.0)
 
 
-def test_the_slowest_link_decides() -> None:
+def test_the_slowest_link_determines_the_time() -> None:
     fast, mixed = (Fleet(Constant(), Links(bandwidths)) for bandwidths in ((8e3,), (8e3, 2e3)))
     actual = [
         fleet_time(every(10, 10, size=1000), EvalPoint(10), 4, "star", fleet, 0.0, 0).total for fleet in (fast, mixed)
@@ -209,7 +209,7 @@ def test_a_trace_replaces_the_times_of_steps(tmp_path: Path) -> None:
         (pd.DataFrame({"worker": np.array([], int), "ms": []}), "the trace has no rows"),
     ],
 )
-def test_a_wrong_trace_is_refused(frame: pd.DataFrame, message: str, tmp_path: Path) -> None:
+def test_an_invalid_trace_is_refused(frame: pd.DataFrame, message: str, tmp_path: Path) -> None:
     path = tmp_path / "trace.parquet"
     frame.to_parquet(path)
     with pytest.raises(ResultError, match=message) as refused:
@@ -224,7 +224,7 @@ def test_a_damaged_trace_is_refused(tmp_path: Path) -> None:
         read_trace(path)
 
 
-def test_a_wrong_fleet_file_lists_all_faults(tmp_path: Path) -> None:
+def test_an_invalid_fleet_file_is_reported_with_all_faults(tmp_path: Path) -> None:
     path = tmp_path / "fleet.toml"
     path.write_text(
         '[[fleet]]\nname = "a"\nstep = { kind = "paretto" }\nbandwidth_mbps = [100, -20]\n\n'

@@ -1,4 +1,4 @@
-"""Suites and results with anything in them: only what is meant for people comes out.
+"""Suites and results with any content are read, or refused with an FdabenchError.
 
 In this process, with hypothesis; `tests/faults/fuzz_atheris.py` is guided by coverage, with atheris.
 """
@@ -36,14 +36,14 @@ MANY = settings(max_examples=60, suppress_health_check=[HealthCheck.function_sco
 
 @pytest.fixture(scope="session")
 def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tests put back what they change."""
+    """A valid results folder; tests restore what they change."""
     return write_lenet5_results(
         tmp_path_factory.mktemp("fuzz") / "good", [SyntheticCell([(100, 0.5, 1), (200, 0.99, 2)], [100])]
     )
 
 
 def places(value: Any, here: Where = ()) -> Iterator[Where]:
-    """Where something stands in a table."""
+    """The paths of all values in a table."""
     for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
         yield (*here, key)
         if isinstance(inner, dict | list):
@@ -51,7 +51,7 @@ def places(value: Any, here: Where = ()) -> Iterator[Where]:
 
 
 def changed(table: Any, where: Where, wrong: Any) -> Any:
-    """With another value there; with none, where that is None."""
+    """A table with another value at a path, or without it if the value is None."""
     table = deepcopy(table)
     node = table
     for key in where[:-1]:
@@ -87,7 +87,7 @@ def read_all(root: Path, form: str) -> list[str]:
 
 
 def check_message(message: str, path: Path) -> None:
-    """It names the file or the folder, and nothing in it is interpreted by a terminal."""
+    """The message names the file or the folder and has no control characters."""
     assert path.as_posix() in message, message
     assert not CONTROL.search(message), message
 
@@ -97,7 +97,7 @@ def test_a_folder_without_changes_is_read_by_each_reader(good: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", EACH_WRONG)
-def test_a_record_with_anything_in_it_is_read_or_refused(good: Path, wrong: Any) -> None:
+def test_a_record_with_any_values_is_read_or_refused(good: Path, wrong: Any) -> None:
     path = good / "cells" / ("0" * 12) / "cell.json"
     whole = path.read_bytes()
     record = json.loads(whole)
@@ -113,7 +113,7 @@ def test_a_record_with_anything_in_it_is_read_or_refused(good: Path, wrong: Any)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("wrong", EACH_WRONG)
-def test_a_lock_with_anything_in_it_is_read_or_refused(good: Path, wrong: Any) -> None:
+def test_a_lock_with_any_values_is_read_or_refused(good: Path, wrong: Any) -> None:
     path = ResultsFolder(good).lock_path
     whole = path.read_bytes()
     lock = tomllib.loads(whole.decode())
@@ -128,7 +128,7 @@ def test_a_lock_with_anything_in_it_is_read_or_refused(good: Path, wrong: Any) -
 
 
 def mutated(whole: bytes, edits: list[tuple[float, bytes, int]]) -> bytes:
-    """With a few pieces replaced by others of another length."""
+    """A content with a few pieces replaced by others of another length."""
     for place, piece, cut in edits:
         at = int(place * len(whole))
         whole = whole[:at] + piece + whole[at + cut :]
@@ -172,7 +172,7 @@ def test_a_suite_with_any_bytes_in_it_is_read_or_refused(
 
 @MANY
 @given(st.sampled_from(SUITES), st.integers(0, 10**6), st.sampled_from(WRONG), st.integers(0, 10**6))
-def test_a_suite_with_anything_in_it_is_read_or_refused(
+def test_a_suite_with_any_values_is_read_or_refused(
     tmp_path: Path, suite: Path, place: int, wrong: Any, other: int
 ) -> None:
     raw = tomllib.loads(suite.read_text(encoding="utf-8"))

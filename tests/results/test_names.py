@@ -1,4 +1,4 @@
-"""One name for a strategy and for a partition, wherever it is said."""
+"""The names of strategies, partitions and models are the same in every output."""
 
 from dataclasses import MISSING, fields
 from typing import Any
@@ -24,11 +24,11 @@ PARTITIONS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("table", "name"), PARTITIONS)
-def test_a_partition_s_name_has_its_values_that_are_no_defaults(table: dict[str, Any], name: str) -> None:
+def test_the_name_of_a_partition_has_the_values_that_are_not_defaults(table: dict[str, Any], name: str) -> None:
     assert partition_name(table) == name
 
 
-def test_what_a_name_leaves_out_are_the_defaults() -> None:
+def test_a_name_leaves_out_default_values_only() -> None:
     defaults = {field.name: field.default for field in fields(Dirichlet) if field.default is not MISSING}
     assert partition_name({"kind": "dirichlet", "alpha": 0.1, **defaults}) == "dirichlet(0.1)"
     for key in defaults:
@@ -48,7 +48,7 @@ def adapters(alpha: float) -> LoraConfig:
     return LoraConfig(rank=4, targets=("project_in",), alpha=alpha)
 
 
-def test_the_title_of_a_fine_tuned_model_has_a_hash_only_where_it_tells_two_apart() -> None:
+def test_the_title_of_a_fine_tuned_model_has_a_hash_only_where_two_would_be_equal() -> None:
     def name_of(settings: FineTuning) -> str:
         return fine_tuned("gpt-nano", MODELS["gpt-nano"], settings)[0]
 

@@ -1,4 +1,4 @@
-"""`cell.json` and `suite.lock.toml`: written as they were read, and refused by the key that does not fit."""
+"""`cell.json` and `suite.lock.toml`: written as they were read, and refused with the name of an invalid key."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Results folders of strangers, or damaged ones: refused in one message, never another exception, never outside."""
+"""Untrusted or damaged results folders: refused with one message, without other exceptions or files outside."""
 
 import json
 import shutil
@@ -22,7 +22,7 @@ LONG = "a" * 4096
 
 @pytest.fixture(scope="session")
 def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Read only."""
+    """A valid results folder; tests do not change it."""
     return write_lenet5_results(
         tmp_path_factory.mktemp("good") / "good", [SyntheticCell([(100, 0.5, 1), (200, 0.99, 2)], [100])]
     )
@@ -32,7 +32,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "name", ["../../outside", "/outside", "..", ".hidden", "a/b", "a\0b", "a\nb", LONG, "", 3, None]
 )
 @pytest.mark.parametrize("place", ["suite", "id"])
-def test_names_that_lead_out_of_the_folder_are_refused(good: Path, tmp_path: Path, place: str, name: object) -> None:
+def test_names_with_a_path_out_of_the_folder_are_refused(good: Path, tmp_path: Path, place: str, name: object) -> None:
     lock: dict[str, Any] = tomllib.loads(ResultsFolder(good).lock_path.read_text(encoding="utf-8"))
     node = lock if place == "suite" else lock["cell"][0]
     node[place] = name
@@ -44,7 +44,7 @@ def test_names_that_lead_out_of_the_folder_are_refused(good: Path, tmp_path: Pat
     assert len(str(caught.value)) < 300
 
 
-def test_a_state_that_no_cell_can_be_in_is_refused(good: Path, tmp_path: Path) -> None:
+def test_an_unknown_state_of_a_cell_is_refused(good: Path, tmp_path: Path) -> None:
     copied = shutil.copytree(good, tmp_path / "copy")
     (path,) = copied.rglob("cell.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"state": "dome"}))
@@ -58,7 +58,7 @@ def test_a_state_that_no_cell_can_be_in_is_refused(good: Path, tmp_path: Path) -
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 100), st.floats(0, 1, exclude_max=True), st.sampled_from([*range(8), "cut"]))
 @example(0, 0.0, "cut")
-def test_any_damage_is_read_or_refused(good: Path, file: int, place: float, damage: int | str) -> None:
+def test_a_damaged_folder_is_read_or_refused(good: Path, file: int, place: float, damage: int | str) -> None:
     """A flipped bit or a lost end, in any file."""
     paths = sorted(path for path in good.rglob("*") if path.is_file())
     path = paths[file % len(paths)]

@@ -1,4 +1,4 @@
-"""The command lines and the TOML of every page: what is not run by a test of its page is at least accepted."""
+"""The command lines and the TOML of every page: those that no test runs are parsed."""
 
 import re
 import shlex
@@ -69,14 +69,14 @@ def test_the_toml_of_a_page_is_toml(path: Path) -> None:
             tomllib.loads(text)
 
 
-def test_the_fleet_of_the_page_is_a_fleet_file(tmp_path: Path) -> None:
+def test_the_fleet_of_the_page_is_a_valid_fleet_file(tmp_path: Path) -> None:
     (text,) = [text for language, text in blocks(ROOT / "docs" / "fleets.md") if text.startswith("[[fleet]]")]
     path = tmp_path / "my-fleet.toml"
     path.write_text(text, encoding="utf-8")
     assert list(read_fleets(str(path))) == ["our-phones"]
 
 
-def test_the_table_of_conventions_is_that_of_the_command() -> None:
+def test_the_table_of_conventions_equals_the_output_of_the_command() -> None:
     page = (ROOT / "docs" / "costs.md").read_text(encoding="utf-8")
     shown = dict(re.findall(r"^\| `(paper|star|ring|upload)`[^|]*\| (.*) \| [^|]+ \|$", page, re.MULTILINE))
     columns = ("model sync of n bytes", "local state of n bytes", "initial distribution")

@@ -1,4 +1,4 @@
-"""The check of the links of the built site finds what is broken, and nothing else."""
+"""The link check of the built site reports broken links only."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def site(folder: Path, page: str, style: str = "") -> Path:
     return folder
 
 
-def test_good_links_have_no_fault(tmp_path: Path) -> None:
+def test_valid_links_have_no_fault(tmp_path: Path) -> None:
     style = "a { background: url(data:image/png;base64,AA) } b { background: url('images/b.png') }"
     assert list(faults(site(tmp_path, GOOD, style))) == []
 

@@ -116,7 +116,7 @@ def test_a_comment_for_the_site_is_part_of_the_page() -> None:
     assert with_generated_text("a\n<!-- on the site:\nb\n-->\n<!-- c -->\n") == "a\nb\n\n<!-- c -->\n"
 
 
-def test_a_colon_in_the_docstring_of_an_attribute_stays_one() -> None:
+def test_a_colon_in_the_docstring_of_an_attribute_is_kept() -> None:
     assert attribute_sentence(["its axes.", "", ":type: One row for each cell"]) == [
         "One row for each cell: its axes.",
         "",

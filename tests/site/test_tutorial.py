@@ -1,4 +1,4 @@
-"""The tutorial does what it says: its files are written, its commands are run in turn, its Python is executed."""
+"""The tutorial: its files are written, its commands are run in order, and its Python code is executed."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""Gradient averaging: what it shares with Synchronous and with torch's own training on the joined batch."""
+"""Gradient averaging: equality with Synchronous and with torch's training on the joined batch."""
 
 import pytest
 import torch
@@ -30,20 +30,20 @@ def test_all_workers_have_the_same_model_to_the_last_bit(local: LocalOptimizer) 
 
 
 @pytest.mark.parametrize("local", LINEAR_UPDATES)
-def test_where_the_update_is_linear_in_the_gradient_it_is_synchronous(local: str) -> None:
+def test_with_an_update_linear_in_the_gradient_ddp_equals_synchronous(local: str) -> None:
     """The momentum of Synchronous' workers differs, but its mean is the momentum of the mean gradient."""
     of_gradients = train(DDP(), local=LINEAR_UPDATES[local], dtype=torch.float64)
     of_models = train(Synchronous(), local=LINEAR_UPDATES[local], dtype=torch.float64)
     assert (of_gradients.w_KD - of_models.w_KD).abs().max() < ROUNDING
 
 
-def test_with_adam_it_is_not_synchronous() -> None:
+def test_with_adam_ddp_differs_from_synchronous() -> None:
     of_gradients = train(DDP(), local=Adam(lr=0.02), dtype=torch.float64)
     of_models = train(Synchronous(), local=Adam(lr=0.02), dtype=torch.float64)
     assert (of_gradients.w_KD - of_models.w_KD).abs().max() > 1e-3
 
 
-def test_it_is_torchs_own_training_on_the_batches_of_all_workers() -> None:
+def test_ddp_equals_torchs_training_on_the_batches_of_all_workers() -> None:
     """The oracle: one model, one torch.optim.Adam, the mean loss over the joined batch."""
     net, samplers = model(torch.float64), [sampler(k, WORKERS) for k in range(WORKERS)]
     optimizer = torch.optim.Adam(net.parameters(), lr=0.02, eps=1e-8)
@@ -58,7 +58,7 @@ def test_it_is_torchs_own_training_on_the_batches_of_all_workers() -> None:
     assert (actual.w_KD - plain_D).abs().max() < ROUNDING
 
 
-def test_what_crosses_are_the_initial_model_and_a_gradient_a_step() -> None:
+def test_ddp_sends_the_initial_model_and_a_gradient_at_each_step() -> None:
     entries = train(DDP()).entries
     parameters = entries[0].elements
     assert [(entry.kind, entry.first_step, entry.last_step, entry.count, entry.elements) for entry in entries] == [

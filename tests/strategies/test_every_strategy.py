@@ -1,4 +1,4 @@
-"""What every strategy has to do, whichever it is."""
+"""Properties of every strategy."""
 
 import pickle
 from dataclasses import FrozenInstanceError, fields
@@ -57,20 +57,20 @@ def test_every_component_is_among_the_tested_strategies() -> None:
 
 
 @every_strategy
-def test_it_learns(name: str, ran: dict[str, TrainingRun]) -> None:
+def test_a_strategy_reduces_the_loss(name: str, ran: dict[str, TrainingRun]) -> None:
     losses = ran[name].losses
     assert sum(losses[-5:]) < 0.97 * sum(losses[:5])
 
 
 @every_strategy
-def test_it_synchronizes_and_all_numbers_stay_finite(name: str, ran: dict[str, TrainingRun]) -> None:
+def test_a_strategy_synchronizes_and_all_numbers_are_finite(name: str, ran: dict[str, TrainingRun]) -> None:
     assert ran[name].w_KD.isfinite().all()
     assert 0 < len(ran[name].syncs) <= STEPS
     assert ran[name].w_KD.shape == (WORKERS, PARAMETERS)
 
 
 @every_strategy
-def test_the_same_again_is_the_same_to_the_last_bit(name: str, ran: dict[str, TrainingRun]) -> None:
+def test_two_runs_of_a_strategy_have_the_same_bits(name: str, ran: dict[str, TrainingRun]) -> None:
     again = train(ALL_STRATEGIES[name])
     assert torch.equal(again.w_KD, ran[name].w_KD)
     assert again[1:] == ran[name][1:]
@@ -80,7 +80,7 @@ PLANNED = PlannedRun(STEPS, PARAMETERS, lambda t: 0.2, layout())
 
 
 @every_strategy
-def test_what_it_forecasts_is_what_it_sends(name: str, ran: dict[str, TrainingRun]) -> None:
+def test_the_forecast_traffic_equals_the_sent_traffic(name: str, ran: dict[str, TrainingRun]) -> None:
     strategy, syncs, entries = ALL_STRATEGIES[name], ran[name].syncs, ran[name].entries
     assert isinstance(strategy, HasTrafficForecast)
     traffic = strategy.forecast_traffic(PLANNED)
@@ -93,7 +93,9 @@ def test_what_it_forecasts_is_what_it_sends(name: str, ran: dict[str, TrainingRu
 
 @every_strategy
 @pytest.mark.parametrize("convention", CONVENTIONS)
-def test_the_ledger_is_the_forecast_given_the_syncs(convention: str, name: str, ran: dict[str, TrainingRun]) -> None:
+def test_the_bytes_of_the_ledger_equal_the_forecast_for_its_syncs(
+    convention: str, name: str, ran: dict[str, TrainingRun]
+) -> None:
     """The size of a packed message is told beforehand, and so is what a correction averages."""
     strategy = ALL_STRATEGIES[name]
     assert isinstance(strategy, HasTrafficForecast)
@@ -126,7 +128,7 @@ PRICES = {
 
 @pytest.mark.parametrize("name", [name for name in PLAIN_STRATEGIES if sends_models_and_states_only(name)])
 @pytest.mark.parametrize("convention", CONVENTIONS)
-def test_the_ledger_is_the_hand_count(convention: str, name: str, ran: dict[str, TrainingRun]) -> None:
+def test_the_bytes_of_the_ledger_equal_a_count_by_hand(convention: str, name: str, ran: dict[str, TrainingRun]) -> None:
     """Of float32 models and local states, without codec or correction."""
     strategy = ALL_STRATEGIES[name]
     speaker = getattr(strategy, "monitor", getattr(strategy, "when", strategy))
@@ -163,7 +165,7 @@ def tensors(node: Any) -> list[Tensor]:
 
 
 @every_strategy
-def test_a_step_changes_nothing_that_it_was_given(name: str) -> None:
+def test_a_step_does_not_change_its_arguments(name: str) -> None:
     """Three rounds, so that server states are more than zeros; at the end everybody holds the new global model."""
     strategy, generator = ALL_STRATEGIES[name], torch.Generator().manual_seed(2)
     channel = Channel(InProcessCollective(equal_shares(WORKERS)), Ledger())
@@ -203,7 +205,7 @@ def first_worker_state(strategy: Strategy) -> dict[str, Tensor]:
 
 
 @every_strategy
-def test_it_is_a_value(name: str) -> None:
+def test_a_strategy_is_equal_hashable_frozen_and_restored_from_its_repr(name: str) -> None:
     """Equal, hashable, frozen, and written down as what would make it again."""
     strategy = ALL_STRATEGIES[name]
     names = {
@@ -224,7 +226,7 @@ def test_it_is_a_value(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in PLAIN_STRATEGIES if name.split("-")[0] in STRATEGIES])
-def test_it_cites_its_source(name: str) -> None:
+def test_a_strategy_cites_its_source(name: str) -> None:
     assert info_of(type(ALL_STRATEGIES[name])).references
 
 

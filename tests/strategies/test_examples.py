@@ -1,4 +1,4 @@
-"""What has to be equal to what, for the strategies of `examples/`."""
+"""Identities of the strategies of `examples/`."""
 
 from math import inf
 
@@ -20,7 +20,7 @@ def kamp(theta: float, workers: int = 4) -> TrainingRun:
     return train(REGISTRY.strategies["kamp"](theta), workers=workers)
 
 
-def test_local_conditions_below_all_are_synchronous_and_above_all_never_ask() -> None:
+def test_a_very_small_threshold_is_synchronous_and_a_very_large_one_never_synchronizes() -> None:
     never, plain = kamp(-inf), train(Synchronous())
     assert torch.equal(never.w_KD, plain.w_KD)
     assert never.syncs == plain.syncs == list(range(1, STEPS + 1))
@@ -28,7 +28,7 @@ def test_local_conditions_below_all_are_synchronous_and_above_all_never_ask() ->
 
 
 @pytest.mark.parametrize("theta", THETAS)
-def test_one_worker_far_out_asks_no_later_than_the_mean_of_all(theta: float) -> None:
+def test_one_worker_with_a_large_drift_signals_no_later_than_the_mean_of_all(theta: float) -> None:
     """max |u_k|^2 >= mean |u_k|^2; of one worker they are the same."""
     assert kamp(theta).syncs[0] <= train(FDA(theta, Naive())).syncs[0]
     assert kamp(theta, 1).syncs == train(FDA(theta, Naive()), workers=1).syncs

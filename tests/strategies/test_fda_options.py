@@ -21,7 +21,7 @@ from support.toy import STEPS, train
 
 @pytest.mark.parametrize("every", [1, 2])
 @pytest.mark.parametrize("most", [1, 3, 4])
-def test_a_cap_alone_is_fedavg_plus_the_states(every: int, most: int) -> None:
+def test_a_cap_with_an_infinite_theta_is_fedavg_plus_the_states(every: int, most: int) -> None:
     """With an infinite threshold only the cap ends a round, after `most` checks."""
     capped = train(FDA(inf, Naive(), every, most=most))
     periodic = train(FedAvg(every * most))  # type: ignore[arg-type]
@@ -37,7 +37,7 @@ def test_a_cap_that_is_never_reached_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(("every", "steps"), [(1, STEPS), (7, STEPS), (4, 13)])
-def test_the_last_step_synchronizes_if_asked_to(every: int, steps: int) -> None:
+def test_the_last_step_synchronizes_on_request(every: int, steps: int) -> None:
     ran = train(FDA(inf, Naive(), every, last=True), steps=steps)
     assert ran.syncs == [steps]
     assert torch.equal(ran.w_KD[0], ran.w_KD[1])
@@ -45,7 +45,7 @@ def test_the_last_step_synchronizes_if_asked_to(every: int, steps: int) -> None:
 
 @pytest.mark.parametrize("lag", [1, 2, 5])
 @pytest.mark.parametrize("every", [1, 3])
-def test_with_a_lag_the_decision_is_about_the_models_of_so_many_steps_before(lag: int, every: int) -> None:
+def test_with_a_lag_the_decision_uses_the_models_of_that_many_steps_before(lag: int, every: int) -> None:
     """The estimate of step t is the variance of step t - lag, and only of checks within the same round."""
     variances: dict[int, float] = {}
     decided: dict[int, tuple[int, bool, float]] = {}
@@ -73,7 +73,7 @@ def test_a_lagged_state_has_its_slack_in_the_ledger() -> None:
     assert {(entry.kind, entry.slack) for entry in entries} == {("initial", 0), ("state", 3), ("model", 0)}
 
 
-def test_of_one_check_a_round_fda_opt_is_fedavg_plus_the_states() -> None:
+def test_fda_opt_with_one_check_a_round_is_fedavg_plus_the_states() -> None:
     adaptive, periodic = train(FDAOpt(Naive(), 4, 1)), train(FedAvg(4))  # type: ignore[arg-type]
     assert torch.equal(adaptive.w_KD, periodic.w_KD)
     assert adaptive.syncs == periodic.syncs
@@ -113,7 +113,7 @@ def test_the_rule_of_fda_opt_by_hand(checks: int, variance: float, theta: float)
     assert 10 / 2 * variance / checks == pytest.approx(theta, abs=1e-8)
 
 
-def test_fda_opt_refuses_a_monitor_whose_states_hold_no_norm() -> None:
+def test_fda_opt_refuses_a_monitor_whose_states_contain_no_norm() -> None:
     class Blind(Naive):
         starts_with_squared_norm = False
 

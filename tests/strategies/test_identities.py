@@ -1,4 +1,4 @@
-"""What has to be equal to what, whatever the problem."""
+"""Identities between strategies that hold for any problem."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -66,7 +66,7 @@ ROUNDING = 1.5e-8
 
 @pytest.mark.parametrize("local", LOCALS)
 @pytest.mark.parametrize("monitor", MONITORS)
-def test_fda_with_a_theta_below_all_is_synchronous(monitor: str, local: str) -> None:
+def test_fda_with_a_theta_below_every_variance_is_synchronous(monitor: str, local: str) -> None:
     """Minus infinity, as a sketch may say that a variance is below zero."""
     dynamic = train(FDA(-inf, MONITORS[monitor]()), local=LOCALS[local])
     plain = train(Synchronous(), local=LOCALS[local])
@@ -99,7 +99,7 @@ def test_fedavg_with_a_period_of_one_is_synchronous(local: str) -> None:
     assert periodic.entries == plain.entries
 
 
-def test_synchronous_sgd_is_one_worker_with_one_big_batch() -> None:
+def test_synchronous_sgd_equals_one_worker_with_the_joined_batch() -> None:
     """The mean of the gradients of equal batches is the gradient of their mean loss."""
     x, y = data()
     together = model(torch.float64)
@@ -162,7 +162,7 @@ def test_the_order_of_the_workers_does_not_matter_to_a_sketch() -> None:
 
 @pytest.mark.parametrize("every", [1, 2, 7])
 @pytest.mark.parametrize("theta", [-1.0, 0.06, inf])
-def test_fda_looks_every_so_many_steps_and_only_then(every: int, theta: float) -> None:
+def test_fda_checks_at_multiples_of_its_check_period_only(every: int, theta: float) -> None:
     ran = train(FDA(theta, MONITORS["naive"](), every=every))
     looked = [step for step, estimate in enumerate(ran.estimates, 1) if estimate != "nan"]
     assert looked == list(range(every, STEPS + 1, every))
@@ -170,7 +170,7 @@ def test_fda_looks_every_so_many_steps_and_only_then(every: int, theta: float) -
     assert sum(entry.count for entry in ran.entries if entry.kind == "state") == len(looked)
 
 
-def test_fda_stays_local_at_theta_itself() -> None:
+def test_fda_does_not_synchronize_at_an_estimate_equal_to_theta() -> None:
     """The paper synchronizes when the estimate is above the threshold, not at it."""
     first = train(FDA(inf, MONITORS["naive"]()), steps=1).estimates[0]
     assert train(FDA(float.fromhex(first), MONITORS["naive"]()), steps=1).syncs == []
@@ -204,7 +204,7 @@ def test_fedavg_synchronizes_at_these_steps(period: Fraction, steps: int, expect
 
 
 class Fixed(Sampler):
-    """Always the same batch."""
+    """A sampler that always draws the same batch."""
 
     def __init__(self, batch: Tensor) -> None:
         self._batch = batch.numpy()
@@ -213,7 +213,7 @@ class Fixed(Sampler):
         return self._batch
 
 
-def test_workers_count_by_their_share_of_the_samples() -> None:
+def test_workers_are_weighted_by_their_share_of_the_samples() -> None:
     """Shares of 1/4 and 3/4: one synchronous step of SGD is the step on the weighted gradient."""
     x, y = data()
     ours, expected = torch.arange(8), torch.arange(100, 108)
@@ -249,7 +249,7 @@ def moments(crew: Workers) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_kept_state_is_each_workers_own(name: str) -> None:
+def test_kept_optimizer_state_is_local_to_each_worker(name: str) -> None:
     crew, channel, before = stepped(name, "keep")
     crew.load_synced_models(0, torch.zeros_like(crew.weights()), channel, 1)
     assert len(before) == OPTIMIZERS[name][1]
@@ -258,7 +258,7 @@ def test_kept_state_is_each_workers_own(name: str) -> None:
 
 
 def stepped(name: str, state_on_sync: str) -> tuple[Workers, Channel, list[Tensor]]:
-    """Three workers after five steps, and their optimizer's state then."""
+    """Three workers after five steps, and the state of their optimizer."""
     crew = make_workers(range(3), 3, OPTIMIZERS[name][0](state_on_sync))
     for _ in range(5):
         crew.step()
@@ -268,7 +268,7 @@ def stepped(name: str, state_on_sync: str) -> tuple[Workers, Channel, list[Tenso
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_reset_state_is_that_of_a_new_optimizer(name: str) -> None:
+def test_reset_optimizer_state_equals_that_of_a_new_optimizer(name: str) -> None:
     """Five steps, a reset to the initial models, and one more is what one step alone on that batch is."""
     crew, channel, _ = stepped(name, "reset")
     samplers = [sampler(k, 3) for k in range(3)]
@@ -284,7 +284,7 @@ def test_reset_state_is_that_of_a_new_optimizer(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_averaged_state_is_equal_everywhere_and_paid_for(name: str) -> None:
+def test_averaged_optimizer_state_is_equal_on_all_workers_and_counted(name: str) -> None:
     crew, channel, before = stepped(name, "average")
     crew.load_synced_models(0, torch.zeros_like(crew.weights()), channel, 1)
     after = moments(crew)
@@ -297,7 +297,7 @@ def test_averaged_state_is_equal_everywhere_and_paid_for(name: str) -> None:
 
 
 @pytest.mark.parametrize("server", [cls() for cls in SERVERS.values()], ids=repr)
-def test_the_server_moves_the_global_model_and_its_state_goes_from_round_to_round(server: ServerOptimizer) -> None:
+def test_the_server_updates_the_global_model_and_keeps_its_state_between_rounds(server: ServerOptimizer) -> None:
     """Three rounds of mean drifts, through a strategy and through the server alone."""
     strategy, channel = FedAvg(Fraction(1), server), Channel(InProcessCollective(equal_shares(2)), Ledger())
     drifts = torch.randn(3, 2, 6, generator=torch.Generator().manual_seed(10))
@@ -321,7 +321,7 @@ SAME = {
 
 
 @pytest.mark.parametrize("case", SAME)
-def test_these_are_the_same_to_the_last_bit(case: str) -> None:
+def test_pairs_of_equivalent_strategies_are_equal_to_the_last_bit(case: str) -> None:
     special, plain = (train(strategy) for strategy in SAME[case])
     assert torch.equal(special.w_KD, plain.w_KD)
     assert special[1:] == plain[1:]

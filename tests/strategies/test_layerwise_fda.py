@@ -57,7 +57,9 @@ def test_one_message_has_all_layers_that_are_due() -> None:
 @pytest.mark.parametrize("every", [1, 3])
 @pytest.mark.parametrize(("codec", "feedback"), [(None, None), (Int8(), None), (Int8(), 0.9)])
 @pytest.mark.parametrize("theta", [0.03, 0.06, inf])
-def test_with_one_layer_it_is_naive_fda(theta: float, codec: Int8 | None, feedback: float | None, every: int) -> None:
+def test_with_one_layer_layerwise_fda_is_naive_fda(
+    theta: float, codec: Int8 | None, feedback: float | None, every: int
+) -> None:
     """To the last bit of the estimates, models and residuals; all that differs is the layout."""
     channels = [Channel(InProcessCollective(equal_shares(WORKERS)), Ledger()) for _ in range(2)]
     plain = FDA(theta, Naive(), every, codec=codec, feedback=feedback)
@@ -84,7 +86,7 @@ def test_with_one_layer_it_is_naive_fda(theta: float, codec: Int8 | None, feedba
     assert (syncs > 1) == (theta < inf)
 
 
-def test_a_theta_below_all_is_synchronous_and_above_all_never_synchronizes() -> None:
+def test_a_very_small_theta_is_synchronous_and_a_very_large_one_never_synchronizes() -> None:
     always, never = train(LayerwiseFDA(-1.0)), train(LayerwiseFDA(inf))
     assert torch.equal(always.w_KD, train(Synchronous()).w_KD)
     assert never.syncs == []
@@ -109,7 +111,7 @@ def test_the_variance_of_the_whole_model_stays_below_theta(theta: float, layers:
     assert any(partial)
 
 
-def test_the_ledger_has_the_bytes_of_the_layers_that_changed() -> None:
+def test_the_ledger_has_the_bytes_of_the_averaged_layers() -> None:
     sent: list[int] = []
 
     def count(event: StepEvent) -> None:

@@ -1,4 +1,4 @@
-"""Moments that are averaged after a number of syncs of their own: DES-LOC (Iacob et al., 2026)."""
+"""Moments of the optimizer with their own averaging periods: DES-LOC (Iacob et al., 2026)."""
 
 from fractions import Fraction
 
@@ -27,7 +27,7 @@ def test_periods_of_one_are_averages_at_every_sync() -> None:
     assert plain.entries == desynced.entries
 
 
-def test_periods_that_never_come_keep_the_moments() -> None:
+def test_periods_longer_than_the_run_keep_the_moments() -> None:
     stored = train(FedAvg(Fraction(3)), local=AdamW(lr=0.02, state_on_sync="keep"))
     assert torch.equal(averaged(99, 99, 3).w_KD, stored.w_KD)
 

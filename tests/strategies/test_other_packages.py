@@ -1,4 +1,4 @@
-"""Whole runs against other packages: two processes of theirs, and one of ours with two workers."""
+"""Complete runs against other packages: two processes of the package, and one of fdabench with two workers."""
 
 from fractions import Fraction
 from importlib.util import find_spec
@@ -62,13 +62,13 @@ def assert_equal(
 
 
 @pytest.mark.parametrize("package", ["torch", "accelerate"])
-def test_fedavg_is_local_sgd_elsewhere(package: str, expected_result: list[dict[str, Tensor]]) -> None:
+def test_fedavg_equals_local_sgd_of_other_packages(package: str, expected_result: list[dict[str, Tensor]]) -> None:
     """Ours and accelerate's LocalSGD synchronize after 4, 8, 12, 16 steps; torch's averager after a warm-up of 3."""
     assert_equal(FedAvg(Fraction(PERIOD)), model(torch.float64), expected_result, package)
 
 
 @pytest.mark.parametrize("fragments", [1, 2])
-def test_diloco_is_that_of_torchft(fragments: int, expected_result: list[dict[str, Tensor]]) -> None:
+def test_diloco_equals_that_of_torchft(fragments: int, expected_result: list[dict[str, Tensor]]) -> None:
     """Also as Streaming DiLoCo of two fragments, whose layers are of equal length. A stub replaces the manager."""
     strategy = DiLoCo(Fraction(PERIOD)) if fragments == 1 else StreamingDiLoCo(Fraction(PERIOD), 2)
     assert_equal(strategy, wide_model(), expected_result, f"torchft {fragments}")

@@ -1,4 +1,4 @@
-"""The numbers of the study: ratios, differences and rank correlations on outcomes that are written by hand."""
+"""The numbers of the study: ratios, differences and rank correlations on outcomes made by hand."""
 
 import math
 from dataclasses import replace
@@ -27,7 +27,7 @@ from support.digits_results import FULL, write
 
 
 def outcomes(costs: dict[str, list[float]], workload: str = "iid") -> pd.DataFrame:
-    """One row for each method and seed; a negative cost is a miss that had spent as much."""
+    """One row for each method and seed; a negative cost is a miss with that cost."""
     rows = [
         {
             "suite": "study",
@@ -83,7 +83,7 @@ def test_equal_orders_have_tau_1_and_reversed_orders_minus_1():
     assert rank_correlation(opposite, "iid", "unlike").mean == pytest.approx(-1)
 
 
-def test_a_method_that_missed_the_target_ranks_last_however_little_it_spent():
+def test_a_method_that_missed_the_target_ranks_last():
     cheap_miss = {"DDP": [50.0, 51.0], "FedAvg": [-1.0, -1.0], "QSR": [20.0, 21.0]}
     expensive = {"DDP": [50.0, 51.0], "FedAvg": [90.0, 90.0], "QSR": [20.0, 21.0]}
     frame = pd.concat([outcomes(cheap_miss), outcomes(expensive, "unlike")])

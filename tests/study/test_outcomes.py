@@ -1,4 +1,4 @@
-"""The table of how the study's runs ended counts what bytes to a target hide."""
+"""The table of the outcomes of the study's runs counts lost hits, misses and hits without a sync."""
 
 import pandas as pd
 import pytest
@@ -30,7 +30,7 @@ def test_each_method_has_a_row_for_each_target_with_the_numbers_of_its_runs(fold
     assert (rows["without_sync"] <= rows["reached"]).all()
 
 
-def test_the_table_says_which_hits_were_lost_and_which_had_no_sync():
+def test_the_table_states_which_hits_were_lost_and_which_had_no_sync():
     row = {"suite": "s", "final": 3.75, "sd": 0.1, "syncs": 2.0, "total_bytes": 2e7, "runs": 10}
     early = {"method": "A", "target": 2.6, "reached": 10, "kept": 1, "without_sync": 9, "bytes": 8e6}
     no_hit = {"method": "A", "target": 2.4, "reached": 0, "kept": 0, "without_sync": 0, "bytes": float("nan")}
@@ -38,6 +38,6 @@ def test_the_table_says_which_hits_were_lost_and_which_had_no_sync():
     assert "10 of 10, 8.00 MB (9 before the first sync; 9 lost it again) | 0 of 10 |" in text
 
 
-def test_both_files_are_written(folder, tmp_path):
+def test_the_program_writes_both_files(folder, tmp_path):
     main([folder], tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["outcomes.csv", "outcomes.md"]

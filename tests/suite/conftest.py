@@ -1,4 +1,4 @@
-"""A small good suite, and a way to read it from a file after changes."""
+"""Fixtures: a small valid suite, and a function that writes and reads it."""
 
 import tomllib
 from collections.abc import Callable
@@ -33,7 +33,7 @@ Read = Callable[..., LoadedSuite]
 
 @pytest.fixture
 def good() -> Table:
-    """One cell each of Synchronous, FedAvg and SketchFDA; the tests change it as they like."""
+    """One cell each of Synchronous, FedAvg and SketchFDA; tests may change it."""
     return tomllib.loads(GOOD)
 
 

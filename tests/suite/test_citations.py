@@ -1,4 +1,4 @@
-"""What a suite's cells rest on, also where a plug-in is no longer here."""
+"""The references of the components of a suite, also without the plug-in that defines them."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -35,7 +35,7 @@ def test_every_component_of_a_cell_is_cited(name: str) -> None:
     assert actual == [bibliography()[key] for key in sorted(keys)]
 
 
-def test_a_report_cites_what_its_locks_describe() -> None:
+def test_a_report_cites_the_components_of_its_locks() -> None:
     """A report reads the lock alone, so it cites a plug-in that is no longer here."""
     suite = read_suite(ROOT / "suites" / "quickstart.toml")
     lock = suite.to_lock()

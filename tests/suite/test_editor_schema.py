@@ -1,4 +1,4 @@
-"""Names that people try, and what an editor shows of each key."""
+"""Hints for unknown names, and the schema for editors."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,11 +21,11 @@ from fdabench.suite.synonyms import KEYS_OF_OTHER_TOOLS, suggest_replacement
         ("fedAvg", ["fedavgm", "fedavg"], "fedavg"),
     ],
 )
-def test_the_nearest_name_is_found_in_any_case(word: str, allowed: list[str], meant: str) -> None:
+def test_the_nearest_name_ignores_case(word: str, allowed: list[str], meant: str) -> None:
     assert did_you_mean(word, allowed) == f'; did you mean "{meant}"?'
 
 
-def test_what_is_near_nothing_has_no_hint() -> None:
+def test_a_text_that_resembles_no_name_has_no_hint() -> None:
     assert (
         did_you_mean("x", ["synchronous"])
         == did_you_mean("s", ["synchronous"])
@@ -35,7 +35,7 @@ def test_what_is_near_nothing_has_no_hint() -> None:
 
 
 @pytest.mark.parametrize("word", KEYS_OF_OTHER_TOOLS)
-def test_words_of_other_tools_are_explained_in_any_case(word: str) -> None:
+def test_names_of_other_tools_are_explained_in_any_case(word: str) -> None:
     allowed = ["workers", "local_steps", "lr"]
     assert suggest_replacement(word, allowed) == suggest_replacement(word.upper(), allowed) != ""
 
@@ -56,7 +56,7 @@ def keys(node: Any, where: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
             yield from keys(part, f"{where}/{index}")
 
 
-def test_an_editor_has_a_description_of_every_key() -> None:
+def test_the_editor_schema_describes_every_key() -> None:
     actual = dict(keys(suite_json_schema()))
     assert len(actual) > 100
     assert [where for where, key in actual.items() if not key.get("description", "").strip()] == []
@@ -64,7 +64,7 @@ def test_an_editor_has_a_description_of_every_key() -> None:
     assert left_over == [], "what only plug-ins' own keys have"
 
 
-def test_an_editor_knows_the_tables_of_own_data_and_models() -> None:
+def test_the_editor_schema_has_the_tables_of_own_data_and_models() -> None:
     workload = suite_json_schema()["properties"]["workload"]["items"]["anyOf"][0]["properties"]
     for key, kinds in (("dataset", BUILT_IN.formats), ("model", BUILT_IN.model_sources)):
         # a name, a table of one kind, or for models a table of a name with what is trained; each also in a list

@@ -1,4 +1,4 @@
-"""Suites that cannot be run: one clear line for each fault, all faults at once, and never another exception."""
+"""Invalid suites: one line for each fault, all faults in one error, and no other exception."""
 
 import datetime
 import re
@@ -319,7 +319,7 @@ def test_an_error_is_reported_in_one_line(good: Table, read: Read, override: str
     ],
     ids=lambda value: value if len(value) < 30 else "",
 )
-def test_numbers_that_no_run_could_hold_are_refused(good: Table, read: Read, override: str, place: str) -> None:
+def test_numbers_that_are_too_large_for_a_run_are_refused(good: Table, read: Read, override: str, place: str) -> None:
     with pytest.raises(SuiteError) as caught:
         read(good, override)
     assert {fault.split(":")[0] for fault in caught.value.faults} == {f"--set {place}"}
@@ -370,7 +370,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         read_suite(tmp_path / "nowhere.toml")
 
 
-def test_a_folder_is_no_suite(tmp_path: Path) -> None:
+def test_a_folder_in_place_of_a_suite_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SuiteError, match="cannot be read: it is no file, but a folder"):
         read_suite(tmp_path)
 
@@ -388,25 +388,25 @@ def test_a_folder_is_no_suite(tmp_path: Path) -> None:
     ],
     ids=["no value", "twice", "nul", "bracket", "mark", "deep", "long"],
 )
-def test_what_is_not_toml_is_refused(read: Read, text: str) -> None:
+def test_a_file_that_is_not_toml_is_refused(read: Read, text: str) -> None:
     with pytest.raises(SuiteError, match="1 fault\nnot TOML: "):
         read(text)
 
 
-def test_a_byte_order_mark_is_no_part_of_the_suite(good: Table, read: Read, tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_ignored(good: Table, read: Read, tmp_path: Path) -> None:
     plain = read(good)
     marked = tmp_path / "marked.toml"
     marked.write_bytes(b"\xef\xbb\xbf" + tomli_w.dumps(good).encode())
     assert read_suite(marked).cells == plain.cells
 
 
-def test_what_is_not_utf8_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     (tmp_path / "suite.toml").write_bytes(b'name = "\xff"')
     with pytest.raises(SuiteError, match="not TOML: 'utf-8' codec"):
         read_suite(tmp_path / "suite.toml")
 
 
-def test_too_many_cells_are_refused_before_they_are_made(good: Table, read: Read) -> None:
+def test_too_many_cells_are_refused_before_they_are_expanded(good: Table, read: Read) -> None:
     wide = list(range(1, 701))
     with pytest.raises(SuiteError, match=r"workload\.0: its lists make 490000 variants; between 1 and 100000"):
         read(good | {"workload": [good["workload"][0] | {"workers": wide, "batch_size": wide}]})
@@ -447,7 +447,7 @@ def places_in(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 def mutate(suite: Table, draw: Callable[[Any], Any]) -> None:
-    """Delete, rename, replace, or put into a list or a table, one thing anywhere in the suite."""
+    """Delete, rename or replace one value of the suite, or put it into a list or a table."""
     *above, last = draw(st.sampled_from(places_in(suite)))
     node: Any = suite
     for step in above:

@@ -1,4 +1,4 @@
-"""`eval.model`, `eval.validation`, and what does not go together with corrected gradients."""
+"""The keys `eval.model` and `eval.validation`, and settings that exclude corrected gradients."""
 
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def test_an_error_in_the_evaluation_is_reported(suite: Path, override: str, mess
     assert message in str(caught.value)
 
 
-def test_the_rule_and_the_split_decide_numbers_and_so_ids(suite: Path) -> None:
+def test_the_evaluation_rule_and_the_validation_split_change_ids(suite: Path) -> None:
     overrides = [[], ["eval.model=synced"], ["eval.model=paper"], ["eval.validation={share=0.1}"]]
     overrides += [["eval.validation={share=0.1, seed=1}"]]
     ids = [cell.id for item in overrides for cell in read_suite(suite, item).cells]

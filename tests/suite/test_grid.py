@@ -104,7 +104,7 @@ def test_every_suite_in_the_repository_loads(path: Path, tmp_path: Path) -> None
     assert path.read_text(encoding="utf-8").startswith("#"), "a comment says what the suite shows"
 
 
-def test_the_documented_example_crosses_to_its_cells(read: Read) -> None:
+def test_the_documented_example_expands_to_its_cells(read: Read) -> None:
     suite = read(EXAMPLE)
     strategies, workloads, seeds = 3 + 3 * 3, 2 * 3 - 1, 3
     assert len(suite.cells) == strategies * workloads * seeds
@@ -133,7 +133,7 @@ def test_lists_are_crossed_at_every_depth(good: Table, read: Read) -> None:
     assert len(suite.cells) == len(actual) == 2 * 2 * 3 * 2
 
 
-def test_a_kind_alone_equals_a_table_with_that_kind(good: Table, read: Read) -> None:
+def test_a_kind_as_text_equals_a_table_with_that_kind(good: Table, read: Read) -> None:
     good["workload"][0]["partition"] = "iid"
     good["strategy"] = [
         {"kind": "fda", "monitor": "naive", "theta": 1},
@@ -148,7 +148,7 @@ def test_a_kind_alone_equals_a_table_with_that_kind(good: Table, read: Read) -> 
     assert servers == ["average", "momentum", "adam-keras", "adam-reddi"]
 
 
-def test_fedadam_without_a_preset_says_which_adam_it_takes(good: Table, read: Read) -> None:
+def test_fedadam_without_a_preset_has_a_note_on_its_adam(good: Table, read: Read) -> None:
     good["strategy"] = [{"kind": "fedadam", "local_steps": 5, "server": {"lr": 0.5}}]
     suite = read(good)
     server = suite.cells[0].config.strategy.component("server")
@@ -165,7 +165,7 @@ def test_fedadam_that_names_its_adam_gets_no_note(good: Table, read: Read, serve
     assert read(good).notes == ()
 
 
-def test_duplicates_run_once_and_are_remarked(good: Table, read: Read) -> None:
+def test_duplicate_cells_run_once_and_have_a_note(good: Table, read: Read) -> None:
     good["workload"][0]["partition"] = ["iid", {"kind": "iid"}]
     good["strategy"] *= 2
     suite = read(good)
@@ -201,7 +201,7 @@ def test_the_ids_of_a_suite_are_those_of_earlier_versions(good: Table, ids: Call
     ],
     ids=lambda change: change[0].split("=")[0],
 )
-def test_what_does_not_decide_the_numbers_does_not_change_the_ids(
+def test_settings_without_effect_on_numbers_do_not_change_the_ids(
     good: Table, ids: Callable[..., list[str]], change: list[str]
 ) -> None:
     assert ids(good, *change) == ids(good)
@@ -230,7 +230,9 @@ def test_the_order_of_keys_and_tables_does_not_change_the_ids(good: Table, ids: 
         "workload.0.optimizer.state_on_sync=reset",
     ],
 )
-def test_what_decides_the_numbers_changes_every_id(good: Table, ids: Callable[..., list[str]], change: str) -> None:
+def test_settings_with_an_effect_on_numbers_change_every_id(
+    good: Table, ids: Callable[..., list[str]], change: str
+) -> None:
     assert set(ids(good, change)).isdisjoint(ids(good))
 
 
@@ -320,7 +322,7 @@ TOPK: Table = {"kind": "topk", "share": [0.01, 0.1]}
     ],
     ids=lambda value: value[-1] if isinstance(value[0], str) else "",
 )
-def test_components_that_are_added_follow_the_trigger_and_carry_their_settings(
+def test_labels_have_added_components_after_the_trigger_with_their_settings(
     good: Table, read: Read, strategies: list[Table], expected: list[str]
 ) -> None:
     good["strategy"] = strategies
@@ -349,14 +351,14 @@ def test_labels_distinguish_all_strategies_of_a_workload(read: Read) -> None:
     assert len({(cell.label, str(cell.config.strategy)) for cell in cells}) == len({cell.label for cell in cells})
 
 
-def test_the_reference_is_the_flagged_one_else_synchronous_else_none(good: Table, read: Read) -> None:
+def test_the_reference_is_the_flagged_strategy_else_synchronous_else_none(good: Table, read: Read) -> None:
     assert [cell.is_reference for cell in read(good).cells] == [True, False, False]
     assert [cell.is_reference for cell in read(good, "strategy.1.reference=true").cells] == [False, True, False]
     good["strategy"] = good["strategy"][1:]
     assert [cell.is_reference for cell in read(good).cells] == [False, False]
 
 
-def test_an_exclude_that_matches_nothing_is_remarked(good: Table, read: Read) -> None:
+def test_an_exclude_that_matches_nothing_has_a_note(good: Table, read: Read) -> None:
     expanded = read(good | {"exclude": [{"monitor": "nope"}]})
     assert [note for note in expanded.notes if "exclude" in note] == ['exclude: no cell matches { monitor = "nope" }']
     assert len(expanded.cells) == len(read(good).cells)
@@ -372,7 +374,9 @@ def test_an_exclude_that_matches_nothing_is_remarked(good: Table, read: Read) ->
         ({"strategy": "fda", "alpha": 1, "partition": "dirichlet", "seed": 0}, ["Synchronous", "FedAvg"]),
     ],
 )
-def test_exclude_leaves_out_what_matches_every_key(good: Table, read: Read, exclude: Table, left: list[str]) -> None:
+def test_exclude_leaves_out_cells_that_match_every_key(
+    good: Table, read: Read, exclude: Table, left: list[str]
+) -> None:
     assert [cell.label for cell in read(good | {"exclude": [exclude]}).cells] == left
 
 

@@ -21,7 +21,7 @@ def written(path: Path, suite: Table) -> Path:
     return path
 
 
-def test_a_suite_is_laid_over_its_base_key_by_key(good: Table, tmp_path: Path) -> None:
+def test_a_suite_overrides_its_base_key_by_key(good: Table, tmp_path: Path) -> None:
     written(tmp_path / "base.toml", good)
     over = {"extends": "base.toml", "name": "over", "budget": {"steps": 7}, "eval": {"consecutive": 3}, "seeds": [5]}
     suite = read_suite(written(tmp_path / "over.toml", over)).suite
@@ -29,7 +29,7 @@ def test_a_suite_is_laid_over_its_base_key_by_key(good: Table, tmp_path: Path) -
     assert (suite.eval.consecutive, suite.eval.every_steps, suite.eval.targets) == (3, 10, [0.5])
 
 
-def test_a_budget_in_steps_takes_the_place_of_one_in_epochs(good: Table, tmp_path: Path) -> None:
+def test_a_budget_in_steps_replaces_one_in_epochs(good: Table, tmp_path: Path) -> None:
     over = {"budget": {"epochs": 2.5}, "eval": {"every_epochs": 0.5, "targets": [0.5]}}
     base = written(tmp_path / "base.toml", good | over)
     laid = written(tmp_path / "over.toml", {"extends": "base.toml", "budget": {"steps": 7}, "eval": {"every_steps": 3}})
@@ -68,7 +68,7 @@ def test_a_missing_base_is_named(good: Table, tmp_path: Path) -> None:
         read_suite(path)
 
 
-def test_bases_that_go_in_a_circle_are_refused(good: Table, tmp_path: Path) -> None:
+def test_a_cycle_of_bases_is_refused(good: Table, tmp_path: Path) -> None:
     written(tmp_path / "a.toml", good | {"extends": "b.toml"})
     written(tmp_path / "b.toml", {"extends": "a.toml"})
     with pytest.raises(SuiteError, match="extends: comes back to itself"):
@@ -94,7 +94,7 @@ def test_bases_that_go_in_a_circle_are_refused(good: Table, tmp_path: Path) -> N
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_an_override_sets_what_it_names(
+def test_an_override_sets_the_key_that_it_names(
     good: Table, read: Read, override: str, changed: Callable[[LoadedSuite], bool]
 ) -> None:
     assert not changed(read(good))
@@ -103,7 +103,7 @@ def test_an_override_sets_what_it_names(
     assert suite.to_lock().overrides == [override]
 
 
-def test_later_overrides_win(good: Table, read: Read) -> None:
+def test_later_overrides_have_precedence(good: Table, read: Read) -> None:
     assert read(good, "budget.steps=7", "budget.steps=8").suite.budget.steps == 8
 
 
@@ -114,7 +114,7 @@ def test_an_override_without_key_or_value_is_refused(good: Table, read: Read, ov
 
 
 @pytest.mark.parametrize("override", ["strategy.9.theta=1", "name.first=x", "seeds.3=1", "seeds.x=1"])
-def test_an_override_of_nowhere_is_refused(good: Table, read: Read, override: str) -> None:
+def test_an_override_of_an_unknown_path_is_refused(good: Table, read: Read, override: str) -> None:
     with pytest.raises(UsageError, match=rf"--set {override}: there is no '"):
         read(good, override)
 
@@ -189,7 +189,7 @@ def test_the_name_of_a_partition_is_one_word(good: Table, read: Read, expression
     assert {cell.config.partition.parameters["alpha"] for cell in select(read(good).cells, expression)} == alphas
 
 
-def test_words_are_whole_where_some_cells_have_them_whole(good: Table, read: Read) -> None:
+def test_a_word_matches_whole_words_where_a_cell_has_it(good: Table, read: Read) -> None:
     good["seeds"] = list(range(12))
     cells = read(good).cells
     assert {cell.config.seed for cell in parse_expression(cells, "s1")} == {1}
@@ -219,17 +219,19 @@ def test_a_cell_is_chosen_by_its_id(good: Table, read: Read) -> None:
         ("not", "a word is missing at the end"),
     ],
 )
-def test_an_expression_that_cannot_be_read_says_where(good: Table, read: Read, expression: str, fault: str) -> None:
+def test_an_expression_that_cannot_be_parsed_is_reported_with_the_position(
+    good: Table, read: Read, expression: str, fault: str
+) -> None:
     with pytest.raises(UsageError, match=fault):
         select(read(good).cells, expression)
 
 
-def test_choosing_nothing_is_refused_with_the_nearest_word(good: Table, read: Read) -> None:
+def test_an_expression_that_selects_nothing_is_refused_with_the_nearest_word(good: Table, read: Read) -> None:
     with pytest.raises(UsageError, match='chooses none of 3 cells; did you mean "Synchronous"'):
         select(read(good).cells, "Sinchronous")
 
 
 @pytest.mark.parametrize("nested", ["(" * 5000 + "fda" + ")" * 5000, "not " * 5000 + "fda"])
-def test_an_expression_of_any_depth_is_chosen_or_refused(good: Table, read: Read, nested: str) -> None:
+def test_an_expression_of_any_depth_is_evaluated_or_refused(good: Table, read: Read, nested: str) -> None:
     with suppress(UsageError):
         assert {cell.label for cell in select(read(good).cells, nested)} <= ALL

@@ -1,4 +1,4 @@
-"""The published rules for theta by name: the same cells as their numbers, with a word of warning."""
+"""The published rules for theta by name: the same cells as their numbers, with a warning."""
 
 import json
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def test_a_rule_is_the_same_cell_as_its_number(good: Table, read: Read, name: st
     assert rule_of(constant) == name
 
 
-def test_a_rule_comes_to_so_much_for_each_parameter(good: Table, read: Read) -> None:
+def test_a_rule_has_the_expected_theta_for_each_parameter(good: Table, read: Read) -> None:
     (cell,) = cells(good, read, "balanced").cells
     numbers = ResolvedCell(cell.config).numbers()
     assert numbers["theta"] == pytest.approx(3.89e-5 * numbers["num_parameters"])
@@ -43,7 +43,7 @@ def test_rules_are_crossed_like_other_values(good: Table, read: Read) -> None:
     assert thetas == [ScaledThreshold(constant) for constant in THETA_PER_PARAMETER.values()] + [1.0]
 
 
-def test_a_rule_that_is_named_is_warned_of_once(good: Table, read: Read) -> None:
+def test_a_named_rule_gives_one_warning(good: Table, read: Read) -> None:
     suite = cells(good, read, ["balanced", {"per_parameter": ["fl", "balanced"]}])
     (note,) = [note for note in suite.notes if "per parameter" in note]
     assert note.startswith(
@@ -53,7 +53,7 @@ def test_a_rule_that_is_named_is_warned_of_once(good: Table, read: Read) -> None
     assert "sweep around it" in note
 
 
-def test_a_number_is_not_warned_of(good: Table, read: Read) -> None:
+def test_a_number_gives_no_warning(good: Table, read: Read) -> None:
     assert cells(good, read, [{"per_parameter": 3.89e-5}, 2.0]).notes == ()
 
 
@@ -61,12 +61,12 @@ def test_an_override_may_name_a_rule(good: Table, read: Read) -> None:
     assert read(good, "strategy.2.theta=fl").cells[2].config.strategy.parameters["theta"] == ScaledThreshold(4.91e-5)
 
 
-def test_other_keys_of_that_name_are_not_meant(good: Table, read: Read) -> None:
+def test_a_name_equal_to_a_rule_is_not_resolved_as_theta(good: Table, read: Read) -> None:
     good["strategy"][0]["name"] = "balanced"
     assert read(good).notes == ()
 
 
-def test_editors_know_the_rules() -> None:
+def test_the_editor_schema_has_the_rules() -> None:
     schema = suite_json_schema()
     (fda,) = [
         variant

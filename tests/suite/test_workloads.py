@@ -1,4 +1,4 @@
-"""A workload is everything of a cell that is neither its strategy nor its seed, whatever a suite makes a list of."""
+"""A workload is every setting of a cell except strategy and seed, for lists on any key."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -55,7 +55,7 @@ def workloads(suite: LoadedSuite) -> dict[str, WorkloadTitle]:
 
 
 def assert_told_apart(suite: LoadedSuite) -> None:
-    """Workload, strategy and seed name one cell; so does a title."""
+    """Workload, strategy and seed identify one cell, and so does a title."""
     actual, cells = workloads(suite), suite.to_lock().cell
     keys = Counter((actual[c.id].id, c.label, c.config.seed) for c in cells)
     assert max(keys.values()) == 1
@@ -63,7 +63,7 @@ def assert_told_apart(suite: LoadedSuite) -> None:
     assert len({cell.title for cell in suite.cells}) == len(suite.cells)
 
 
-def test_every_axis_of_a_workload_is_tried() -> None:
+def test_every_axis_of_a_workload_is_tested() -> None:
     assert list(TWO) == list(schema.Workload.model_fields)
 
 
@@ -78,7 +78,9 @@ def test_a_list_on_any_axis_makes_one_workload_for_each_value(good: Table, read:
 
 
 @pytest.mark.parametrize(("axis", "values"), WITHIN, ids=str)
-def test_a_list_within_a_table_does_too(good: Table, read: Read, axis: str, values: Any) -> None:
+def test_a_list_within_a_table_makes_one_workload_for_each_value(
+    good: Table, read: Read, axis: str, values: Any
+) -> None:
     good["workload"][0][axis] = values
     suite = read(good, "seeds=[0, 1]")
     assert_told_apart(suite)
@@ -87,7 +89,9 @@ def test_a_list_within_a_table_does_too(good: Table, read: Read, axis: str, valu
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(axes=st.sets(st.sampled_from(AXES), max_size=4), tables=st.lists(st.sampled_from(WITHIN), max_size=2))
-def test_lists_on_several_axes(good: Table, read: Read, axes: set[str], tables: list[tuple[str, Any]]) -> None:
+def test_lists_on_several_axes_make_one_workload_for_each_combination(
+    good: Table, read: Read, axes: set[str], tables: list[tuple[str, Any]]
+) -> None:
     changed = {axis: list(TWO[axis]) for axis in axes} | dict(tables)
     assume("participation" not in changed or not {"averaging", "speeds"} & changed.keys())  # these exclude each other
     suite = read({**good, "workload": [{**good["workload"][0], **changed}]})
@@ -95,7 +99,7 @@ def test_lists_on_several_axes(good: Table, read: Read, axes: set[str], tables: 
     assert grid_summary(suite).startswith(f"{len(suite.cells)} cells = 3 strategies x {len(suite.cells) // 3} workload")
 
 
-def test_a_title_has_the_base_and_exactly_what_varies(good: Table, read: Read) -> None:
+def test_a_title_has_the_base_and_exactly_the_varied_settings(good: Table, read: Read) -> None:
     good["workload"][0] |= {"optimizer": {"kind": "adam", "lr": [1e-3, 1e-4]}, "averaging": ["uniform", "samples"]}
     base = "digits mlp, K=4, b=16, dirichlet(1)"
     assert {workload.title for workload in workloads(read(good)).values()} == {
@@ -108,7 +112,7 @@ def test_a_title_has_the_base_and_exactly_what_varies(good: Table, read: Read) -
     }
 
 
-def test_the_optimizer_of_a_strategy_makes_no_workload(good: Table, read: Read) -> None:
+def test_the_optimizer_of_a_strategy_is_not_part_of_the_workload(good: Table, read: Read) -> None:
     """As the paper's FedAdam, or Synchronous with several learning rates."""
     good["strategy"][0]["optimizer"] = {"kind": "adam", "lr": [1e-3, 1e-2]}
     good["strategy"][1]["optimizer"] = {"kind": "sgd", "lr": 0.1}
@@ -136,7 +140,7 @@ def test_a_workload_does_not_depend_on_the_order_of_its_keys(good: Table, read: 
     assert workloads(read(turned)) == workloads(read(good))
 
 
-def test_titles_without_an_axis_are_shared_by_what_differs_in_nothing_else(good: Table, read: Read) -> None:
+def test_titles_without_an_axis_are_equal_for_workloads_that_differ_only_in_it(good: Table, read: Read) -> None:
     good["workload"] = [
         {**good["workload"][0], "workers": [2, 4], "averaging": "samples"},
         {**good["workload"][0], "workers": 4, "averaging": "uniform"},
@@ -195,14 +199,14 @@ def test_the_headline_target_is_frozen_with_the_suite(good: Table, read: Read) -
     ],
     ids=["another", "no targets", "in percent"],
 )
-def test_a_headline_that_is_no_target_is_refused(good: Table, read: Read, changes: Table, fault: str) -> None:
+def test_a_headline_that_is_not_a_target_is_refused(good: Table, read: Read, changes: Table, fault: str) -> None:
     good["eval"] |= {"targets": [0.3, 0.5], **changes}
     with pytest.raises(SuiteError) as refused:
         read(good)
     assert [line.split(": ", 1)[1] for line in refused.value.faults] == [fault]
 
 
-def test_ids_without_a_setting_are_shared_by_what_differs_in_nothing_else(good: Table, read: Read) -> None:
+def test_ids_without_a_setting_are_equal_for_cells_that_differ_only_in_it(good: Table, read: Read) -> None:
     """Also where a title has too few digits to tell two workloads apart."""
     first, other = ({"kind": "dirichlet", "alpha": alpha} for alpha in (0.5, 0.5 * (1 + 1e-9)))
     good["workload"] = [

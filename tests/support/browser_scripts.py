@@ -1,4 +1,4 @@
-"""What tests ask a browser about a page, in JavaScript."""
+"""JavaScript functions with which tests examine a page in a browser."""
 
 CONTRAST = """() => {
   const parse = (text) => text.match(/[\\d.]+/g).map(Number);

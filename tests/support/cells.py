@@ -50,6 +50,11 @@ def train_cell(
     return done
 
 
+def evals_table(result: TrainingResult) -> pd.DataFrame:
+    """Return the evaluations of a trained cell, one in each row."""
+    return pd.DataFrame(result.tables["evals"])
+
+
 def tables_of(cell: Cell) -> dict[str, list[dict[str, object]]]:
     """The rows of a cell's tables without the clock columns, which two runs may fill differently."""
     actual = train_cell(cell.config).tables
@@ -80,7 +85,7 @@ def run_cell(
 
 
 class Resumed(NamedTuple):
-    """A cell that was stopped and resumed, beside the same cell that ran without a stop.
+    """A cell that was stopped and resumed, and the same cell without a stop.
 
     `records` has the record after each run of the stopped cell, `whole` and `resumed` the tables of the two without
     the columns of clocks, by name.
@@ -127,7 +132,7 @@ Change = Callable[..., list[Cell]]
 
 
 class Ran(NamedTuple):
-    """The tiny suite's cells by label, what became of each, and where."""
+    """The tiny suite's cells by label, their records, and their results folder."""
 
     cells: dict[str, Cell]
     records: dict[str, CellRecord]
@@ -136,7 +141,7 @@ class Ran(NamedTuple):
 
 @pytest.fixture(scope="session")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """Read only."""
+    """Tests do not change it."""
     root = tmp_path_factory.mktemp("tiny")
     (root / "tiny.toml").write_text(TINY)
     suite = read_suite(root / "tiny.toml")

@@ -1,4 +1,4 @@
-"""What built-in components declare about themselves, for results that no suite was read for."""
+"""The descriptions of built-in components, for synthetic results without a suite."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields

@@ -1,4 +1,4 @@
-"""Results folders of the digits without training. The program's own store writes them, so they look like real ones."""
+"""Results folders of the digits without training, written with the functions of the program."""
 
 import hashlib
 import json

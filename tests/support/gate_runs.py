@@ -85,6 +85,6 @@ def make_run(cell: str, seed: int, accuracy: float = 0.9, **changes: Any) -> Run
 
 
 def make_snapshot(runs: Sequence[RunSummary], **protocol: Any) -> ResultsSummary:
-    """The runs as a results folder or a baseline holds them."""
+    """The runs as a results folder or a baseline contains them."""
     environments = {run.environment: {"torch": run.environment} for run in runs}
     return ResultsSummary("made up", PROTOCOL._replace(**protocol), environments, tuple(runs))

@@ -1,4 +1,4 @@
-"""A page of HTML as tests read it."""
+"""Parses a page of HTML for tests."""
 
 from html.parser import HTMLParser
 
@@ -6,7 +6,7 @@ VOID = {"meta", "link", "input", "br"}
 
 
 class Page(HTMLParser):
-    """Every element with its attributes, what was left open, and all text outside of scripts and styles."""
+    """Every element with its attributes, the elements that are not closed, and all text outside scripts and styles."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

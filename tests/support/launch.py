@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Lock
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 
 
 class Report(NamedTuple):
-    """What a process sends when it ends: what its task returned, or the traceback of what it raised."""
+    """The message of a process at its end: the result of its task, or the traceback of its exception."""
 
     rank: int
     value: Any
@@ -97,3 +97,11 @@ def _run_rank(
         outbox.send_bytes(report)
     if dist.is_initialized():
         dist.destroy_process_group()
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    """Call `condition` every 0.05 seconds until it returns a true value; fail after `seconds`."""
+    deadline = monotonic() + seconds
+    while not condition():
+        assert monotonic() < deadline
+        sleep(0.05)

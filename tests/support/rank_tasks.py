@@ -1,4 +1,4 @@
-"""What each process of a distributed test runs. Spawned processes import this module."""
+"""Functions that the processes of distributed tests run. Spawned processes import this module."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -183,7 +183,7 @@ def accelerate_local_sgd(period: int, steps: int) -> Tensor:
 
 
 class _Manager:
-    """What torchft's DiLoCo asks its manager, without the servers that notice lost replicas."""
+    """The methods of the manager that torchft's DiLoCo calls, without the servers that detect lost replicas."""
 
     _use_async_quorum = False
 
@@ -237,7 +237,7 @@ def other_packages(period: int, steps: int, installed: Sequence[str]) -> dict[st
 
 
 def torch_powersgd(m_TKD: Tensor, shapes: Sequence[tuple[int, ...]], rank: int, first: Sequence[Tensor]) -> Tensor:
-    """What torch's hook makes of messages of T syncs, shape [T, D].
+    """The means of torch's hook over messages of T syncs, shape [T, D].
 
     Args:
         m_TKD: the messages of all workers; each process sends its own.

@@ -1,4 +1,4 @@
-"""Synthetic results whose syncs recorded what the figures of syncs show."""
+"""Synthetic results with the recorded syncs that the figures of syncs need."""
 
 from dataclasses import replace
 

@@ -57,7 +57,7 @@ def copies(u_KD: Tensor) -> Iterator[tuple[slice, Tensor]]:
 
 
 def differing_rows(size: int) -> list[str]:
-    """Names of the sums that have other bits for some copy of the rows."""
+    """Names of the sums that have different bits for a copy of the rows."""
     u_KD, v_D, w_D = random_rows(size)
     actual = []
     for name, total in sums(v_D, w_D).items():
@@ -68,7 +68,7 @@ def differing_rows(size: int) -> list[str]:
 
 
 def differing_means(size: int) -> list[str]:
-    """Numbers of workers whose mean has other bits for some copy of the rows."""
+    """Numbers of workers whose mean has different bits for a copy of the rows."""
     u_KD, *_ = random_rows(size)
     actual = []
     for count in range(1, MAX_ROWS + 1):

@@ -1,6 +1,7 @@
-"""The text of a small suite on the digits, with what tests vary as arguments."""
+"""The text of a small suite on the digits, with arguments for its settings, and functions for files of tests."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 ADAM = '{ kind = "adam", lr = 1e-3 }'
 SGD = '{ kind = "sgd", lr = 0.1 }'
@@ -76,3 +77,15 @@ def digits_suite(
     for table in strategies:
         lines += ["", "[[strategy]]", table]
     return "\n" + "\n".join(lines) + "\n"
+
+
+def read_files(root: Path) -> dict[str, bytes]:
+    """Return the content of every file below `root`, by its path relative to `root`."""
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def replace_text(path: str | Path, old: str, new: str) -> None:
+    """Replace each occurrence of `old` in a text file by `new`; `old` must occur."""
+    text = Path(path).read_text()
+    assert old in text
+    Path(path).write_text(text.replace(old, new))

@@ -1,4 +1,4 @@
-"""A small classification problem and one way to train on it. Shape suffixes: K local workers, D parameters."""
+"""A small classification problem and a function that trains on it. Shape suffixes: K local workers, D parameters."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -60,7 +60,7 @@ def build(shape: tuple[int, ...], classes: int) -> nn.Module:
 
 
 def model(dtype: torch.dtype = torch.float32) -> nn.Module:
-    """Always the same weights."""
+    """A model with fixed weights."""
     return init_model(ModelSpec(build, None, ""), (1, 4, 4), CLASSES, 11).to(dtype)
 
 

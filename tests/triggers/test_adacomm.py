@@ -1,4 +1,4 @@
-"""AdaComm in Paddle's form: the periods for given losses, and what crosses."""
+"""AdaComm in Paddle's form: the periods for given losses, and the messages."""
 
 from math import inf, nan
 
@@ -39,7 +39,7 @@ def periods(trigger: AdaComm, first_loss: float, losses: list[float], lrs: list[
     return actual
 
 
-def test_the_periods_for_these_losses_are_these() -> None:
+def test_the_periods_for_given_losses() -> None:
     losses = [1.5, 1.5, 0.9, 0.6, 0.55, 0.2]
     assert periods(AdaComm(first=16), 2.3, losses) == [4, 4, 3, 3, 2, 2]
 
@@ -50,7 +50,7 @@ def test_a_falling_learning_rate_lengthens_the_rounds() -> None:
 
 
 @pytest.mark.parametrize(("loss", "period"), [(inf, 9), (nan, 9), (0.0, 1)])
-def test_a_loss_that_is_no_number_gives_the_longest_round(loss: float, period: int) -> None:
+def test_a_loss_of_nan_gives_the_longest_round(loss: float, period: int) -> None:
     assert periods(AdaComm(first=3, most=9), 1.0, [loss]) == [period]
 
 
@@ -66,7 +66,7 @@ def test_an_optimizer_without_a_learning_rate_is_refused() -> None:
 
 
 @pytest.mark.parametrize(("first", "alone"), [(1, 0), (4, 1)])
-def test_a_loss_crosses_at_step_1_and_at_each_sync(first: int, alone: int) -> None:
+def test_a_loss_is_sent_at_step_1_and_at_each_sync(first: int, alone: int) -> None:
     ran = train(AdaCommStrategy(AdaComm(first)))
     states = [entry for entry in ran.entries if entry.kind == "state"]
     assert sum(entry.count for entry in states) == alone + len(ran.syncs)
@@ -76,6 +76,6 @@ def test_a_loss_crosses_at_step_1_and_at_each_sync(first: int, alone: int) -> No
     assert traffic.min_syncs <= len(ran.syncs) <= traffic.max_syncs
 
 
-def test_a_first_round_beyond_the_end_has_no_sync() -> None:
+def test_a_first_round_longer_than_the_run_has_no_sync() -> None:
     assert AdaComm(first=31).forecast_traffic(PlannedRun(30, 1, lambda t: 0.2))[:2] == (0, 0)
     assert train(AdaCommStrategy(AdaComm(first=31))).syncs == []

@@ -1,4 +1,4 @@
-"""Local conditions: what they are equal to, and that no worker leaves its ball in silence."""
+"""Local conditions: their identities, and that a worker outside its ball causes a sync."""
 
 from math import inf
 
@@ -22,7 +22,7 @@ def gm(theta: float, workers: int = 4, every: int = 1) -> TrainingRun:
     return train(GM(LocalCondition(theta, every)), workers=workers)
 
 
-def test_a_theta_below_all_is_synchronous_and_above_all_never_synchronizes() -> None:
+def test_a_very_small_theta_is_synchronous_and_a_very_large_one_never_synchronizes() -> None:
     never, plain = gm(-inf), train(Synchronous())
     assert torch.equal(never.w_KD, plain.w_KD)
     assert never.syncs == plain.syncs == list(range(1, STEPS + 1))
@@ -37,14 +37,14 @@ def test_the_first_sync_is_no_later_than_that_of_naive_fda(theta: float) -> None
 
 
 @pytest.mark.parametrize("theta", THETAS)
-def test_it_is_the_example_kamp(theta: float) -> None:
+def test_the_built_in_trigger_equals_the_example_kamp(theta: float) -> None:
     built_in, example = gm(theta), train(REGISTRY.strategies["kamp"](theta))
     assert torch.equal(built_in.w_KD, example.w_KD)
     assert built_in.entries == example.entries
 
 
 @pytest.mark.parametrize("every", [1, 3])
-def test_it_synchronizes_exactly_when_a_checked_worker_is_outside(every: int) -> None:
+def test_a_sync_happens_exactly_when_a_checked_worker_is_outside_its_ball(every: int) -> None:
     theta, visited = 0.03, []
 
     def see(moment: StepEvent) -> None:

@@ -38,25 +38,25 @@ def models(strategy: StagesStrategy | DDP, local: LocalOptimizer) -> list[Tensor
 
 
 @pytest.mark.parametrize("local", LOCALS)
-def test_until_the_switch_it_is_ddp_and_then_workers_part(local: str) -> None:
+def test_post_local_sgd_equals_ddp_until_the_switch_and_then_workers_differ(local: str) -> None:
     ours, ddp = models(OF_GRADIENTS, LOCALS[local]), models(DDP(), LOCALS[local])
     assert all(torch.allclose(ours[t], ddp[t], rtol=0, atol=1e-13) for t in range(SWITCH))
     assert not torch.equal(ours[SWITCH + 1][0], ours[SWITCH + 1][1])
 
 
-def test_with_sgd_it_does_not_matter_what_is_averaged() -> None:
+def test_with_sgd_averaging_models_equals_averaging_gradients() -> None:
     one, other = (models(strategy, LOCALS["sgd"]) for strategy in (OF_GRADIENTS, OF_MODELS))
     assert (one[SWITCH - 1] - other[SWITCH - 1]).abs().max() < 1e-12
 
 
 @pytest.mark.parametrize("local", MOMENTUM_AND_ADAM)
-def test_with_private_optimizer_states_it_does(local: str) -> None:
+def test_with_local_optimizer_states_averaging_models_differs_from_averaging_gradients(local: str) -> None:
     """At the end; with momentum the models are equal until the switch, but the states of the workers are not."""
     one, other = (models(strategy, LOCALS[local]) for strategy in (OF_GRADIENTS, OF_MODELS))
     assert (one[-1] - other[-1]).abs().max() > 1e-4
 
 
-def test_gradients_cross_until_the_switch_and_models_after_it() -> None:
+def test_gradients_are_sent_until_the_switch_and_models_after_it() -> None:
     ran = train(OF_GRADIENTS)
     sent = {kind: sum(entry.count for entry in ran.entries if entry.kind == kind) for kind in ("gradient", "model")}
     assert ran.syncs == [10, 14, 18, 22, 26, 30]

@@ -1,4 +1,4 @@
-"""The quadratic synchronization rule: the steps at which it synchronizes, and what it is equal to."""
+"""The quadratic synchronization rule: the steps of its syncs, and its identities."""
 
 import time
 from math import inf, nan
@@ -20,7 +20,7 @@ from support.toy import STEPS, WORKERS, equal_shares, step_context, train
 
 
 def sync_steps(trigger: QSR, steps: int, lr: float, schedule: LRSchedule | None = None) -> list[int]:
-    """The steps after which `check` says to synchronize; they must be those of the forecast."""
+    """The steps after which `check` requests a sync; they must equal those of the forecast."""
     local = SGD(lr=lr, schedule=schedule)
     run = PlannedRun(steps, 2, lambda t: learning_rate(local, t, steps))
     w_KD, channel = torch.zeros(WORKERS, 2), Channel(InProcessCollective(equal_shares(WORKERS)), Ledger())
@@ -41,16 +41,16 @@ COSINE = CosineLR(final=0.01)
 """From 0.1 to 0.001 in the tests below."""
 
 
-def test_the_rounds_under_a_cosine_are_these() -> None:
+def test_the_rounds_under_a_cosine_schedule() -> None:
     assert sync_steps(QSR(0.2, least=2), 60, 0.1, COSINE) == [4, 8, 12, 16, 21, 28, 40, 60]
 
 
-def test_the_rounds_with_power_1_are_these() -> None:
+def test_the_rounds_with_power_1() -> None:
     until_24 = list(range(2, 25, 2))
     assert sync_steps(QSR(0.2, least=2, power=1.0), 60, 0.1, COSINE) == [*until_24, 27, 30, 33, 37, 43, 53, 60]
 
 
-def test_a_rate_that_no_learning_rate_falls_to_leaves_the_least_period() -> None:
+def test_a_rate_below_every_learning_rate_gives_the_smallest_period() -> None:
     assert sync_steps(QSR(1e-9, least=4), 20, 0.1, COSINE) == [4, 8, 12, 16, 20]
 
 
@@ -91,14 +91,14 @@ def test_periods_never_fall_while_the_learning_rate_falls() -> None:
 
 
 @pytest.mark.parametrize("local", [SGD(lr=0.2), SGD(lr=0.2, schedule=COSINE), SGD(lr=0.2, momentum=0.9)], ids=str)
-def test_with_the_least_period_alone_it_is_fedavg(local: SGD) -> None:
+def test_qsr_with_its_smallest_period_only_is_fedavg(local: SGD) -> None:
     assert STEPS % 5 == 0
     one, other = train(QSRStrategy(QSR(1e-9, least=5)), local=local), train(FedAvg(5), local=local)
     assert torch.equal(one.w_KD, other.w_KD)
     assert one.entries == other.entries
 
 
-def test_at_a_constant_learning_rate_it_is_fedavg() -> None:
+def test_qsr_at_a_constant_learning_rate_is_fedavg() -> None:
     """(0.5 / 0.2)^2 = 6.25; 7.5 leaves a last round that the end cuts short."""
     one, other = train(QSRStrategy(QSR(0.5, least=2))), train(FedAvg(6))
     assert torch.equal(one.w_KD, other.w_KD)
@@ -116,5 +116,5 @@ def test_an_optimizer_without_a_learning_rate_is_refused() -> None:
         strategy.step(step_context(0, w_KD)._replace(lr_at=run.lr_at), strategy.init(w_KD[0]), channel)
 
 
-def test_an_infinite_learning_rate_leaves_the_least_period() -> None:
+def test_an_infinite_learning_rate_gives_the_smallest_period() -> None:
     assert sync_steps(QSR(0.2, least=3), 9, inf) == [3, 6, 9]

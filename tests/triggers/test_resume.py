@@ -1,4 +1,4 @@
-"""A cell whose trigger has a state goes on from a checkpoint at any step to the same syncs and the same last bit."""
+"""A cell whose trigger has a state resumes from a checkpoint at any step to the same syncs and bits."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Scheduled periods: the steps at which they synchronize, and what they are equal to."""
+"""Scheduled periods: the steps of their syncs, and their identities."""
 
 from fractions import Fraction
 
@@ -48,11 +48,11 @@ def steps(number: float | str) -> Fraction:
     ],
     ids=str,
 )
-def test_the_steps_of_the_syncs_are_these(trigger: Trigger, expected: list[int]) -> None:
+def test_syncs_happen_at_the_expected_steps(trigger: Trigger, expected: list[int]) -> None:
     assert train(Rounds(trigger)).syncs == expected
 
 
-def test_torchs_post_local_sgd_synchronizes_at_these_steps() -> None:
+def test_syncs_happen_at_the_steps_of_torchs_post_local_sgd() -> None:
     """PeriodicModelAverager(period=4, warmup_steps=9) averages models after 10, 14, 18, ... steps."""
     assert train(StagesStrategy(Stages(steps(9), steps(4), first=30))).syncs == [10, 14, 18, 22, 26, 30]
 
@@ -77,7 +77,7 @@ def test_one_stage_is_fedavg(case: str, local: SGD | Adam) -> None:
     assert one[1:] == other[1:]
 
 
-def test_it_takes_a_server_like_fedavg() -> None:
+def test_scheduled_periods_accept_a_server_like_fedavg() -> None:
     one = train(StagesStrategy(Stages(BEYOND, steps(2), first=4), Momentum()))
     assert torch.equal(one.w_KD, train(FedAvg(Fraction(4), Momentum())).w_KD)
     assert torch.equal(one.w_KD, train(Rounds(Period(Fraction(4)), Momentum())).w_KD)
@@ -88,7 +88,7 @@ LENGTHS = st.integers(0, 120)
 
 
 def simulated(trigger: Stages | Doubling, run: int) -> int:
-    """The syncs of a run, asked step by step."""
+    """The syncs of a run, from a call of the trigger at each step."""
     start, delay, syncs = 0, ON_TIME, 0
     for t in range(run):
         if isinstance(trigger, Stages):
@@ -126,7 +126,7 @@ def test_with_one_period_the_delays_are_those_of_a_fixed_grid(run: int, period: 
     assert count_period_ends(run, [(Fraction(run), period)]) == run // period
 
 
-def test_a_long_run_is_counted_without_walking_through_it() -> None:
+def test_the_syncs_of_a_long_run_are_counted_in_closed_form() -> None:
     """Of 10^9 steps."""
     run = PlannedRun(10**9, 1, lambda t: 0.1)
     assert Stages(steps(10**6), steps(10)).forecast_traffic(run).min_syncs == 10**6 + (10**9 - 10**6) // 10

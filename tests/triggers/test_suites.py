@@ -1,4 +1,4 @@
-"""What a suite says of triggers, and what it refuses."""
+"""Triggers in suites: their keys, and values that are refused."""
 
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,7 @@ def table(folder: Path, strategy: str, **settings: Any) -> Path:
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_wrong_values_are_refused(case: str, tmp_path: Path) -> None:
+def test_invalid_values_of_triggers_are_refused(case: str, tmp_path: Path) -> None:
     strategy, message = REFUSED[case]
     with pytest.raises(SuiteError) as raised:
         read_suite(table(tmp_path, strategy))
@@ -113,6 +113,6 @@ def test_a_preset_needs_no_kind_of_its_trigger(strategy: str, expected: dict[str
     assert cell.config.strategy.to_table()["when"] == expected
 
 
-def test_an_absent_end_of_averaging_stays_out_of_the_configuration(tmp_path: Path) -> None:
+def test_an_absent_end_of_averaging_is_not_in_the_configuration(tmp_path: Path) -> None:
     (cell,) = read_suite(table(tmp_path, 'kind = "fedavg"\nlocal_steps = 2\ncorrection = "averaged"')).cells
     assert cell.config.strategy.to_table()["correction"] == {"kind": "averaged"}

@@ -98,7 +98,9 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(TEXT, VALUES, max_size=4), st.booleans())
-def test_a_document_that_is_cut_before_a_key_does_not_have_it(document: dict[str, Any], several_lines: bool) -> None:
+def test_a_document_that_is_truncated_before_a_key_has_no_line_for_it(
+    document: dict[str, Any], several_lines: bool
+) -> None:
     text = tomli_w.dumps(document, multiline_strings=several_lines)
     lines = key_lines(text)
     assert lines.keys() == set(paths(tomllib.loads(text)))
@@ -121,11 +123,11 @@ def test_a_document_that_is_cut_before_a_key_does_not_have_it(document: dict[str
         (1e300, "1e+300"),
     ],
 )
-def test_values_are_shown_as_toml_writes_them(value: Any, text: str) -> None:
+def test_values_are_printed_in_toml_syntax(value: Any, text: str) -> None:
     assert format_value(value) == format_toml(value) == text
 
 
-def test_a_value_of_any_size_and_type_is_shown_in_a_few_characters() -> None:
+def test_a_value_of_any_size_and_type_is_printed_in_a_few_characters() -> None:
     assert len(format_value("x" * 1000)) == MAX_SHOWN
     assert format_value(10**5000) == "a number of thousands of digits"
     assert format_value(None) == "None"

@@ -1,6 +1,6 @@
-"""The data formats: how the data of a user is read from disk, by the `kind` of the table `dataset` of a workload.
+"""The formats in which users can store data sets on disk, by the `kind` of the table `dataset` of a workload.
 
-To add a format, write a frozen dataclass as `DataFormat` describes it and add a line to `FORMATS`.
+To add a format, write a frozen dataclass that implements `DataFormat` and add a line to `FORMATS`.
 """
 
 from collections.abc import Mapping

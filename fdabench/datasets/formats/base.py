@@ -19,7 +19,7 @@ class DataFault(NamedTuple):
 
     Args:
         key: the key of the table `dataset` that the fault is about, such as `label`.
-        message: the file, what was found, what is allowed, and the nearest name.
+        message: the file, its content, the allowed content, and the nearest name if a name is unknown.
     """
 
     key: str
@@ -27,7 +27,7 @@ class DataFault(NamedTuple):
 
 
 class DataError(WorkloadError):
-    """Data cannot be read; `faults` has all faults."""
+    """The data of a user cannot be read. `faults` contains all faults."""
 
     def __init__(self, faults: Sequence[DataFault]) -> None:
         self.faults = tuple(faults)
@@ -45,7 +45,7 @@ class DataFormat(Protocol):
     info: ClassVar[ComponentInfo]
 
     def __hash__(self) -> int:
-        """A frozen dataclass has it; `load_data` caches by it."""
+        """Return the hash that a frozen dataclass generates; `load_data` uses a format as a key of its cache."""
         ...
 
     @property
@@ -53,7 +53,7 @@ class DataFormat(Protocol):
         """The file, the folder or the pattern of files that is read."""
 
     def files(self) -> list[Path]:
-        """The files that `read` opens, sorted.
+        """Return the files that `read` opens, sorted.
 
         Raises:
             DataError: there are none.
@@ -63,7 +63,7 @@ class DataFormat(Protocol):
         """Read the data. Two calls with the same files return equal tensors.
 
         Raises:
-            DataError: the data cannot be read, or is no data set; the error has all faults.
+            DataError: the data cannot be read, or does not form a data set; the error has all faults.
         """
 
 
@@ -71,7 +71,7 @@ class OpenedData(NamedTuple):
     """A data set that was read from disk.
 
     Args:
-        spec: its specification, with the shape and the sizes that were found.
+        spec: its specification, with the shape and the numbers of samples of the files.
         content: the hash of its tensors, as `datasets.checks.data_hash` returns it.
     """
 
@@ -80,14 +80,14 @@ class OpenedData(NamedTuple):
 
 
 def open_data(source: DataFormat, name: str) -> OpenedData:
-    """Read a data set from disk and describe it.
+    """Read a data set from disk and return its specification and hash.
 
     Args:
         source: the format with its keys.
         name: the name of the data set in figures and tables.
 
     Raises:
-        DataError: as `DataFormat.read`.
+        DataError: as in `DataFormat.read`.
     """
     data = load_data(source, Path())
     description = f"{len(data.train_y)} training and {len(data.test_y)} test samples from {source.path}"
@@ -107,22 +107,28 @@ def open_data(source: DataFormat, name: str) -> OpenedData:
 
 
 def load_data(source: DataFormat, root: Path) -> DatasetTensors:
-    """Read a data set, unless this process has just read the same files with the same sizes and modification times.
+    """Return a data set from the cache, or read it if its files are new or have changed.
+
+    The cache has the last two data sets of this process. Files have changed if their sizes or modification times have.
 
     Args:
         source: the format with its keys.
         root: the data folder; not used.
+
+    Raises:
+        DataError: as in `DataFormat.read`.
     """
     return _read(source, tuple(_state(file) for file in source.files()))
 
 
 @lru_cache(maxsize=2)
 def _read(source: DataFormat, states: tuple[tuple[str, int, int], ...]) -> DatasetTensors:
-    """Read a data set; `states` has name, size and modification time of each file, so that a changed file is read."""
+    """Read a data set. `states` is a part of the key of the cache, so that changed files are read again."""
     return source.read()
 
 
 def _state(file: Path) -> tuple[str, int, int]:
+    """Return the name, the size in bytes and the modification time in nanoseconds of a file."""
     status = file.stat()
     return file.as_posix(), status.st_size, status.st_mtime_ns
 
@@ -135,31 +141,31 @@ def _locate(source: DataFormat, root: Path) -> str:
 
 
 def single_file(key: str, path: str, example: str) -> Path:
-    """The file at `path`.
+    """Return the file at `path`.
 
     Args:
         key: the key of the table `dataset`, for messages.
-        path: of the file.
+        path: the path of the file.
         example: a value of the key, for messages.
 
     Raises:
-        DataError: there is no regular file.
+        DataError: there is no regular file at the path.
     """
     file = Path(path)
     if not file.is_file():
-        what = "is a folder" if file.is_dir() else "there is no such file"
-        raise DataError([DataFault(key, f"{path}: {what}; expected a file, as in {key} = '{example}'")])
+        fault = "it is a folder" if file.is_dir() else "there is no such file"
+        raise DataError([DataFault(key, f"{path}: {fault}; expected a file, as in {key} = '{example}'")])
     return file
 
 
 def missing_names(file: str, names: Mapping[str, str], available: Sequence[str], what: str) -> list[DataFault]:
-    """One fault for each name that a file does not have.
+    """Return one fault for each required name that a file does not contain.
 
     Args:
-        file: the path in messages.
-        names: the required name, by the key that requires it. An empty name requires nothing.
+        file: the path, for messages.
+        names: the required names by the keys that require them. An empty name is not required.
         available: the names in the file.
-        what: what the names are, such as `column`.
+        what: the noun for a name in messages, such as `column`.
     """
     text = ", ".join(available[:20]) + (", ..." if len(available) > 20 else "") or "none"
     return [
@@ -170,5 +176,5 @@ def missing_names(file: str, names: Mapping[str, str], available: Sequence[str],
 
 
 def first_line(error: Exception) -> str:
-    """The class of an error and the beginning of its message, for messages about damaged files."""
+    """Return the class of an error and at most 120 characters of the first line of its message."""
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0]:.120}"

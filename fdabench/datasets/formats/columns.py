@@ -11,17 +11,17 @@ from fdabench.datasets.formats.images import decode_image, stack_images
 from fdabench.datasets.formats.samples import Array
 
 
-def column_array(table: Any, name: str, key: str, place: str) -> Array:
-    """One column as an array whose first axis is the rows.
+def column_array(table: Any, name: str, key: str, location: str) -> Array:
+    """Return one column as an array whose first axis is the rows.
 
-    Lists become further axes, so each list must have the same length. An image may be a column of bytes, or of a
-    struct with the field `bytes`, as the library `datasets` writes it.
+    Lists become further axes, so all lists must have the same length. Images may be a column of bytes, or of structs
+    with the field `bytes`, as the library `datasets` writes them.
 
     Args:
         table: a pyarrow table.
-        name: of the column.
+        name: the name of the column.
         key: the key of the table `dataset` that names the column, for messages.
-        place: the file, for messages.
+        location: the file, for messages.
 
     Raises:
         DataError: a value is missing or cannot be converted.
@@ -29,11 +29,11 @@ def column_array(table: Any, name: str, key: str, place: str) -> Array:
     try:
         return _to_array(table.column(name).combine_chunks())
     except ValueError as error:
-        raise DataError([DataFault(key, f"{place}: column {name!r}: {error}")]) from error
+        raise DataError([DataFault(key, f"{location}: column {name!r}: {error}")]) from error
 
 
 def _to_array(array: Any) -> Array:
-    if isinstance(array, pa.ChunkedArray):  # combine_chunks of older pyarrow
+    if isinstance(array, pa.ChunkedArray):  # older versions of pyarrow return one from combine_chunks
         array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
     if isinstance(array, pa.ExtensionArray):
         array = array.storage
@@ -60,6 +60,7 @@ def _to_array(array: Any) -> Array:
 
 
 def _lists(array: Any) -> Array:
+    """Return lists of equal length as an array of shape [rows, length, ...]."""
     lengths = pc.unique(pc.list_value_length(array)).to_pylist()
     if len(lengths) != 1:
         raise ValueError(
@@ -70,6 +71,7 @@ def _lists(array: Any) -> Array:
 
 
 def _images(array: Any) -> Array:
+    """Return encoded images as an array of shape [rows, H, W] or [rows, 3, H, W]."""
     images = []
     for row, content in enumerate(array.to_pylist()):
         try:

@@ -1,4 +1,4 @@
-"""Folders that `save_to_disk` of the library `datasets` wrote, read with pyarrow: no other library is needed."""
+"""Reads folders that `save_to_disk` of the library `datasets` wrote, with pyarrow and without that library."""
 
 import json
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from fdabench.datasets.formats.samples import Normalization, Samples, make_tenso
 from fdabench.shared_types import ParsedTable
 
 STATE = "state.json"
+"""The file in the folder of a split that lists its Arrow files."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +24,13 @@ class HfDisk:
 
     Args:
         path: the folder.
-        split: the split of the training set; not used if the folder has only one data set.
-        test_split: the split of the test set; empty for `test` if there is one, else a share of the training set.
-        test: that share; used only if there is no test split.
-        test_seed: the seed that draws it.
+        split: the split of the training set; not used if the folder is a single data set without splits.
+        test_split: the split of the test set; empty for the split `test` if there is one.
+        test: the share of the training set that is the test set; used only if there is no test split.
+        test_seed: the seed from which that share is drawn.
         input: the column of the inputs.
         label: the column of the labels.
-        owner: the column that names who each row belongs to; empty if rows have no owners.
+        owner: the column of the owners; empty if rows have no owners.
         shape: the shape of one input, such as `1x28x28`; empty if the column has it.
         normalize: `channel`, `bytes` or `none`.
     """
@@ -67,21 +68,21 @@ class HfDisk:
         return {"train": splits[self.split], **({"test": splits[test]} if test else {})}
 
     def _samples(self, folder: Path) -> Samples:
-        place = folder.as_posix()
+        location = folder.as_posix()
         table = read_arrow(folder)
         names = {"input": self.input, "label": self.label, "owner": self.owner}
-        if faults := missing_names(place, names, table.column_names, "column"):
+        if faults := missing_names(location, names, table.column_names, "column"):
             raise DataError(faults)
-        x, y = (column_array(table, names[key], key, place) for key in ("input", "label"))
-        owners = column_array(table, self.owner, "owner", place) if self.owner else None
-        return Samples(place, x, y, owners, ("input", "label", "owner"))
+        x, y = (column_array(table, names[key], key, location) for key in ("input", "label"))
+        owners = column_array(table, self.owner, "owner", location) if self.owner else None
+        return Samples(location, x, y, owners, ("input", "label", "owner"))
 
 
 def split_folders(path: str) -> dict[str, Path]:
-    """The folders of the splits by name; a single data set has the name "".
+    """Return the folders of the splits by name; a single data set has the name "".
 
     Raises:
-        DataError: `save_to_disk` did not write the folder.
+        DataError: the folder does not have the layout of `save_to_disk`.
     """
     root = Path(path)
     if (root / STATE).is_file():
@@ -93,7 +94,7 @@ def split_folders(path: str) -> dict[str, Path]:
 
 
 def arrow_files(folder: Path) -> list[Path]:
-    """The files of one split in the order of their rows.
+    """Return the files of one split in the order of their rows.
 
     Raises:
         DataError: `state.json` or a file that it lists is missing.
@@ -116,7 +117,7 @@ def arrow_files(folder: Path) -> list[Path]:
 
 
 def read_arrow(folder: Path) -> Any:
-    """The rows of one split as a pyarrow table.
+    """Return the rows of one split as a pyarrow table.
 
     Raises:
         DataError: a file is damaged, or files have different columns.
@@ -126,9 +127,9 @@ def read_arrow(folder: Path) -> Any:
         try:
             with pa.memory_map(str(file)) as source:
                 tables.append(pa.ipc.open_stream(source).read_all())
-            _ = tables[-1].column_names  # decodes them; damaged names raise UnicodeDecodeError
+            _ = tables[-1].column_names  # pyarrow decodes names here, and damaged ones raise UnicodeDecodeError
         except (pa.ArrowException, OSError, ValueError) as error:
-            message = f"{file}: it is no Arrow stream, or it is damaged: {first_line(error)}"
+            message = f"{file}: it is not an Arrow stream, or it is damaged: {first_line(error)}"
             raise DataError([DataFault("path", message)]) from error
     try:
         return pa.concat_tables(tables)
@@ -139,6 +140,7 @@ def read_arrow(folder: Path) -> Any:
 
 
 def _is_name(name: object) -> bool:
+    """Return whether a value from JSON is the name of a file in the same folder, and not a path out of it."""
     return isinstance(name, str) and name not in ("", ".", "..") and not set(name) & set("/\\\0")
 
 

@@ -1,4 +1,4 @@
-"""Folders of PNG or JPEG images, with one folder for each class."""
+"""Reads folders of PNG or JPEG images, with one folder for each class."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +19,12 @@ SUFFIXES = (".png", ".jpg", ".jpeg")
 class ImageFolder:
     """Images in `CLASS/NAME.png`, or in `OWNER/CLASS/NAME.png`, below `path` or below its folders `train` and `test`.
 
-    Samples are in the order of the names of their files, whatever their class.
+    Samples are sorted by the names of their files, and by their paths where names are equal.
 
     Args:
         path: the folder.
         test: the share of the images in the test set; used only if `path` has no folders `train` and `test`.
-        test_seed: the seed that draws them.
+        test_seed: the seed from which those images are drawn.
         owner: `folder` if the folders of the classes are in folders of their owners, else `none`.
         normalize: `channel` or `none`. Pixels are divided by 255 in any case.
     """
@@ -77,5 +77,5 @@ class ImageFolder:
 
 
 def _classes(names: list[str]) -> Array:
-    """The labels: whole numbers if all folders have such names, so that `10` comes after `2`."""
+    """Return the labels: whole numbers if all names are decimal, so that `10` is sorted after `2`, else the names."""
     return np.array([int(name) for name in names] if all(name.isdecimal() for name in set(names)) else names)

@@ -1,4 +1,4 @@
-"""The JSON files of LEAF: the samples of each user.
+"""Reads the JSON files of LEAF, which contain the samples of each user.
 
 Source: S. Caldas et al., LEAF: A Benchmark for Federated Settings, 2018 (arXiv 1812.01097).
 """
@@ -24,7 +24,7 @@ class Leaf:
     Args:
         path: a file, a folder of files, or a folder with the folders `train` and `test`, as LEAF writes them.
         test: the share of the samples in the test set; used only if there is no folder `test`.
-        test_seed: the seed that draws them.
+        test_seed: the seed from which those samples are drawn.
         shape: the shape of one input, such as `1x28x28`; empty if the lists have it.
         normalize: `channel`, `bytes` or `none`.
     """
@@ -70,11 +70,11 @@ def _samples(files: list[Path]) -> Samples:
             x += inputs
             y += labels
             owners += [user] * len(labels)
-    place = files[0].as_posix() if len(files) == 1 else files[0].parent.as_posix()
+    location = files[0].as_posix() if len(files) == 1 else files[0].parent.as_posix()
     try:
-        return Samples(place, np.array(x), np.array(y), np.array(owners, dtype=str))
+        return Samples(location, np.array(x), np.array(y), np.array(owners, dtype=str))
     except (ValueError, OverflowError) as error:
-        message = f"{place}: inputs have different lengths, or are no numbers: {first_line(error)}"
+        message = f"{location}: inputs have different lengths, or are not numbers: {first_line(error)}"
         raise DataError([DataFault("path", message)]) from error
 
 

@@ -1,4 +1,4 @@
-"""NumPy archives: `numpy.savez(path, x_train=..., y_train=...)`. Arrays of Python objects are not read."""
+"""Reads NumPy archives, `numpy.savez(path, x_train=..., y_train=...)`. Arrays of Python objects are refused."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +18,12 @@ OWNERS = ("owner_train", "owner_test")
 
 @dataclass(frozen=True)
 class Npz:
-    """An archive with x_train, y_train and, if it has a test set, x_test, y_test; owner_train, owner_test if known.
+    """An archive with the arrays x_train, y_train and, optionally, x_test and y_test, owner_train and owner_test.
 
     Args:
         path: the file.
         test: the share of the samples in the test set; not used if the archive has x_test.
-        test_seed: the seed that draws them.
+        test_seed: the seed from which those samples are drawn.
         shape: the shape of one input, such as `1x28x28`; empty if the arrays have it.
         normalize: `channel` or `none`.
     """
@@ -54,10 +54,10 @@ class Npz:
 
 
 def read_arrays(file: Path) -> dict[str, Array]:
-    """The arrays of an archive that a data set has, by name.
+    """Return the arrays of an archive whose names are in `REQUIRED`, `TEST` or `OWNERS`, by name.
 
     Raises:
-        DataError: the file is no archive, is damaged, or has an array of Python objects.
+        DataError: the file is not an archive, is damaged, or has an array of Python objects.
     """
     try:
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
@@ -66,11 +66,9 @@ def read_arrays(file: Path) -> dict[str, Array]:
             return {name: archive[name] for name in archive.files if name in (*REQUIRED, *TEST, *OWNERS)}
     except DataError:
         raise
-    except Exception as error:  # NumPy, zipfile and zlib raise many classes, AssertionError among them
-        pickled = "it has Python objects, which fdabench does not unpickle; save numbers or strings"
-        reason = (
-            pickled
-            if "allow_pickle" in str(error)
-            else f"it is no NumPy archive, or it is damaged: {first_line(error)}"
-        )
+    except Exception as error:  # NumPy, zipfile and zlib raise errors of many classes, such as AssertionError
+        if "allow_pickle" in str(error):
+            reason = "it has Python objects, which fdabench does not unpickle; save numbers or strings"
+        else:
+            reason = f"it is not a NumPy archive, or it is damaged: {first_line(error)}"
         raise DataError([DataFault("path", f"{file}: {reason}")]) from error

@@ -1,4 +1,4 @@
-"""Converts arrays that a format read to the tensors of a data set: inputs, labels, owners and the test share."""
+"""Converts the arrays that a format reads to the tensors of a data set: inputs, labels, owners and the test set."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,8 +14,8 @@ from fdabench.datasets.formats.base import DataError, DataFault
 Normalization = Literal["none", "bytes", "channel"]
 """How inputs are normalized.
 
-- `none`: they stay as they are. Arrays of unsigned bytes and images are divided by 255 in any case.
-- `bytes`: numbers of another type are divided by 255 as well.
+- `none`: arrays of unsigned bytes and images are divided by 255; other numbers are not changed.
+- `bytes`: all numbers are divided by 255.
 - `channel`: (x - mean) / standard deviation of each channel of the training set.
 """
 Array = NDArray[Any]
@@ -23,17 +23,17 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Samples:
-    """The samples of one split, as a file has them.
+    """The samples of one split, as they are stored in a file.
 
     Args:
-        place: the file in messages.
+        location: the file or folder, for messages.
         x: inputs, one for each sample; numbers of shape [N], [N, F], [N, H, W], [N, C, H, W] or [N, H, W, C].
         y: labels, integers or strings of shape [N].
-        owners: who each sample belongs to, integers or strings of shape [N]; None if samples have no owners.
-        keys: the keys of the table `dataset` that `x`, `y` and `owners` come from, for messages.
+        owners: the owner of each sample, integers or strings of shape [N]; None if samples have no owners.
+        keys: the keys of the table `dataset` that select `x`, `y` and `owners`, for messages.
     """
 
-    place: str
+    location: str
     x: Array
     y: Array
     owners: Array | None = None
@@ -43,19 +43,19 @@ class Samples:
 def make_tensors(
     train: Samples, test: Samples | float, test_seed: int, shape: str, normalize: Normalization
 ) -> DatasetTensors:
-    """Make the tensors of a data set.
+    """Convert samples to the tensors of a data set.
 
     Labels become 0..classes-1 in the sorted order of all labels, and owners likewise. Bytes are divided by 255.
 
     Args:
         train: the training set.
-        test: the test set, or the share of `train` that a permutation seeded with `test_seed` draws.
-        test_seed: the seed of the draw.
+        test: the test set, or the share of `train` that is drawn as the test set.
+        test_seed: the seed of that draw.
         shape: the shape of one input, such as `1x28x28`; empty if the arrays have it.
         normalize: how inputs are normalized.
 
     Raises:
-        DataError: the samples are no data set; the error has all faults.
+        DataError: the samples do not form a data set; the error has all faults.
     """
     splits = [train, test] if isinstance(test, Samples) else [train]
     faults = [fault for samples in splits for fault in _faults(samples)]
@@ -70,43 +70,47 @@ def make_tensors(
     classes, labels = _encode([samples.y for samples in splits])
     owner_columns = [samples.owners for samples in splits if samples.owners is not None]
     if len(owner_columns) not in (0, len(splits)):
-        raise DataError([DataFault("owner", f"{train.place}: either both splits have owners, or neither has")])
+        raise DataError([DataFault("owner", f"{train.location}: either both splits have owners, or neither has")])
     names, owners = _encode(owner_columns)
     if not isinstance(test, Samples):
-        rows = _draw(len(labels[0]), test, test_seed, train.place)
-        inputs, labels, owners = ([of[0][row] for row in rows] if of else [] for of in (inputs, labels, owners))
+        rows = _draw(len(labels[0]), test, test_seed, train.location)
+        inputs, labels, owners = (
+            [tensors[0][part] for part in rows] if tensors else [] for tensors in (inputs, labels, owners)
+        )
     if normalize == "channel":
         inputs = _normalized(inputs)
-    train_owners, test_owners = owners or (None, None)
-    x, y = inputs, labels
-    return DatasetTensors(x[0], y[0], x[1], y[1], len(classes), train_owners, test_owners, tuple(map(str, names)))
+    (train_x, test_x), (train_y, test_y), (train_owners, test_owners) = inputs, labels, owners or (None, None)
+    owner_names = tuple(map(str, names))
+    return DatasetTensors(train_x, train_y, test_x, test_y, len(classes), train_owners, test_owners, owner_names)
 
 
 def _faults(samples: Samples) -> list[DataFault]:
-    """The faults of arrays before they are converted: their lengths, and the types of labels and owners."""
+    """Return the faults that are checked before conversion: lengths, and the types of inputs, labels and owners."""
     x_key, y_key, owner_key = samples.keys
     faults = []
     count = len(samples.x) if samples.x.ndim else 0
     if count == 0:
-        faults.append(DataFault(x_key, f"{samples.place}: there are no samples"))
+        faults.append(DataFault(x_key, f"{samples.location}: there are no samples"))
     if samples.x.dtype.kind not in "buif":
-        message = f"{samples.place}: inputs must be numbers; they are {samples.x.dtype}"
+        message = f"{samples.location}: inputs must be numbers; they are {samples.x.dtype}"
         faults.append(DataFault(x_key, message))
     columns = ((y_key, "labels", samples.y), (owner_key, "owners", samples.owners))
     for key, what, array in columns:
         if array is None:
             continue
         if array.shape != (count,):
-            message = f"{samples.place}: {what} must have the shape [{count}], one for each input; they have"
+            message = f"{samples.location}: {what} must have the shape [{count}], one for each input; they have"
             faults.append(DataFault(key, f"{message} {list(array.shape)}"))
         elif array.dtype.kind not in "buiU":
-            message = f"{samples.place}: {what} must be whole numbers or strings, without gaps; they are {array.dtype}"
+            message = (
+                f"{samples.location}: {what} must be whole numbers or strings, without gaps; they are {array.dtype}"
+            )
             faults.append(DataFault(key, message))
     return faults
 
 
 def _inputs(samples: Samples, shape: str, are_bytes: bool, faults: list[DataFault]) -> Tensor:
-    """Convert inputs to float32 of shape [N, C, H, W]; adds to `faults` if that is not possible.
+    """Convert inputs to float32 of shape [N, C, H, W]. A fault is appended to `faults`.
 
     Unsigned bytes are divided by 255, and numbers of another type if `are_bytes`.
     """
@@ -115,7 +119,7 @@ def _inputs(samples: Samples, shape: str, are_bytes: bool, faults: list[DataFaul
     if shape:
         axes = _axes(shape)
         if axes is None or np.prod((count, *axes)) != x.size:
-            message = f"{samples.place}: an input has {x.size // count} numbers"
+            message = f"{samples.location}: an input has {x.size // count} numbers"
             faults.append(DataFault("shape", f"{shape!r} does not fit: {message}; expected CxHxW, as in '1x28x28'"))
             return torch.empty(0)
         x = x.reshape(count, *axes)
@@ -123,10 +127,10 @@ def _inputs(samples: Samples, shape: str, are_bytes: bool, faults: list[DataFaul
         x = x.reshape(count, 1, 1, -1)
     elif x.ndim == 3:
         x = x[:, None]
-    elif x.ndim == 4 and x.shape[3] in (1, 3, 4) and x.shape[1] not in (1, 3, 4):
+    elif x.ndim == 4 and x.shape[3] in (1, 3, 4) and x.shape[1] not in (1, 3, 4):  # [N, H, W, C]
         x = np.moveaxis(x, 3, 1)
     if x.ndim != 4 or x.size == 0:
-        message = f"{samples.place}: inputs must have the shape [N, F], [N, H, W], [N, C, H, W] or [N, H, W, C]"
+        message = f"{samples.location}: inputs must have the shape [N, F], [N, H, W], [N, C, H, W] or [N, H, W, C]"
         faults.append(DataFault(key, f"{message}; they have {list(samples.x.shape)}"))
         return torch.empty(0)
     inputs = torch.from_numpy(np.ascontiguousarray(x).astype(np.float32))
@@ -135,12 +139,12 @@ def _inputs(samples: Samples, shape: str, are_bytes: bool, faults: list[DataFaul
     finite = inputs.isfinite().flatten(1).all(1)
     if not finite.all():
         row = int(torch.nonzero(~finite)[0])
-        faults.append(DataFault(key, f"{samples.place}: sample {row} (from 0) has a value that is not finite"))
+        faults.append(DataFault(key, f"{samples.location}: sample {row} (from 0) has a value that is not finite"))
     return inputs
 
 
 def _axes(shape: str) -> tuple[int, ...] | None:
-    """The numbers of `CxHxW`; of `HxW`, one channel is added. None if the text is neither."""
+    """Return the numbers of `CxHxW`, or those of `HxW` after one channel. None if the text is neither."""
     parts = shape.split("x")
     if not all(part.isdecimal() and int(part) for part in parts) or len(parts) not in (2, 3):
         return None
@@ -149,7 +153,7 @@ def _axes(shape: str) -> tuple[int, ...] | None:
 
 
 def _encode(arrays: list[Array]) -> tuple[Array, list[Tensor]]:
-    """The sorted values of all arrays, and the index of each value among them, int64."""
+    """Return the sorted distinct values of all arrays, and for each array the indices of its values, int64."""
     if not arrays:
         return np.empty(0), []
     if len({array.dtype.kind == "U" for array in arrays}) > 1:  # NumPy cannot sort numbers with strings
@@ -158,11 +162,11 @@ def _encode(arrays: list[Array]) -> tuple[Array, list[Tensor]]:
     return values, [torch.from_numpy(np.searchsorted(values, array).astype(np.int64)) for array in arrays]
 
 
-def _draw(count: int, share: float, seed: int, place: str) -> tuple[Tensor, Tensor]:
-    """The sorted rows of the training and the test set."""
+def _draw(count: int, share: float, seed: int, location: str) -> tuple[Tensor, Tensor]:
+    """Draw the test set; return the sorted rows of the training and of the test set."""
     num_test = round(share * count)
     if not 0 < num_test < count:
-        message = f"{share} of {count} samples of {place} is {num_test} test samples; both sets need at least one"
+        message = f"{share} of {count} samples of {location} is {num_test} test samples; both sets need at least one"
         raise DataError([DataFault("test", message)])
     order = torch.from_numpy(np.random.default_rng(seed).permutation(count))
     return order[num_test:].sort().values, order[:num_test].sort().values
@@ -171,12 +175,11 @@ def _draw(count: int, share: float, seed: int, place: str) -> tuple[Tensor, Tens
 def _normalized(inputs: list[Tensor]) -> list[Tensor]:
     """Subtract the mean of each channel of the training set and divide by its standard deviation.
 
-    A channel that is constant is only shifted. For a table of numbers, which has one channel, each column is
-    normalized by itself.
+    A constant channel is not divided. In a table of numbers, inputs [N, 1, 1, F], each column is normalized separately.
     """
     x = inputs[0]
-    over = (0,) if x.shape[1:3] == (1, 1) else (0, 2, 3)
-    mean = x.double().mean(over, keepdim=True)
-    std = x.double().std(over, correction=0, keepdim=True)
+    axes = (0,) if x.shape[1:3] == (1, 1) else (0, 2, 3)
+    mean = x.double().mean(axes, keepdim=True)
+    std = x.double().std(axes, correction=0, keepdim=True)
     std[std == 0] = 1
     return [x.sub(mean.float()).div_(std.float()) for x in inputs]

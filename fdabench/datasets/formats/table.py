@@ -1,4 +1,4 @@
-"""Tables in Parquet and CSV files: a column of labels, one or more columns of inputs, and a column of owners."""
+"""Reads tables in Parquet and CSV files: a column of labels, columns of inputs, and, optionally, one of owners."""
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -26,12 +26,12 @@ class TableFiles:
 
     Args:
         path: a file, a folder of files, or a pattern such as `train/*.parquet`.
-        test: the same for the test set, or the share of the rows of `path` that are drawn for it.
-        test_seed: the seed that draws them.
-        input: the column of the inputs, or a pattern such as `pixel*`; `*` stands for all columns except label and
-            owner. One column may have numbers, lists of numbers or images; several have numbers.
+        test: the path of the test set, in the same form, or the share of the rows of `path` that are drawn for it.
+        test_seed: the seed from which those rows are drawn.
+        input: the column of the inputs, or a pattern such as `pixel*`; `*` selects all columns except label and owner.
+            A single column may have numbers, lists of numbers or images; several columns must have numbers.
         label: the column of the labels, whole numbers or strings.
-        owner: the column that names who each row belongs to; empty if rows have no owners.
+        owner: the column of the owners; empty if rows have no owners.
         shape: the shape of one input, such as `1x28x28`; empty if the columns have it.
         normalize: `channel`, `bytes` or `none`.
     """
@@ -66,14 +66,12 @@ class TableFiles:
         if not inputs:
             raise DataError([DataFault("input", f"{path}: no column except label and owner matches {self.input!r}")])
         owners = column_array(table, self.owner, "owner", path) if self.owner else None
-        keys = ("input", "label", "owner")
-        return Samples(
-            path, input_array(table, inputs, path), column_array(table, self.label, "label", path), owners, keys
-        )
+        x, y = input_array(table, inputs, path), column_array(table, self.label, "label", path)
+        return Samples(path, x, y, owners, ("input", "label", "owner"))
 
 
 def table_files(key: str, path: str) -> list[Path]:
-    """The Parquet or CSV files at a path, sorted by name.
+    """Return the Parquet or CSV files at a path, sorted by name.
 
     Args:
         key: the key of the table `dataset`, for messages.
@@ -98,7 +96,7 @@ def table_files(key: str, path: str) -> list[Path]:
 
 
 def read_table(key: str, path: str) -> Any:
-    """The rows of all files at a path, as one pyarrow table; arguments as in `table_files`.
+    """Return the rows of all files at a path as one pyarrow table; arguments as in `table_files`.
 
     Raises:
         DataError: a file is damaged, or files have different columns.
@@ -108,10 +106,10 @@ def read_table(key: str, path: str) -> Any:
         try:
             read = pyarrow.csv.read_csv if file.suffix.lower() == ".csv" else _read_parquet
             tables.append(read(file))
-            names = tables[-1].column_names  # decodes them
+            names = tables[-1].column_names  # pyarrow decodes names here, and damaged ones raise UnicodeDecodeError
         except (pa.ArrowException, OSError, ValueError) as error:
             kind = file.suffix.lower()
-            message = f"{file}: it is no {kind} file, or it is damaged: {first_line(error)}"
+            message = f"{file}: it cannot be read as {kind}, or it is damaged: {first_line(error)}"
             raise DataError([DataFault(key, message)]) from error
         if names != tables[0].column_names:
             message = f"{file} has the columns {names}; those of the first file are"
@@ -127,19 +125,24 @@ def _read_parquet(file: Path) -> Any:
     return pyarrow.parquet.ParquetFile(file).read()
 
 
-def input_array(table: Any, names: list[str], place: str) -> Array:
-    """The inputs of a table: one column as it is, several columns of numbers side by side, [N, F].
+def input_array(table: Any, names: list[str], location: str) -> Array:
+    """Return the inputs of a table: a single column without changes, or several columns of numbers stacked to [N, F].
+
+    Args:
+        table: a pyarrow table.
+        names: the names of the columns.
+        location: the file, for messages.
 
     Raises:
         DataError: one of several columns has no numbers; the error names all such columns.
     """
-    columns = [column_array(table, name, "input", place) for name in names]
+    columns = [column_array(table, name, "input", location) for name in names]
     if len(columns) == 1:
         return columns[0]
-    odd = [
+    not_numeric = [
         name for name, column in zip(names, columns, strict=True) if column.ndim != 1 or column.dtype.kind not in "buif"
     ]
-    if odd:
-        message = f"{place}: {', '.join(map(repr, odd[:10]))} have no numbers"
+    if not_numeric:
+        message = f"{location}: {', '.join(map(repr, not_numeric[:10]))} have no numbers"
         raise DataError([DataFault("input", f"{message}; name the columns of the inputs, as in input = 'pixel*'")])
     return np.stack(columns, 1)

@@ -1,4 +1,4 @@
-"""Text files whose bytes are tokens, for models that predict the next token; `datasets.text` cuts them into samples."""
+"""Reads text files whose bytes are tokens, for models of the task next-token; `datasets.text` makes the samples."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,10 +21,10 @@ class Text:
     """Text files; each sample is `context` bytes, and its targets are the bytes that follow them.
 
     Args:
-        path: a file, a folder, whose files `*.txt` at any depth are read, or a pattern such as `plays/**/*.md`.
-        owners: `file` or `folder`: who owns a text is its file or the folder of its file; or a regular expression with
-            one group, which begins the text of the owner that the group names at each line that it matches.
-        context: the bytes of a sample.
+        path: a file; a folder, whose files `*.txt` at any depth are read; or a pattern such as `plays/**/*.md`.
+        owners: `file` or `folder` if the owner of a text is its file or the folder of its file; or a regular expression
+            with one group: after each line that it matches, the text of the owner that the group names begins.
+        context: the number of bytes of a sample.
         test: the share of each owner's text, at its end, in the test set.
     """
 
@@ -52,7 +52,7 @@ class Text:
 
 @contextmanager
 def _faults_of(key: str) -> Iterator[None]:
-    """Convert a `WorkloadError` to a `DataError` about one key of the table `dataset`."""
+    """Convert a `WorkloadError` to a `DataError` with one fault of `key` for each line of its message."""
     try:
         yield
     except WorkloadError as error:

@@ -1,6 +1,6 @@
-"""Data sets that torchvision reads, by the name of its class. Nothing is downloaded.
+"""Reads data sets with torchvision, by the names of its classes. Nothing is downloaded.
 
-CIFAR's files are pickles; torchvision compares their checksums with the published ones before it opens them.
+The files of CIFAR are pickles; torchvision compares their checksums with the published ones before it opens them.
 """
 
 from dataclasses import dataclass
@@ -26,9 +26,9 @@ FILES = {
     "STL10": "stl10_binary/*",
     "USPS": "usps*.bz2",
 }
-"""The files of each class below torchvision's `root`."""
+"""Class -> pattern of its files below torchvision's `root`."""
 BY_SPLIT = ("SVHN", "STL10")
-"""Classes whose constructor has `split` in place of `train`."""
+"""Classes whose constructor has the argument `split` in place of `train`."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class TorchvisionRoot:
 
     Args:
         name: the class, such as `SVHN`.
-        path: torchvision's `root`, the folder that has the files or the folders of data sets.
+        path: torchvision's `root`, the folder that contains the files or the folders of data sets.
         normalize: `channel` or `none`. Pixels are divided by 255 in any case.
     """
 
@@ -66,10 +66,10 @@ class TorchvisionRoot:
 
     def _samples(self, part: str) -> Samples:
         cls = getattr(import_torchvision("datasets"), self.name)
-        which: dict[str, object] = {"split": part} if self.name in BY_SPLIT else {"train": part == "train"}
+        selection: dict[str, object] = {"split": part} if self.name in BY_SPLIT else {"train": part == "train"}
         try:
-            data = cls(self.path, download=False, **which)
-        except Exception as error:  # a damaged file raises whatever its parser does
+            data = cls(self.path, download=False, **selection)
+        except Exception as error:  # parsers of damaged files raise errors of any class
             message = f"{self.path}: torchvision cannot read {self.name}: {first_line(error)}"
             raise DataError([DataFault("path", message)]) from error
         labels = data.targets if hasattr(data, "targets") else data.labels

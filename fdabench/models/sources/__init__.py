@@ -1,6 +1,6 @@
-"""The libraries that a suite may take a model from, by the `kind` of the table `model` of a workload.
+"""The libraries whose models a suite can use, by the `kind` of the table `model` of a workload.
 
-To add a library, write a frozen dataclass as `ModelSource` describes it and add a line to `SOURCES`.
+To add a library, write a frozen dataclass that implements `ModelSource` and add a line to `SOURCES`.
 """
 
 from collections.abc import Mapping

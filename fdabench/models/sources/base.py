@@ -1,4 +1,4 @@
-"""The interface of model sources, and what makes a model of another library fit the engines."""
+"""The interface of model sources, and functions that adapt a model of another library to the engines."""
 
 import hashlib
 import re
@@ -14,7 +14,7 @@ from fdabench.models.dropout import Dropout
 from fdabench.shared_types import Task
 
 RANDOM_LAYERS = ("StochasticDepth", "DropPath", "DropBlock2d", "PatchDropout")
-"""Layers of other libraries that draw random numbers in training from torch's global generator."""
+"""Classes of layers in other libraries that draw from torch's global generator in training."""
 
 
 @runtime_checkable
@@ -26,7 +26,7 @@ class ModelSource(Protocol):
 
     info: ClassVar[ComponentInfo]
     extra: ClassVar[str]
-    """What pip installs the library with, such as `fdabench[timm]`; empty if fdabench requires it anyway."""
+    """The argument of `pip install` for the library, such as `fdabench[timm]`; empty if fdabench requires it anyway."""
 
     @property
     def name(self) -> str:
@@ -34,7 +34,7 @@ class ModelSource(Protocol):
 
     @property
     def weights(self) -> str:
-        """The file that the model begins from; empty if the seed draws all weights."""
+        """The file of the initial weights; empty if all weights are drawn from the seed."""
 
     @property
     def predicts(self) -> Task:
@@ -43,20 +43,25 @@ class ModelSource(Protocol):
     def build(self, shape: Shape, classes: int) -> nn.Module:
         """Build the model: [N, *shape] to [N, classes], or to [N, T, classes] for each token of a sequence.
 
+        Args:
+            shape: the shape of one input.
+            classes: the number of classes, or of tokens in the vocabulary.
+
         Raises:
             WorkloadError: the library is not installed or has no such model, or the weights do not fit.
         """
 
 
 def open_model(source: ModelSource, kind: str) -> tuple[str, ModelSpec]:
-    """The name of a model in configurations of cells, and its specification.
+    """Return the name and the specification of a model of another library.
 
-    The name has the kind, the name in the library, and the first 8 hex digits of SHA-256 of the file of weights. So
-    cells that begin from other weights are other cells, and the path of the file does not matter.
+    The name, which configurations of cells contain, has the kind, the name in the library, and the first 8 hex digits
+    of the SHA-256 of the file of weights. So cells with other initial weights have another id, and the path of the file
+    does not matter.
 
     Args:
-        source: the library with the keys of the table.
-        kind: the kind of the table.
+        source: the library with the keys of the table `model`.
+        kind: the kind of that table.
 
     Raises:
         WorkloadError: the file of weights cannot be read.
@@ -75,29 +80,32 @@ def open_model(source: ModelSource, kind: str) -> tuple[str, ModelSpec]:
 
 
 class ZeroDropout(Dropout):
-    """Dropout with the probability 0, which also has it by torch's name `p`.
+    """Dropout with probability 0, which also has torch's attribute `p`.
 
-    The attention of timm passes `attn_drop.p` to scaled_dot_product_attention, which draws masks of its own. That is
-    reproducible for 0 only, so `Dropout` has no `p`.
+    The attention of timm passes `attn_drop.p` to scaled_dot_product_attention, which draws its own masks. Its result is
+    reproducible for p = 0 only, so `Dropout` has no attribute `p`.
     """
 
     p = 0.0
 
 
 def fit_to_engines(model: nn.Module) -> nn.Module:
-    """Replace each `torch.nn.Dropout` by fdabench's, whose masks depend on the worker and the step only.
+    """Replace each `torch.nn.Dropout` by fdabench's, whose masks do not depend on the engine.
+
+    Args:
+        model: the model, changed in place.
 
     Returns:
-        The model, changed in place.
+        `model`.
 
     Raises:
-        WorkloadError: another layer draws random numbers in training, which no engine could reproduce.
+        WorkloadError: another layer draws random numbers in training, so engines would give different results.
     """
-    random = sorted({type(module).__name__ for module in model.modules()} & set(RANDOM_LAYERS))
-    if random:
+    random_layers = sorted({type(module).__name__ for module in model.modules()} & set(RANDOM_LAYERS))
+    if random_layers:
         raise WorkloadError(
-            f"it has layers that draw random numbers in training ({', '.join(random)}), which fdabench cannot "
-            "reproduce on every engine; take a model without them"
+            f"it has layers that draw random numbers in training ({', '.join(random_layers)}), which fdabench cannot "
+            "reproduce on every engine; use a model without them"
         )
     for module in list(model.modules()):
         for name, child in module.named_children():
@@ -109,11 +117,14 @@ def fit_to_engines(model: nn.Module) -> nn.Module:
 def load_weights(model: nn.Module, path: str) -> None:
     """Load the tensors of a safetensors file that have the name and the shape of a tensor of the model.
 
-    Others, such as a head for another number of classes, keep the weights that the seed drew. On the meta device
-    nothing is loaded.
+    Other tensors of the model, such as a head for another number of classes, keep the weights drawn from the seed.
+
+    Args:
+        model: the model, changed in place. On the meta device nothing is loaded.
+        path: the file.
 
     Raises:
-        WorkloadError: the file cannot be read, or no tensor of it fits.
+        WorkloadError: the file cannot be read, or none of its tensors has the name and the shape of one of the model.
     """
     own = model.state_dict()
     if any(tensor.is_meta for tensor in own.values()):
@@ -126,16 +137,18 @@ def load_weights(model: nn.Module, path: str) -> None:
     try:
         tensors: dict[str, Tensor] = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise WorkloadError(f"weights: {path}: it is no safetensors file, or cannot be read: {error!s:.120}") from error
-    fitting = {name: x for name, x in tensors.items() if name in own and own[name].shape == x.shape}
-    if not fitting:
+        raise WorkloadError(
+            f"weights: {path}: it is not a safetensors file, or cannot be read: {error!s:.120}"
+        ) from error
+    loadable = {name: x for name, x in tensors.items() if name in own and own[name].shape == x.shape}
+    if not loadable:
         message = f"none of its {len(tensors)} tensors has the name and the shape of one of the model"
         raise WorkloadError(f"weights: {path}: {message}")
-    model.load_state_dict(fitting, strict=False)
+    model.load_state_dict(loadable, strict=False)
 
 
 class GrayAsColor(nn.Module):
-    """Repeats the channel of gray images three times for a model of color images."""
+    """Applies a model of color images to gray ones, [N, 1, H, W], by repeating their channel three times."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()

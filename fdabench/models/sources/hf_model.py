@@ -30,13 +30,13 @@ AUTO_CLASSES = {
 class HfModel:
     """A model of transformers. Nothing is downloaded.
 
-    All dropout probabilities of the configuration are set to zero, because the engines could not reproduce the masks,
-    and attention is computed by matrix products and a softmax, which both engines can do.
+    All dropout probabilities of the configuration are set to zero, because the engines could not reproduce the masks.
+    Attention is computed by matrix products and a softmax ("eager"), which both engines support.
 
     Args:
-        path: a folder with `config.json`, and with `model.safetensors` if the model is pretrained. Otherwise the seed
-            draws all weights.
-        task: what the model predicts. The head has one output for each class, or for each token of the data set.
+        path: a folder with `config.json`, and with `model.safetensors` if the model is pretrained. Without that file
+            all weights are drawn from the seed.
+        task: the task of the model. The head has one output for each class, or for each token of the data set.
     """
 
     info: ClassVar[ComponentInfo] = ComponentInfo(name="transformers")
@@ -47,7 +47,11 @@ class HfModel:
 
     @property
     def name(self) -> str:
-        """The name of the folder and of the task, and the first 8 hex digits of SHA-256 of the configuration."""
+        """The name of the folder, the task, and the first 8 hex digits of the SHA-256 of the configuration.
+
+        Raises:
+            WorkloadError: `config.json` cannot be read.
+        """
         try:
             config = (Path(self.path) / "config.json").read_bytes()
         except OSError as error:
@@ -66,15 +70,15 @@ class HfModel:
         return "next-token" if self.task == "text-generation" else "classification"
 
     def build(self, shape: Shape, classes: int) -> nn.Module:
-        """Build the model: images [N, channels, height, width] or tokens int64 [N, T] to logits."""
+        """Build the model; arguments, shapes and errors as in `ModelSource.build`."""
         transformers = _import_transformers()
-        auto = getattr(transformers, AUTO_CLASSES[self.task])
+        auto_class = getattr(transformers, AUTO_CLASSES[self.task])
         try:
             config = transformers.AutoConfig.from_pretrained(self.path, local_files_only=True, trust_remote_code=False)
             _adapt(config, self.task, shape, classes)
             # the weights are not read on the meta device
             if self.weights and not torch.empty(0).is_meta:
-                model = auto.from_pretrained(
+                model = auto_class.from_pretrained(
                     self.path,
                     config=config,
                     local_files_only=True,
@@ -85,23 +89,23 @@ class HfModel:
                     attn_implementation="eager",
                 )
             else:
-                model = auto.from_config(config, attn_implementation="eager", dtype=torch.float32)
+                model = auto_class.from_config(config, attn_implementation="eager", dtype=torch.float32)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
-            first = str(error).partition("\n")[0]
+            reason = str(error).partition("\n")[0]
             raise WorkloadError(
-                f"path: {self.path}: transformers cannot build it for {self.task}: {first:.200}"
+                f"path: {self.path}: transformers cannot build it for {self.task}: {reason:.200}"
             ) from error
         return fit_to_engines(Logits(_without_dropout(model)))
 
 
 class NoDropout(nn.Identity):
-    """A dropout layer of probability zero; transformers reads the attribute `p`."""
+    """A dropout layer of probability zero. Attention layers of transformers read its attribute `p`."""
 
     p = 0.0
 
 
 class Logits(nn.Module):
-    """A model of transformers that returns its logits as a tensor."""
+    """Wraps a model of transformers so that it returns its logits as a tensor and not as an output object."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -122,6 +126,7 @@ def _without_dropout(model: nn.Module) -> nn.Module:
 
 
 def _import_transformers() -> ModuleType:
+    """Import transformers so that it neither uses the network nor prints."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     import_torchvision("models")  # transformers imports torchvision, which may need the fallback of that function
     try:
@@ -135,14 +140,14 @@ def _import_transformers() -> ModuleType:
 
 
 def _adapt(config: Any, task: HfTask, shape: Shape, classes: int) -> None:
-    """Set what the data set decides, and switch off dropout and the cache of keys and values."""
+    """Set the sizes that depend on the data set, and disable dropout and the cache of keys and values."""
     for key, value in config.to_dict().items():
-        if ("drop" in key) and isinstance(value, float):
+        if "drop" in key and isinstance(value, float):
             setattr(config, key, 0.0)
     if task == "text-generation":
         config.vocab_size = classes
         config.use_cache = False
-        # models of this family begin as encoders unless they are told otherwise
+        # BERT and similar models attend to later positions too unless `is_decoder` is true
         if hasattr(config, "is_decoder"):
             config.is_decoder = True
     else:

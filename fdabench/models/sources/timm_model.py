@@ -18,8 +18,8 @@ class TimmModel:
     """A model of timm, by the name that `timm.create_model` takes.
 
     Args:
-        name: of the model, such as `test_resnet`.
-        weights: a safetensors file that it begins from; empty to draw all weights from the seed.
+        name: the name of the model, such as `test_resnet`.
+        weights: a safetensors file of initial weights; empty to draw all weights from the seed.
     """
 
     info: ClassVar[ComponentInfo] = ComponentInfo(name="timm")
@@ -30,7 +30,7 @@ class TimmModel:
     weights: str = ""
 
     def build(self, shape: Shape, classes: int) -> nn.Module:
-        """Build the model for images of `shape`, with `classes` outputs."""
+        """Build the model; arguments, shapes and errors as in `ModelSource.build`."""
         import_torchvision("models")  # timm imports torchvision, which may need the fallback of that function
         try:
             import timm

@@ -15,11 +15,11 @@ from fdabench.torchvision_compat import import_torchvision
 
 @dataclass(frozen=True)
 class TorchvisionModel:
-    """A classifier of torchvision. Gray images are repeated in its three channels.
+    """A classifier of torchvision. The channel of gray images is repeated three times.
 
     Args:
-        name: of the model, such as `resnet18`.
-        weights: a safetensors file that it begins from; empty to draw all weights from the seed.
+        name: the name of the model, such as `resnet18`.
+        weights: a safetensors file of initial weights; empty to draw all weights from the seed.
     """
 
     info: ClassVar[ComponentInfo] = ComponentInfo(name="torchvision")
@@ -30,7 +30,7 @@ class TorchvisionModel:
     weights: str = ""
 
     def build(self, shape: Shape, classes: int) -> nn.Module:
-        """Build the model for images of `shape`, with `classes` outputs."""
+        """Build the model; arguments, shapes and errors as in `ModelSource.build`."""
         models = import_torchvision("models")
         if self.name not in (names := models.list_models(module=models)):
             raise WorkloadError(f'name: torchvision has no classifier "{self.name}"{did_you_mean(self.name, names)}')

@@ -1,4 +1,4 @@
-"""Completion, asked as bash, zsh and fish ask: by environment variables, and by bash with the script itself."""
+"""Shell completion: called by environment variables as bash, zsh and fish do, and by bash with the printed script."""
 
 import shutil
 import subprocess
@@ -48,7 +48,7 @@ def _ask(shell: str, words: str) -> list[str]:
 
 @pytest.fixture(params=["bash", "zsh", "fish"])
 def complete(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, here: InProcess) -> Complete:
-    """Returns what a shell offers after the words of a line. The current folder has two results folders."""
+    """Return the completions of a shell after the words of a line. The current folder has two results folders."""
     monkeypatch.setattr("shellingham.detect_shell", lambda: (request.param, f"/bin/{request.param}"))
     for folder in ("results/digits", "elsewhere/mine"):
         Path(folder).mkdir(parents=True)
@@ -59,7 +59,7 @@ def complete(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, he
     return lambda words: _ask(request.param, words)
 
 
-def test_names_in_the_source_are_those_of_the_registry() -> None:
+def test_names_parsed_from_the_source_equal_those_of_the_registry() -> None:
     assert built_in_names("strategies", "STRATEGIES") == list(STRATEGIES)
     assert built_in_names("datasets", "DATASETS") == list(DATASETS)
     assert built_in_names("models", "MODELS") == list(MODELS)

@@ -1,4 +1,4 @@
-"""`fdabench init`: whatever the options and the answers are, the suite is valid, or nothing is written."""
+"""`fdabench init`: for any options and answers the suite is valid, or nothing is written."""
 
 import io
 from collections.abc import Callable
@@ -43,7 +43,7 @@ def test_every_strategy_gives_a_valid_suite_alone_and_with_others(kind: str, dat
     assert {cell.config.strategy.kind for cell in _read(tmp_path, Answers(strategies=others)).cells} == set(others)
 
 
-def test_the_command_of_the_documentation(here: InProcess) -> None:
+def test_the_documented_command_writes_a_valid_suite(here: InProcess) -> None:
     options = ("--workload", "mnist", "--strategies", "fda, fedavg", "--workers", "8", "-o", "own.toml")
     result = here("init", *options)
     assert (result.exit_code, result.stdout) == (0, "own.toml: written; next: fdabench run own.toml\n")
@@ -71,7 +71,7 @@ def test_the_command_of_the_documentation(here: InProcess) -> None:
         (["one.toml", "-o", "two.toml"], ["one.toml and -o two.toml are both given"]),
     ],
 )
-def test_what_gives_no_suite_is_refused_and_nothing_is_written(
+def test_options_without_a_valid_suite_are_refused_and_nothing_is_written(
     options: list[str], messages: list[str], here: InProcess
 ) -> None:
     result = here("init", *options)
@@ -81,7 +81,7 @@ def test_what_gives_no_suite_is_refused_and_nothing_is_written(
     assert list(Path().glob("*.toml")) == [Path("tiny.toml")]
 
 
-def test_questions_have_defaults_and_leave_out_what_is_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_questions_have_defaults_and_skip_given_options(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("\n\n\n\n"))
     assert ask(Answers()) == Answers("digits", "mlp", STRATEGIES, 4)
     monkeypatch.setattr("sys.stdin", io.StringIO("shakespeare\n\nfda, gm\n6\n"))

@@ -1,4 +1,4 @@
-"""Suites that ship with the package are taken by name; a file wins over a name."""
+"""Suites of the package are selected by name; a file of that name has precedence."""
 
 import json
 from collections.abc import Callable
@@ -19,7 +19,7 @@ def test_every_suite_of_the_checkout_has_a_name() -> None:
     assert shipped_suites()["paper/mnist-lenet5"].name == "mnist-lenet5.toml"
 
 
-def test_a_file_wins_over_a_name_and_a_folder_does_not(here: InProcess) -> None:
+def test_a_file_has_precedence_over_a_shipped_name_and_a_folder_has_not(here: InProcess) -> None:
     assert parse_suite("quickstart") == shipped_suites()["quickstart"]
     Path("quickstart").mkdir()
     assert parse_suite("quickstart") == shipped_suites()["quickstart"]
@@ -27,7 +27,7 @@ def test_a_file_wins_over_a_name_and_a_folder_does_not(here: InProcess) -> None:
     assert parse_suite("ci") == Path("ci")
 
 
-def test_an_unknown_name_is_refused_with_the_nearest(here: InProcess) -> None:
+def test_an_unknown_name_is_refused_with_the_nearest_name(here: InProcess) -> None:
     with pytest.raises(typer.BadParameter, match='did you mean "quickstart"'):
         parse_suite("quikstart")
     for command in ("run", "plan", "validate", "cite"):
@@ -37,13 +37,13 @@ def test_an_unknown_name_is_refused_with_the_nearest(here: InProcess) -> None:
     assert list(Path().glob("results*")) == []
 
 
-def test_a_path_that_ends_in_toml_is_left_to_the_reader(here: InProcess) -> None:
+def test_a_path_that_ends_in_toml_is_not_resolved_as_a_shipped_name(here: InProcess) -> None:
     assert parse_suite("nowhere.toml") == Path("nowhere.toml")
     assert "nowhere.toml: no such file" in here("validate", "nowhere.toml").stderr
 
 
 @pytest.mark.parametrize("command", ["validate", "cite"])
-def test_commands_take_a_name(here: InProcess, command: str) -> None:
+def test_commands_accept_the_name_of_a_shipped_suite(here: InProcess, command: str) -> None:
     result = here(command, "ci")
     assert result.exit_code == 0, result.stderr
     assert result.stdout

@@ -33,7 +33,7 @@ def test_at_80_columns_the_title_is_shortened_and_the_numbers_stay() -> None:
     assert len(line) == 80
 
 
-def test_at_140_columns_nothing_is_left_out_of_the_numbers() -> None:
+def test_at_140_columns_every_number_is_shown() -> None:
     line = format_running(TITLE, HALF, ACCURACY, 140, "27.5 min")
     assert line.endswith("   2,400/4,000 steps   97.2 %  41.0 MB  27.5 min left  1,237 syncs  Var/θ 0.44")
     assert len(line) <= 140

@@ -1,4 +1,4 @@
-"""Training loops with `fdabench.sync` that spawned processes run. Each returns what its rank ended with."""
+"""Training loops with `fdabench.sync` for spawned processes. Each returns the final state of its rank."""
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -49,7 +49,7 @@ STRATEGIES: Mapping[str, dict[str, Any]] = {
 
 
 class LoopEnd(NamedTuple):
-    """What a rank ended with; `model` and `batches` are counters of the loop."""
+    """The final state of a rank; `model` and `batches` are counters of the loop."""
 
     w_D: Tensor
     ledger: list[LedgerEntry]
@@ -210,7 +210,7 @@ def save_run(folder: str) -> None:
 
 
 class RankLoops(NamedTuple):
-    """What one of two ranks ended its loops with; keys are kinds of strategies."""
+    """The final states of the loops of one of two ranks; keys are kinds of strategies."""
 
     uneven: dict[str, LoopEnd]
     skipped: dict[str, LoopEnd]
@@ -223,7 +223,7 @@ class RankLoops(NamedTuple):
 
 
 def all_rank_loops(folder: str) -> RankLoops:
-    """Every loop that `tests/own_loop/test_ranks.py` looks at, in one process group."""
+    """Every loop that `tests/own_loop/test_ranks.py` checks, in one process group."""
     fda = {"kind": "fda", "monitor": "linear", "theta": 0.001}
     tables = [{"kind": "synchronous"}, fda, {"kind": "ddp"}, {"kind": "scaffold", "local_steps": 2}]
     save_run(folder)
