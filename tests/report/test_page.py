@@ -19,7 +19,7 @@ from fdabench.report.figures.accuracy import BYTES
 from fdabench.report.figures.pareto import PARETO
 from fdabench.report.figures.tags import strategy_tag
 from fdabench.report.page.inline import inline_svg
-from fdabench.report.page.page import grouped
+from fdabench.report.page.page import group_rows
 from fdabench.report.page.render import RenderedFigure
 from fdabench.report.tables.build import headline_table
 from fdabench.results.load import Results
@@ -188,7 +188,7 @@ def test_a_figure_s_places_are_rounded_and_its_factors_are_not() -> None:
 
 def test_rows_are_grouped_under_what_they_share(full: Results) -> None:
     table = headline_table(combine_results([full]))
-    groups = grouped(table, 0, 2)
+    groups = group_rows(table, 0, 2)
     assert len(groups) == 2
     assert groups[0].heading.endswith("target 95 %")
     assert [row[0] for group in groups for row in group.rows] == [row[1] for row in table.rows]
@@ -207,7 +207,7 @@ def test_each_suite_s_conclusion_says_whose_it_is(full: Results, hand_made: Resu
     build_report([full, hand_made], tmp_path)
     names = [full.lock.suite, hand_made.lock.suite]
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
-    output = page[page.index('id="conclusion-said"') : page.index('id="caveats"')]
+    output = page[page.index('id="conclusion-title"') : page.index('id="caveats"')]
     assert re.findall(r"<h3><bdi>(.*?)</bdi></h3>", output) == names
     summary = (tmp_path / "summary.md").read_text(encoding="utf-8")
     assert [line.removesuffix(":") for line in summary.splitlines() if line.removesuffix(":") in names] == names
@@ -215,4 +215,4 @@ def test_each_suite_s_conclusion_says_whose_it_is(full: Results, hand_made: Resu
 
 def test_one_suite_s_conclusion_needs_no_name(folder: Path) -> None:
     page = (folder / "index.html").read_text(encoding="utf-8")
-    assert "<h3>" not in page[page.index('id="conclusion-said"') : page.index('id="headline"')]
+    assert "<h3>" not in page[page.index('id="conclusion-title"') : page.index('id="headline"')]
