@@ -58,14 +58,14 @@ def evaluation_records(cell: CellResults) -> list[dict[str, object]]:
     return records_of(cell.evals.drop(columns="cell_id"))
 
 
-def thinned(rows: Sequence[Record], most: int) -> list[Record]:
+def evenly_spaced(rows: Sequence[Record], most: int) -> list[Record]:
     """Return at most `most` rows, evenly spaced, with the first and the last among them.
 
     Args:
         rows: the rows.
         most: at least 2.
 
-    >>> thinned([{"step": step} for step in range(10)], 3)
+    >>> evenly_spaced([{"step": step} for step in range(10)], 3)
     [{'step': 0}, {'step': 4}, {'step': 9}]
     """
     if len(rows) <= most:
@@ -74,10 +74,13 @@ def thinned(rows: Sequence[Record], most: int) -> list[Record]:
 
 
 MOST_EVALUATIONS = 20
+"""Evaluations that the page shows at most."""
 MOST_SYNCS = 12
 """Syncs whose steps are listed above the timeline. If there are more, only their number is printed."""
 TIMELINE_WIDTH = 60
+"""The number of characters of the timeline."""
 TICKS = 4
+"""The number of step numbers under the timeline, without the 0."""
 SHADES = " .:-=+*#"
 """From no sync to a sync in every step."""
 
@@ -142,7 +145,7 @@ def _hits_columns(metric: Metric) -> tuple[Column, ...]:
 
 def _print_evaluations(results: CellResults) -> None:
     records = evaluation_records(results)
-    selected = thinned(records, MOST_EVALUATIONS)
+    selected = evenly_spaced(records, MOST_EVALUATIONS)
     extent = (
         f"{len(selected)} of {len(records)}; --output-format json or csv prints all"
         if len(selected) < len(records)
@@ -210,7 +213,7 @@ def axis(steps: int) -> str:
 
 
 _COUNTS = ("step", "step_before", "syncs", "bytes_model", "bytes_state", "bytes_total")
-_SHOWN = ("attempts", "started", "ended", "steps", "wall_s", "remarks", "error", "plugin")
+_RECORD_KEYS = ("attempts", "started", "ended", "steps", "wall_s", "remarks", "error", "plugin")
 
 
 def cell_record(results: CellResults) -> dict[str, object]:
@@ -229,7 +232,7 @@ def cell_record(results: CellResults) -> dict[str, object]:
         "seed": cell.config.seed,
         "state": live_state(ResultsFolder(results.folder), cell.id, results.record),
         "config": cell.config.to_dict(),
-        **{key: record[key] for key in _SHOWN if key in record},
+        **{key: record[key] for key in _RECORD_KEYS if key in record},
         **{key: record.get(key, {}) for key in ("resolved", "environment")},
         "convention": results.convention,
         "metric": results.metric.name,

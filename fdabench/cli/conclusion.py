@@ -24,7 +24,7 @@ def print_conclusion(results: Sequence[Results], form: str) -> None:
 
 
 @contextmanager
-def concluding(form: str) -> Iterator[Callable[[Results], None]]:
+def conclusion_printer(form: str) -> Iterator[Callable[[Results], None]]:
     """Yield a function that takes the results of each suite of a run and prints their conclusion.
 
     Text is printed at once. A table has the rows of all suites and is printed when the context ends, also after a stop.

@@ -1,8 +1,8 @@
 """Converts exceptions to exit codes and messages.
 
 An error of the user is one message. An unexpected exception is a bug in fdabench: its traceback is written to a file,
-and the message has the path of the file. With too little address space, libraries would fail or hang while they are
-loaded, so its limit is checked before that.
+and the message has the path of the file. If the limit of the address space is too low, libraries fail or hang while
+they are loaded, so the limit is checked before the command runs.
 """
 
 import errno
@@ -36,7 +36,7 @@ class Terminated(BaseException):
 
 
 class TimeLimitReached(BaseException):
-    """The time of `--max-time` is over and cells are left. The same command continues them."""
+    """Raised when the time of `--max-time` is over before all cells are done. The same command continues them."""
 
 
 def with_exit_codes(command: Callable[P, None]) -> Callable[P, None]:
@@ -60,7 +60,7 @@ def with_exit_codes(command: Callable[P, None]) -> Callable[P, None]:
         except Terminated:
             _exit_with(f"fdabench: terminated; to continue: {_resume_command()}", TERMINATED)
         except BrokenPipeError:
-            # the reader of the pipe was closed, as by `| head`: this is no error
+            # not an error: the program that reads the pipe has ended, such as `head` in `fdabench ... | head`
             _silence_stdout()
         except Exception as error:
             if isinstance(error, OSError) and error.errno in DISK_FULL_ERRNOS:

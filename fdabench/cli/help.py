@@ -5,7 +5,8 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
-RUN, LOOK, GATE, ABOUT = "Run", "Inspect", "Gate", "Reference"
+RUN, INSPECT, GATE, REFERENCE = "Run", "Inspect", "Gate", "Reference"
+"""The panels under which the help of `fdabench` lists the commands."""
 EXIT_CODES = {
     0: "success",
     2: "invalid command, suite or folder; nothing was written",
@@ -45,6 +46,7 @@ class CommandGroup(TyperGroup):
     """
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the panels without hidden commands. Commands without a panel are under `Commands`."""
         panels: dict[str, HelpRows] = {}
         for name in self.list_commands(ctx):
             command = self.get_command(ctx, name)

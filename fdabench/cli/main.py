@@ -17,8 +17,8 @@ from fdabench.cli.commands.gate import baselines, check
 from fdabench.cli.commands.run_command import run
 from fdabench.cli.commands.setup import doctor, init, merge, plan
 from fdabench.cli.exit_codes import run_app, with_exit_codes
-from fdabench.cli.help import ABOUT, GATE, LOOK, RUN, Command, CommandGroup, example
-from fdabench.cli.options import Chosen, Format, OutputFormat, ResultsDir, ResultsDirs, SuiteFile
+from fdabench.cli.help import GATE, INSPECT, REFERENCE, RUN, Command, CommandGroup, example
+from fdabench.cli.options import Format, OutputFormat, ResultsDir, ResultsDirs, SelectedCells, SuiteFile
 from fdabench.errors import did_you_mean
 
 app = typer.Typer(
@@ -33,7 +33,7 @@ app = typer.Typer(
 )
 
 
-class Listed(StrEnum):
+class ListArgument(StrEnum):
     """The values of the argument of `fdabench list`."""
 
     strategies = "strategies"
@@ -55,7 +55,7 @@ class Listed(StrEnum):
     suites = "suites"
 
 
-class ExportedTo(StrEnum):
+class ExportTool(StrEnum):
     """The values of `fdabench export --to`, the keys of `export.formats.FORMATS`."""
 
     tensorboard = "tensorboard"
@@ -68,13 +68,13 @@ class ExportedTo(StrEnum):
     archive = "archive"
 
 
-_NAMES = [kind.value for kind in Listed]
+_NAMES = [kind.value for kind in ListArgument]
 _ALL_LISTED = ", ".join(_NAMES)
 
 
-def _parse_listed(word: str) -> Listed:
+def _parse_listed(word: str) -> ListArgument:
     try:
-        return Listed(word)
+        return ListArgument(word)
     except ValueError:
         raise typer.BadParameter(f"{word!r} is unknown; allowed: {_ALL_LISTED}{did_you_mean(word, _NAMES)}") from None
 
@@ -171,8 +171,8 @@ def report(
         typer.Option(
             "--fleet",
             metavar="NAME|FILE",
-            help="Also tell the time to the target on these machines: a name of `list fleets`, or a fleet file. May be "
-            "given repeatedly.",
+            help="Also model the time to the target on a fleet: a name of `list fleets`, or a fleet file. May be given "
+            "repeatedly.",
             show_default=False,
         ),
     ] = None,
@@ -186,7 +186,7 @@ def report(
 @with_exit_codes
 def export(
     results: ResultsDir,
-    to: Annotated[ExportedTo, typer.Option("--to", help="The tool to write for; required.", show_default=False)],
+    to: Annotated[ExportTool, typer.Option("--to", help="The tool to write for; required.", show_default=False)],
     out: Annotated[
         Path | None, typer.Option("-o", "--out", metavar="PATH", help="File or folder.  [default: named by the tool]")
     ] = None,
@@ -253,14 +253,13 @@ def advise(
     steps: Annotated[
         int, typer.Option("--steps", metavar="N", help="Steps that the reference needs in your training.")
     ] = 10_000,
-    chosen: Chosen = None,
+    chosen: SelectedCells = None,
     output_format: OutputFormat = Format.auto,
 ) -> None:
     """Recommend a strategy for your model and network.
 
-    The command estimates the time and the bytes of each strategy of the results in your training. Only what was
-    measured is taken over: how many steps a strategy needs, and how often it synchronizes. -k selects cells that
-    resemble your workload.
+    The command estimates the time and the bytes of each strategy of the results in your training. From the results it
+    uses how many steps a strategy needs and how often it synchronizes. -k selects cells that resemble your workload.
     """
     from fdabench.cli.commands.advise import AdviseRequest, print_advice
 
@@ -271,7 +270,7 @@ def advise(
 @with_exit_codes
 def list_(
     what: Annotated[
-        Listed,
+        ListArgument,
         typer.Argument(
             parser=_parse_listed,
             metavar="WHAT",
@@ -299,7 +298,7 @@ def list_(
     if what.value in CONSTANTS and suite is None:
         print_table(CONSTANTS[what.value](), output_format.value)
         return
-    if what is Listed.suites:
+    if what is ListArgument.suites:
         from fdabench.cli.commands.list_suites import print_suites
 
         print_suites(output_format.value)
@@ -321,7 +320,7 @@ def inspect(
     shape: Annotated[str, typer.Option("--shape", metavar="CxHxW", help="Of images, for --model.")] = "3x32x32",
     classes: Annotated[int, typer.Option("--classes", metavar="N", help="Outputs, for --model.")] = 10,
 ) -> None:
-    """Print what data on disk or a model holds, and its TOML."""
+    """Describe data on disk or a model, and print its TOML."""
     from fdabench.cli.commands.inspect import inspect as print_inspection
 
     print_inspection(path, model, shape, classes)
@@ -348,16 +347,18 @@ app.command(
     epilog=example('fdabench run suite.toml --seeds 0..4 -k "LinearFDA or FedAvg" --jobs 4', *_RUN_CODES),
 )(run)
 app.command(cls=Command, rich_help_panel=RUN, epilog=example("fdabench merge shard-1 shard-2 -o results/whole"))(merge)
-app.command(cls=Command, rich_help_panel=LOOK, epilog=example("fdabench status results/quickstart"))(status)
-app.command(cls=Command, rich_help_panel=LOOK, epilog=example("fdabench show results/quickstart LinearFDA iid s0"))(
+app.command(cls=Command, rich_help_panel=INSPECT, epilog=example("fdabench status results/quickstart"))(status)
+app.command(cls=Command, rich_help_panel=INSPECT, epilog=example("fdabench show results/quickstart LinearFDA iid s0"))(
     show
 )
-app.command(cls=Command, rich_help_panel=LOOK, epilog=example("fdabench report results/quickstart"))(report)
-app.command(cls=Command, rich_help_panel=LOOK, epilog=example("fdabench export results/quickstart --to csv"))(export)
-app.command(cls=Command, rich_help_panel=LOOK, epilog=example("fdabench compare results/before results/after"))(compare)
+app.command(cls=Command, rich_help_panel=INSPECT, epilog=example("fdabench report results/quickstart"))(report)
+app.command(cls=Command, rich_help_panel=INSPECT, epilog=example("fdabench export results/quickstart --to csv"))(export)
+app.command(cls=Command, rich_help_panel=INSPECT, epilog=example("fdabench compare results/before results/after"))(
+    compare
+)
 app.command(
     cls=Command,
-    rich_help_panel=LOOK,
+    rich_help_panel=INSPECT,
     epilog=example("fdabench advise --from results/cifar --parameters 125M --workers 16 --network wan-100Mbps-40ms"),
 )(advise)
 app.command(
@@ -373,13 +374,14 @@ app.add_typer(
     rich_help_panel=GATE,
     short_help="Save, accept or show the baseline of `check`.",
 )
-app.command("list", cls=Command, rich_help_panel=ABOUT, epilog=example("fdabench list strategies"))(list_)
-app.command(cls=Command, rich_help_panel=ABOUT, epilog=example("fdabench cite suite.toml > suite.bib"))(cite)
-app.command(cls=Command, rich_help_panel=ABOUT, epilog=example("fdabench doctor"))(doctor)
+app.command("list", cls=Command, rich_help_panel=REFERENCE, epilog=example("fdabench list strategies"))(list_)
+app.command(cls=Command, rich_help_panel=REFERENCE, epilog=example("fdabench cite suite.toml > suite.bib"))(cite)
+app.command(cls=Command, rich_help_panel=REFERENCE, epilog=example("fdabench doctor"))(doctor)
 
 
 def main() -> None:
     """Run the program. This is the entry point that the package installs."""
-    # imports create objects that stay; collecting garbage among them after each 700 would take a tenth of the start
+    # Imports create many objects that are never freed. With the default threshold of 700 objects, garbage collection
+    # among them would take a tenth of the start time.
     gc.set_threshold(50_000, 20, 50)
     run_app(app)

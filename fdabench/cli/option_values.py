@@ -60,7 +60,7 @@ def parse_whole_number(text: str, most: int, power: int = 0) -> int | None:
         power: of ten that the unit stands for, such as 6 for M.
 
     Returns:
-        None if the text is no number, or the number is not whole or out of range.
+        The number; None if the text is no number, or the number is not whole or out of range.
 
     >>> parse_whole_number("1e6", 10**9), parse_whole_number("1.5", 10**9, power=3), parse_whole_number("0.5", 10**9)
     (1000000, 1500, None)

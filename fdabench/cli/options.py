@@ -9,7 +9,7 @@ import typer
 from fdabench.cli.arguments.completion import complete_results, complete_selection, complete_suite
 from fdabench.cli.arguments.shipped_suites import parse_suite
 
-CELLS, LIFE, MACHINE, DISTRIBUTED, OUTPUT = "Cells", "Stop and resume", "Machine", "Distributed", "Output"
+CELLS, STOP_AND_RESUME, MACHINE, DISTRIBUTED, OUTPUT = "Cells", "Stop and resume", "Machine", "Distributed", "Output"
 
 
 class Format(StrEnum):
@@ -23,7 +23,7 @@ class Format(StrEnum):
     markdown = "markdown"
 
 
-class Verdicts(StrEnum):
+class CheckFormat(StrEnum):
     """The values of `--output-format` of `fdabench check`."""
 
     auto = "auto"
@@ -56,10 +56,13 @@ OutputFormat = Annotated[
         "--output-format", metavar="FORMAT", rich_help_panel=OUTPUT, help=f"{_FORMAT_HELP}{_format_choices(Format)}."
     ),
 ]
-VerdictsFormat = Annotated[
-    Verdicts,
+CheckOutputFormat = Annotated[
+    CheckFormat,
     typer.Option(
-        "--output-format", metavar="FORMAT", rich_help_panel=OUTPUT, help=f"{_FORMAT_HELP}{_format_choices(Verdicts)}."
+        "--output-format",
+        metavar="FORMAT",
+        rich_help_panel=OUTPUT,
+        help=f"{_FORMAT_HELP}{_format_choices(CheckFormat)}.",
     ),
 ]
 SuiteFile = Annotated[
@@ -106,7 +109,7 @@ Seeds = Annotated[
         help="Seeds to run, such as 0..4 or 0,2,7.  [default: the suite's]",
     ),
 ]
-Chosen = Annotated[
+SelectedCells = Annotated[
     str | None,
     typer.Option(
         "-k",

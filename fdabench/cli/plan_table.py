@@ -18,8 +18,8 @@ STATUSES = ("done", "failed", "stale", "to run")
 UNKNOWN = "unknown"
 
 
-class Priced(NamedTuple):
-    """A cell with its status and the bytes that it sends."""
+class PlannedCell(NamedTuple):
+    """A cell with its status, and forecasts of its bytes and its time."""
 
     cell_status: CellStatus
     bound: ByteRange | None
@@ -28,13 +28,13 @@ class Priced(NamedTuple):
     """The least and the most time on each fleet that the user names; None where it cannot be estimated."""
 
 
-def priced(
+def forecast_cells(
     statuses: Sequence[CellStatus],
     convention: str,
     registry: Registry,
     fleets: Mapping[str, Fleet],
     step_s: Sequence[float],
-) -> list[Priced]:
+) -> list[PlannedCell]:
     """Forecast the bytes of each cell, and its time on fleets.
 
     Args:
@@ -43,18 +43,21 @@ def priced(
         registry: the components that the cells name.
         fleets: the machines that the user names.
         step_s: the mean seconds of a local step of each cell; empty if there are no fleets.
+
+    Returns:
+        One forecast for each cell, in the same order.
     """
-    costs = []
-    for place, status in enumerate(statuses):
+    planned = []
+    for index, status in enumerate(statuses):
         cell = ResolvedCell(status.cell.config, registry)
-        times = {name: planned_seconds(cell, convention, fleet, step_s[place]) for name, fleet in fleets.items()}
-        costs.append(Priced(status, forecast_bytes(cell, convention), times))
-    return costs
+        times = {name: planned_seconds(cell, convention, fleet, step_s[index]) for name, fleet in fleets.items()}
+        planned.append(PlannedCell(status, forecast_bytes(cell, convention), times))
+    return planned
 
 
-def folded_table(cells: Sequence[Priced], convention: str) -> Table:
+def strategies_table(cells: Sequence[PlannedCell], convention: str) -> Table:
     """Return one row for each strategy and workload: number of seeds, their statuses, and the bytes of one seed."""
-    groups: dict[str, list[Priced]] = {}
+    groups: dict[str, list[PlannedCell]] = {}
     for cell in cells:
         groups.setdefault(_without_seed(cell), []).append(cell)
     columns = (
@@ -68,7 +71,7 @@ def folded_table(cells: Sequence[Priced], convention: str) -> Table:
     return Table([_group_row(group) for group in groups.values()], columns, cell_records(cells))
 
 
-def cells_table(cells: Sequence[Priced], convention: str) -> Table:
+def cells_table(cells: Sequence[PlannedCell], convention: str) -> Table:
     """Return one row for each cell."""
     columns = (
         column("cell"),
@@ -81,7 +84,7 @@ def cells_table(cells: Sequence[Priced], convention: str) -> Table:
     return Table(cell_records(cells), columns)
 
 
-def _time_columns(cells: Sequence[Priced]) -> list[Column]:
+def _time_columns(cells: Sequence[PlannedCell]) -> list[Column]:
     """Return a column for each fleet. In the records of programs the times are seconds."""
     names = dict.fromkeys(name for cell in cells for name in cell.seconds)
     return [Column(f"fleet_{name}", f"time on fleet {name}", _time_of(name)) for name in names]
@@ -101,7 +104,7 @@ def _time_span(least: float | None, most: float | None) -> str:
     return " to ".join(dict.fromkeys((format_duration(least), format_duration(most))))
 
 
-def _times(cell: Priced) -> dict[str, float | None]:
+def _times(cell: PlannedCell) -> dict[str, float | None]:
     """The least and the most seconds on each fleet, for programs."""
     return {
         f"fleet_{name}_{end}_s": None if span is None else span[at]
@@ -115,7 +118,7 @@ def _bytes(record: Record) -> str:
     return span(None if least is None else ByteRange(least, most))
 
 
-def cell_records(cells: Sequence[Priced]) -> list[dict[str, object]]:
+def cell_records(cells: Sequence[PlannedCell]) -> list[dict[str, object]]:
     """Return one record for each cell, for programs.
 
     Bytes are integers. `changed` has everything that has changed since the cell was run.
@@ -137,7 +140,7 @@ def cell_records(cells: Sequence[Priced]) -> list[dict[str, object]]:
     ]
 
 
-def total(cells: Sequence[Priced]) -> str:
+def total(cells: Sequence[PlannedCell]) -> str:
     """Format the bytes of these cells together. Cells whose bytes cannot be forecast are counted separately."""
     bounds = [cell.bound for cell in cells if cell.bound is not None]
     if not bounds:
@@ -154,12 +157,12 @@ def span(bound: ByteRange | None) -> str:
     return " to ".join(dict.fromkeys((format_bytes(bound.low), format_bytes(bound.high))))
 
 
-def _without_seed(priced_cell: Priced) -> str:
+def _without_seed(priced_cell: PlannedCell) -> str:
     cell = priced_cell.cell_status.cell
     return json.dumps([cell.label, cell.config.model_dump(exclude={"seed"})], sort_keys=True)
 
 
-def _group_row(group: Sequence[Priced]) -> dict[str, str]:
+def _group_row(group: Sequence[PlannedCell]) -> dict[str, str]:
     """Return the row of one strategy and workload as texts."""
     cell = group[0].cell_status.cell
     counts = Counter(priced_cell.cell_status.status for priced_cell in group)

@@ -235,7 +235,11 @@ class LiveReporter:
 class EvaluationLog:
     """Passes evaluations on to a log of `--log-to`.
 
-    The first evaluation that cannot be written is reported, and then nothing more is written. The run continues.
+    If an evaluation cannot be written, a warning is printed and no more evaluations are written. The run continues.
+
+    Args:
+        log: the log; None without `--log-to`.
+        print_line: prints the warning.
     """
 
     def __init__(self, log: LiveLog | None, print_line: Callable[[str], None]) -> None:
@@ -245,12 +249,12 @@ class EvaluationLog:
         """Write the evaluation, if the event is one."""
         if self._log is None or not isinstance(event, events.CellProgress):
             return
-        made, title = event.progress, event.cell.title.replace(" | ", " ").replace("/", "-")
-        values = {"test_accuracy": made.accuracy, "test_loss": made.loss}
+        progress, title = event.progress, event.cell.title.replace(" | ", " ").replace("/", "-")
+        values = {"test_accuracy": progress.accuracy, "test_loss": progress.loss}
         finite = {name: value for name, value in values.items() if math.isfinite(value)}
         try:
-            self._log.write(f"{title} {event.cell.id}", Evaluation(made.step, made.bytes_total, finite))
-        except Exception as error:  # whatever a tool raises, the cells are worth more
+            self._log.write(f"{title} {event.cell.id}", Evaluation(progress.step, progress.bytes_total, finite))
+        except Exception as error:  # a tool may raise any exception, and none of them may end the run
             self._log = None
             self._print_line(f"warning: --log-to: {error}; no more evaluations are written to this log")
 

@@ -11,6 +11,7 @@ from fdabench.results.folder import ResultsFolder
 
 RUNNING = "running"
 MOST_LETTERS = 200
+"""Characters of an error message that are printed at most."""
 
 
 def live_state(store: ResultsFolder, cell_id: str, record: CellRecord | None) -> str:

@@ -1,4 +1,4 @@
-"""`run --log-to`: writes evaluations while cells run, for a tool that is open beside the run.
+"""`run --log-to`: writes evaluations while cells run, so that a tool can show them during the run.
 
 `fdabench export` writes the same curves from the results, with the bytes of the suite's convention.
 """
@@ -22,7 +22,7 @@ class LiveLog(Protocol):
             evaluation: `bytes_total` has the bytes that were sent.
 
         Raises:
-            OSError: the disk refuses it.
+            OSError: the file cannot be written.
         """
         ...
 
@@ -58,7 +58,7 @@ def open_live_log(name: str, folder: Path) -> LiveLog:
 
     Args:
         name: a key of `LIVE_LOGS`.
-        folder: where the log is written; it is created with the first evaluation.
+        folder: where the log is written; it is created at the latest with the first evaluation.
 
     Raises:
         UsageError: the name is unknown, or the package of the tool is not installed.

@@ -9,11 +9,11 @@ from fdabench.export.curves import Evaluation, curves_of
 from fdabench.results.load import Results
 
 MOST_METRICS, MOST_PARAMS, MOST_LETTERS = 1000, 100, 6000
-"""What MLflow accepts in one call of `log_batch`, and letters of a parameter."""
+"""The limits of MLflow: metrics and parameters in one call of `log_batch`, and characters of a parameter."""
 
 
 def write_mlflow(results: Results, path: Path) -> None:
-    """Write the database. Metrics named `..._by_bytes` have bytes where MLflow says step."""
+    """Write the database. MLflow's x axis is an integer that it calls step; for `..._by_bytes` it counts bytes."""
     client = MlflowClient(tracking_uri=f"sqlite:///{path.resolve()}")
     experiment = client.create_experiment(results.lock.suite)
     for curve in curves_of(results):

@@ -24,12 +24,12 @@ def _events(evaluation: Evaluation) -> list[Event]:
     axes = (("by_step", evaluation.step), ("by_bytes", evaluation.bytes_total))
     return [
         Event(
-            step=place,
+            step=x,
             summary=Summary(
                 value=[Summary.Value(tag=f"{axis}/{name}", simple_value=v) for name, v in evaluation.values.items()]
             ),
         )
-        for axis, place in axes
+        for axis, x in axes
     ]
 
 

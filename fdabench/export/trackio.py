@@ -31,14 +31,14 @@ def write_trackio(results: Results, path: Path) -> None:
             run=curve.title,
             run_id=curve.cell_id,
             metrics_list=[values for _, values in rows],
-            steps=[place for place, _ in rows],
+            steps=[x for x, _ in rows],
             config={**curve.settings, "label": curve.label, "state": curve.state},
         )
 
 
 def _rows(curve: Curve) -> list[tuple[int, dict[str, float]]]:
     return [
-        (place, {f"{axis}/{name}": value for name, value in evaluation.values.items()})
+        (x, {f"{axis}/{name}": value for name, value in evaluation.values.items()})
         for evaluation in curve.evaluations
-        for axis, place in (("by_step", evaluation.step), ("by_bytes", evaluation.bytes_total))
+        for axis, x in (("by_step", evaluation.step), ("by_bytes", evaluation.bytes_total))
     ]

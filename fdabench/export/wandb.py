@@ -9,13 +9,13 @@ from fdabench.results.load import Results
 
 
 def write_wandb(results: Results, path: Path) -> None:
-    """Write the folder. Nothing is sent, whatever `WANDB_MODE` says.
+    """Write the folder. Nothing is sent over the network, whatever the value of `WANDB_MODE`.
 
     Charts named `by_step/...` have steps as their x axis and charts named `by_bytes/...` have bytes. The id of a run is
     the id of its cell, so a second upload does not make a second run.
     """
     path.mkdir(parents=True)
-    # the exporting process did not train: its console, its load and its git revision say nothing about the cell
+    # this process did not train, so its console, its load and its git revision are not those of the cell
     settings = wandb.Settings(silent=True, console="off", disable_git=True, save_code=False, x_disable_stats=True)
     for curve in curves_of(results):
         run = wandb.init(

@@ -47,7 +47,7 @@ def build_report(
         results: the results folders, read by `results.load`.
         out: the folder that the files are written to.
         citations: BibTeX entries that the page shows.
-        fleets: machines on which the report tells the time to the target, besides those of the suites.
+        fleets: by name. The report models the time to the target on them and on the fleets of the suites.
 
     Returns:
         The paths of the files that were written.
@@ -57,24 +57,19 @@ def build_report(
     """
     data = combine_results(results, fleets)
     figures = [figure for plot in for_metric(PLOTS, data.metric) if (figure := render(plot, data)) is not None]
-    parts = [
+    tables = [
+        conclusion_table(data),
         *build_tables(data),
         *role_tables(data),
         *robust_tables(data),
         *published_tables(data),
         *times_tables(data),
         *fleet_tables(data),
+        *milestones_tables(data),
+        *round_length_tables(data),
+        *traffic_tables(data),
     ]
-    tables, templates = (
-        [
-            conclusion_table(data),
-            *parts,
-            *milestones_tables(data),
-            *round_length_tables(data),
-            *traffic_tables(data),
-        ],
-        jinja_environment(),
-    )
+    templates = jinja_environment()
     files: dict[str, bytes] = {
         f"figures/{figure.name}.{suffix}": content for figure in figures for suffix, content in figure.files.items()
     }
@@ -105,7 +100,13 @@ def _embed_files(files: Mapping[str, bytes]) -> dict[str, str]:
 def page_content(
     data: ReportData, figures: Sequence[RenderedFigure], tables: Sequence[ReportTable]
 ) -> dict[str, object]:
-    """Return the variables of the page templates, which are the same for HTML and Markdown."""
+    """Return the variables of the page templates, which are the same for HTML and Markdown.
+
+    Args:
+        data: the data of the report.
+        figures: the figures that were drawn.
+        tables: all tables of the report; one is named `headline` and one `settings`.
+    """
     by_name = {table.name: table for table in tables}
     frames = {table.name: table.frame for table in tables}
     conclusions = [conclude(data, suite) for suite in data.locks]

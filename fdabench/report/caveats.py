@@ -25,9 +25,13 @@ from fdabench.formatting import (
 from fdabench.report.budgets import describe_budget, distinct_budgets
 
 FEW_SEEDS = 3
+"""A strategy with fewer finished seeds on a workload gives a caveat."""
 LARGE_STATE = 0.1
+"""A caveat names strategies whose messages of local states have more than this share of the bytes of their models."""
 COARSE = 0.1
+"""The interval between evaluations, as a share of the steps to the target, above which evaluations are too rare."""
 UNEQUAL = 0.1
+"""The relative difference of bytes sent and received above which a caveat names a strategy with a codec."""
 MIN_THETAS = 3
 """The figure of a sweep is drawn for at least this number of values of theta."""
 _ENVIRONMENT = ("fdabench", "git", "python", "torch", "numpy", "platform", "device", "capability", "blas", "threads")
@@ -52,7 +56,7 @@ def _incomplete(data: ReportData) -> Iterator[str]:
     diverged = runs[runs["state"] == "diverged"]
     if len(diverged):
         cells = plural(len(diverged), "cell")
-        treatment = "counted as missed, in ratios as more than any cost; left out of accuracies"
+        treatment = "counted as missed, in ratios as a cost above all others; left out of accuracies"
         yield f"{cells} diverged; {treatment}: {_names(diverged)}."
 
 
@@ -77,7 +81,7 @@ def _unequal_hits(data: ReportData) -> Iterator[str]:
         counts = join_first([f"{label} {row['sum']}/{row['size']}" for label, row in rates.iterrows()], 16)
         yield (
             f"Unequal hit rates at the headline target: {counts}. A mean over the cells that reached it is a mean over "
-            "easier cells; ratios count a missed target as more than was spent."
+            "easier cells; a ratio counts a missed target as more than the bytes that the cell spent."
         )
 
 
@@ -188,7 +192,7 @@ def _tuning(data: ReportData) -> Iterator[str]:
         if not lock.tuning:
             yield (
                 f"Suite {suite} does not state how values were chosen; a badly tuned baseline makes the other "
-                "strategies style better."
+                "strategies look better."
             )
 
 

@@ -34,22 +34,29 @@ CONVENTIONS = {
 }
 _AT_SYNC = {
     "keep": "each worker keeps its own across syncs",
-    "reset": "set back to zero at each sync",
-    "average": "averaged over workers at each sync, and paid for",
+    "reset": "set to zero at each sync",
+    "average": "averaged over workers at each sync; its bytes are counted",
 }
 _AVERAGING = {"uniform": "plain mean over workers", "samples": "mean weighted by each worker's samples"}
 _SHARES = {
-    "per-class": "each class is shared out over the workers by proportions from Dir(α); shards differ in size",
+    "per-class": "each class is divided among the workers by proportions from Dir(α); shards differ in size",
     "per-worker": "equal shards, each with a class mix from Dir(α · prior) (Hsu et al., 2019)",
 }
 _SAMPLING = {
-    "shuffle": "each worker goes through its samples in a new random order, none twice in a pass",
+    "shuffle": "each worker uses each sample at most once in a pass, in an order that is random in each pass",
     "replacement": "each batch is an independent draw from the worker's samples",
 }
 _LAST_BATCH = {
-    "wrap": "filled up from the next pass",
+    "wrap": "filled with samples of the next pass",
     "drop": "samples that do not fill a batch are left out of that pass",
     "keep": "a smaller batch",
+}
+_EVALUATED = {
+    "virtual-mean": "the model that a sync of the workers' current models would give, after the server's step; its "
+    "bytes are not counted",
+    "synced": "the global model of the last sync; its bytes are counted",
+    "paper": "mean of the workers' current models, whose bytes are not counted; if the server has an optimizer, the "
+    "server's model after its step, whose bytes are counted",
 }
 
 
@@ -59,14 +66,6 @@ def method_rows(data: ReportData) -> list[MethodRow]:
     return [*_suites(data), *_semantics(configs), *_strategies(data), *_environments(data)]
 
 
-_EVALUATED = {
-    "virtual-mean": "what a sync would make of the workers' current models, the server's step included; not paid for",
-    "synced": "the global model that the last sync made; paid for",
-    "paper": "mean of the workers' current models, not paid for; where a server's optimizer moves the model, "
-    "the server's, after its step, paid for",
-}
-
-
 def formulas(data: ReportData) -> dict[str, str]:
     """Return the formulas of the components that the cells use, for the roles in `STRATEGY_ROLES`.
 
@@ -74,17 +73,17 @@ def formulas(data: ReportData) -> dict[str, str]:
         Formulas by the name of the component and its role, such as `naive monitor`. Components without a formula are
         left out, except monitors: a reader has to see that the bound of a monitor is not declared.
     """
-    by_strategy: dict[str, str] = {}
+    by_component: dict[str, str] = {}
     for lock in data.locks.values():
-        for role, word in STRATEGY_ROLES.items():
+        for role, role_name in STRATEGY_ROLES.items():
             for kind, info in lock.components.get(role, {}).items():
                 if info.formula or role == "monitors":
-                    by_strategy.setdefault(f"{kind} {word}", info.formula or "declares no formula")
-    return by_strategy
+                    by_component.setdefault(f"{kind} {role_name}", info.formula or "declares no formula")
+    return by_component
 
 
 def commands(data: ReportData) -> list[str]:
-    """Return the commands that repeat the runs. Folders are removed from absolute paths."""
+    """Return the commands that repeat the runs, one for each suite. Folders are removed from absolute paths."""
     lines = []
     for lock in data.locks.values():
         source = strip_paths(lock.source) if PurePath(lock.source).is_absolute() else lock.source
@@ -97,25 +96,22 @@ def _suites(data: ReportData) -> list[MethodRow]:
     rows = []
     for name, lock in data.locks.items():
         metric = METRICS[lock.metric]
-        consecutive, reach = (
-            lock.consecutive,
-            metric.better_side if lock.comparison == ">" else f"at or {metric.better_side}",
-        )
+        side = metric.better_side if lock.comparison == ">" else f"at or {metric.better_side}"
         rule = (
-            f"the first of {consecutive} consecutive evaluations {reach} it"
-            if consecutive > 1
-            else f"the first evaluation {reach} it"
+            f"the first of {lock.consecutive} consecutive evaluations {side} it"
+            if lock.consecutive > 1
+            else f"the first evaluation {side} it"
         )
         rows += [
             MethodRow(name, "description", strip_paths(lock.description) or "none given"),
             MethodRow(name, "how hyper-parameters were chosen", strip_paths(lock.tuning) or "not stated"),
             MethodRow(name, "seeds", join_first([str(seed) for seed in lock.seeds], 20)),
             MethodRow(name, "targets", join_first([metric.format_target(target) for target in lock.targets]) or "none"),
-            MethodRow(name, "a target is reached at", f"{rule}"),
+            MethodRow(name, "a target is reached at", rule),
             MethodRow(
                 name,
                 "accounting",
-                f"{lock.convention}: {CONVENTIONS[lock.convention]} (n: bytes that one worker puts in, K: workers)",
+                f"{lock.convention}: {CONVENTIONS[lock.convention]} (n: bytes of one worker's message, K: workers)",
             ),
         ]
     return rows
@@ -139,7 +135,7 @@ def _semantics(configs: list[CellConfig]) -> list[MethodRow]:
 
 
 def _evaluated_model(evaluation: EvalConfig) -> str:
-    """The model that was evaluated. Versions that wrote no `model` evaluated as the paper does."""
+    """The model that was evaluated. Versions that wrote no `model` evaluated the model that the paper evaluates."""
     return evaluation.model if "model" in evaluation.model_fields_set else "paper"
 
 
@@ -152,7 +148,7 @@ def _evaluated_on(evaluation: EvalConfig) -> str:
             if num_samples
             else "the whole test set"
         )
-    return f"a validation split of {100 * split.share:g} % of the training set (seed {split.seed}), not learned from"
+    return f"a validation split of {100 * split.share:g} % of the training set (seed {split.seed}), not trained on"
 
 
 def _format_meanings(values: Iterable[str], meanings: Mapping[str, str]) -> str:

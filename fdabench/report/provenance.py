@@ -8,18 +8,19 @@ from collections.abc import Iterable
 from fdabench.analysis.data import ReportData
 from fdabench.formatting import join_first, strip_paths
 
-_MOST = 2
-_DATE = len("2026-01-31")
+_MAX_VALUES = 2
+"""If cells differ in a version or a platform, this number of the values is listed."""
+_DATE_LENGTH = len("2026-01-31")
 
 
 def provenance(data: ReportData) -> list[str]:
-    """Return dates, versions, devices and platforms of the cells with a result. What no record contains is left out."""
+    """Return dates, versions, devices and platforms of the cells with a result, without those that no record has."""
     records = [record for record in data.records.values() if record.has_result]
 
     def distinct(key: str) -> list[str]:
         return sorted({strip_paths(str(value)) for record in records if (value := record.environment.get(key))})
 
-    dates = sorted({moment[:_DATE] for cell_record in records if (moment := cell_record.ended or cell_record.started)})
+    dates = sorted({time[:_DATE_LENGTH] for record in records if (time := record.ended or record.started)})
     fdabench, git, torch = distinct("fdabench"), distinct("git"), distinct("torch")
     facts = [
         " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "",
@@ -32,7 +33,7 @@ def provenance(data: ReportData) -> list[str]:
 
 
 def _join_values(values: Iterable[str]) -> str:
-    return join_first(list(values), _MOST)
+    return join_first(list(values), _MAX_VALUES)
 
 
 def _name_versions(name: str, versions: list[str]) -> str:

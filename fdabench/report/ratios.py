@@ -34,8 +34,8 @@ def _format_limits(ratio: Ratio, unit: str) -> str:
         words, limit = ("at least", ratio.low) if ratio.bound == "≥" else ("at most", ratio.high)
         # with one seed there is no interval, so the observed ratio is the limit
         limit = limit if math.isfinite(limit) else ratio.mean
-        says_nothing = limit < 1 if ratio.bound == "≥" else limit > 1
-        return f"{'unclear, ' if says_nothing else ''}{words} {format_ratio(limit)}{unit}"
+        is_unclear = limit < 1 if ratio.bound == "≥" else limit > 1
+        return f"{'unclear, ' if is_unclear else ''}{words} {format_ratio(limit)}{unit}"
     is_finite = math.isfinite(ratio.low) and math.isfinite(ratio.high)
     interval = f" [{format_ratio(ratio.low)}, {format_ratio(ratio.high)}]" if is_finite else ""
     return f"{format_ratio(ratio.mean)}{unit}{interval}"

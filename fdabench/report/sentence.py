@@ -23,6 +23,9 @@ def sentence_of(outcomes: pd.DataFrame, order: Order, metric: Metric = ACCURACY)
         outcomes: rows at one target that at least one cell reached, with the columns that `paired_ratio` requires.
         order: the strategies in the order of their cost.
         metric: of the target.
+
+    Returns:
+        The sentence, with a period at its end.
     """
     best, others = order.labels[0], order.labels[1:]
     of_best = outcomes[outcomes["label"] == best]

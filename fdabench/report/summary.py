@@ -66,7 +66,7 @@ def summary_text(conclusion: Conclusion) -> str:
 
 
 def conclude(data: ReportData, suite: str) -> Conclusion:
-    """Summarize one suite of a report.
+    """Summarize one suite of a report, also if none of its cells has a result or none reached a target.
 
     Args:
         data: the data of all suites of the report.
@@ -78,13 +78,13 @@ def conclude(data: ReportData, suite: str) -> Conclusion:
     if data.finished.empty:
         return Conclusion(f"No cell of {suite} has a result yet.", notes=left_out)
     if not targets:
-        untargeted = "No target is set, so no cost to a target is compared."
-        return Conclusion(untargeted, _best_title(data), _best(data), (), left_out)
+        sentence = "No target is set, so no cost to a target is compared."
+        return Conclusion(sentence, _best_title(data), _best(data), (), left_out)
     headline, metric = data.headlines[suite], data.metric
     if data.at_suite_target.empty:
-        unreached = f"No strategy reached {metric.format_target(headline.chosen)} ({headline.reason})."
-        higher = _harder_targets(data, targets, headline.chosen)
-        return Conclusion(unreached, _best_title(data), _best(data), (), [*higher, *left_out])
+        sentence = f"No strategy reached {metric.format_target(headline.chosen)} ({headline.reason})."
+        harder = _harder_targets(data, targets, headline.chosen)
+        return Conclusion(sentence, _best_title(data), _best(data), (), [*harder, *left_out])
     outcomes = data.at_suite_target
     order = order_strategies(outcomes)
     more = len(order.labels) - MAX_ROWS
@@ -97,9 +97,9 @@ def conclude(data: ReportData, suite: str) -> Conclusion:
         notes.append(f"no strategy reached {target_text}; {headline.name} is {easier} that one reached")
     notes += [*_harder_targets(data, targets, metric.best((headline.target, headline.chosen))), *left_out]
     directions = direction_texts(outcomes[outcomes["reached"]], order.labels)
-    apart = [f"{label} {text}" for label in order.labels if (text := directions.get(label))]
-    if apart:
-        notes.insert(0, f"{join_first(apart, MAX_ROWS)}; the {data.conventions} convention ranks by both")
+    by_direction = [f"{label} {text}" for label in order.labels if (text := directions.get(label))]
+    if by_direction:
+        notes.insert(0, f"{join_first(by_direction, MAX_ROWS)}; the {data.conventions} convention ranks by both")
     rows = _rows(outcomes, order)
     return Conclusion(sentence_of(outcomes, order, metric), _title(data, suite), (), rows, notes)
 
@@ -177,22 +177,23 @@ def _best(data: ReportData) -> list[SummaryRow]:
     rows: list[SummaryRow] = []
     for label, runs in finished.groupby("label", sort=False):
         size = format_bytes(geometric_mean(runs["bytes_total"]))
-        apart = [directions[str(label)]] if directions else []
+        by_direction = [directions[str(label)]] if directions else []
         best = data.metric.format(float(runs["best_value"].mean()))
-        rows.append((str(label), best, size, *apart, plural(len(runs), "cell")))
+        rows.append((str(label), best, size, *by_direction, plural(len(runs), "cell")))
     means = data.metric.score(finished.groupby("label")["best_value"].mean())
     rows.sort(key=lambda row: -means[row[0]])
     return rows
 
 
-def _harder_targets(data: ReportData, targets: Sequence[float], top: float) -> list[str]:
-    lines = []
+def _harder_targets(data: ReportData, targets: Sequence[float], limit: float) -> list[str]:
+    """One note for each target that is harder than `limit`: how many runs reached it."""
+    notes = []
     metric = data.metric
-    for target in metric.easiest_first(target for target in targets if metric.better(target, top)):
-        cells = data.outcomes.loc[data.outcomes["target"] == target, "reached"]
-        who = f"{int(cells.sum())} of {plural(len(cells), 'run')}" if cells.any() else "no run"
-        lines.append(f"{metric.format_target(target)} was reached by {who}")
-    return lines
+    for target in metric.easiest_first(target for target in targets if metric.better(target, limit)):
+        reached = data.outcomes.loc[data.outcomes["target"] == target, "reached"]
+        runs = f"{int(reached.sum())} of {plural(len(reached), 'run')}" if reached.any() else "no run"
+        notes.append(f"{metric.format_target(target)} was reached by {runs}")
+    return notes
 
 
 def _left_out(data: ReportData) -> list[str]:
@@ -204,7 +205,7 @@ def _left_out(data: ReportData) -> list[str]:
         "without a result yet (left out)": runs[~runs["finished"] & ~runs["failed"]],
     }
     return [
-        f"{plural(len(rows), 'cell')} {what}: {join_first(list(dict.fromkeys(rows['label'])))}"
-        for what, rows in groups.items()
+        f"{plural(len(rows), 'cell')} {state}: {join_first(list(dict.fromkeys(rows['label'])))}"
+        for state, rows in groups.items()
         if len(rows)
     ]

@@ -1,4 +1,4 @@
-"""Writes the modeled time to the target on each fleet and network that was named, in one sentence each.
+"""Writes one sentence for each fleet and network that the suite or the user names: the modeled time to the target.
 
 The first screen of a report shows them below the conclusion, which compares bytes.
 """

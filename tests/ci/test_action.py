@@ -53,7 +53,7 @@ def test_the_steps_run_a_suite_and_compare_it(tmp_path: Path) -> None:
     assert run_step("Write the comment", tmp_path, **comment) == 0
     stored = tmp_path / "kept" / "comment.md"
     text = stored.read_text(encoding="utf-8")
-    assert text.startswith("### fdabench: not compared\n\n~~~~~~text\nfdabench: baseline.toml: no baseline here")
+    assert text.startswith("### fdabench: not compared\n\n~~~~~~text\nfdabench: baseline.toml: this file does not")
     save = [sys.executable, "-m", "fdabench", "baseline", "save", "out", "-o", "baseline.toml"]
     subprocess.run(save, cwd=tmp_path, check=True, capture_output=True)
     assert run_step("Compare with the baseline", tmp_path, **compare) == 0

@@ -159,7 +159,7 @@ def test_a_suite_without_targets_can_be_checked(here: InProcess) -> None:
     ("arguments", "code", "message"),
     [
         ((), 4, "nothing to compare with: give --baseline FILE"),
-        (("--baseline", "absent.toml"), 4, "absent.toml: no baseline here"),
+        (("--baseline", "absent.toml"), 4, "absent.toml: this file does not exist"),
         (("--baseline", "tiny.toml"), 4, 'tiny.toml: not a baseline: it has no schema; this fdabench reads "2"'),
         (("--against", "nowhere"), 2, "nowhere: no results here"),
     ],
@@ -175,7 +175,7 @@ def test_a_gate_without_comparable_runs_fails(
 def test_github_gets_an_annotation_that_nothing_was_compared(here: InProcess, finished: Any) -> None:
     result = here("check", finished.results, "--baseline", "absent.toml", "--output-format", "github")
     assert result.exit_code == 4
-    assert result.stdout.startswith("::error title=fdabench%3A not compared::absent.toml: no baseline here")
+    assert result.stdout.startswith("::error title=fdabench%3A not compared::absent.toml: this file does not exist")
     assert len(result.stdout.splitlines()) == 1
 
 

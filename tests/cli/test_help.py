@@ -10,9 +10,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from fdabench.cli.help import ABOUT, EXIT_CODES, GATE, LOOK, RUN
+from fdabench.cli.help import EXIT_CODES, GATE, INSPECT, REFERENCE, RUN
 from fdabench.cli.main import app
-from fdabench.cli.options import CELLS, DISTRIBUTED, LIFE, MACHINE
+from fdabench.cli.options import CELLS, DISTRIBUTED, MACHINE, STOP_AND_RESUME
 from fdabench.suite.reader import read_suite
 
 InProcess = Callable[..., Any]
@@ -24,8 +24,8 @@ def test_the_commands_are_grouped_with_one_line_each(here: InProcess) -> None:
     output = here("-h").stdout
     groups = re.findall(r"^(\w+):\n((?:  +.*\n)+)", output, re.MULTILINE)
     listed = {name: re.findall(r"^  (\S+)  +(\S.*)$", lines, re.MULTILINE) for name, lines in groups}
-    assert [name for name in listed if name != "Options"] == [RUN, LOOK, GATE, ABOUT]
-    lines = {name: text for group in (RUN, LOOK, GATE, ABOUT) for name, text in listed[group]}
+    assert [name for name in listed if name != "Options"] == [RUN, INSPECT, GATE, REFERENCE]
+    lines = {name: text for group in (RUN, INSPECT, GATE, REFERENCE) for name, text in listed[group]}
     assert lines.keys() == COMMANDS.keys()
     for name, text in lines.items():
         assert len(text) <= MOST_LETTERS, name
@@ -46,7 +46,7 @@ def test_every_help_ends_with_an_example_and_the_exit_codes(here: InProcess, com
 
 def test_the_options_of_run_are_grouped(here: InProcess) -> None:
     output = here("run", "-h").stdout
-    places = [output.index(f"\n{group}:\n") for group in (CELLS, LIFE, MACHINE, DISTRIBUTED)]
+    places = [output.index(f"\n{group}:\n") for group in (CELLS, STOP_AND_RESUME, MACHINE, DISTRIBUTED)]
     assert places == sorted(places)
     assert all(re.search(rf"^  {code} ", output, re.MULTILINE) for code in EXIT_CODES)
 

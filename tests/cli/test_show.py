@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from fdabench.cli.cell_page import TIMELINE_WIDTH, axis, thinned
+from fdabench.cli.cell_page import TIMELINE_WIDTH, axis, evenly_spaced
 from fdabench.formatting import format_bytes, format_count
 from fdabench.results.cell_record import CellRecord
 from fdabench.results.folder import ResultsFolder
@@ -123,10 +123,10 @@ def test_json_has_the_evaluations_of_a_cell_as_a_table(here: InProcess, finished
 
 def test_long_runs_show_the_first_the_last_and_evenly_spaced_evaluations() -> None:
     rows = [(str(i),) for i in range(100)]
-    stored = [int(row[0]) for row in thinned(rows, 20)]
+    stored = [int(row[0]) for row in evenly_spaced(rows, 20)]
     assert (len(stored), stored[0], stored[-1]) == (20, 0, 99)
     assert {b - a for a, b in itertools.pairwise(stored)} <= {5, 6}
-    assert thinned(rows[:20], 20) == rows[:20]
+    assert evenly_spaced(rows[:20], 20) == rows[:20]
 
 
 @pytest.mark.parametrize("steps", [1, 30, 600, 4000, 1_000_000, 10**9])

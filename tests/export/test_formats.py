@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 from typer.testing import CliRunner
 
-from fdabench.cli.main import ExportedTo, app
+from fdabench.cli.main import ExportTool, app
 from fdabench.errors import UsageError
 from fdabench.export.curves import Curve, curves_of
 from fdabench.export.formats import FORMATS, export
@@ -33,7 +33,7 @@ def curves(results: Results) -> list[Curve]:
 
 
 def test_the_command_supports_every_format() -> None:
-    assert [item.value for item in ExportedTo] == list(FORMATS)
+    assert [item.value for item in ExportTool] == list(FORMATS)
 
 
 def test_a_cell_without_a_result_is_left_out(results: Results, curves: list[Curve]) -> None:

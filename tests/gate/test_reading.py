@@ -61,13 +61,13 @@ def refused(tmp_path: Path) -> Refused:
         ("accuracy = 0.9", "acuracy = 0.9", "runs.0.acuracy: unknown key; allowed: cell, seed, id, state, accuracy, "),
         ("accuracy = 0.9", "acuracy = 0.9", '; did you mean "accuracy"?'),
         ("accuracy = 0.9, ", "", "runs.0: accuracy is missing"),
-        ('id = "a 1"', 'id = "a 0"', 'b.toml:23: runs.1.id: "a 0" is there 2 times'),
+        ('id = "a 1"', 'id = "a 0"', 'b.toml:23: runs.1.id: "a 0" occurs 2 times'),
         ('cell = "a", seed = 0', 'cell = "a\\nb", seed = 0', 'runs.0.cell: expected a line of text, found "a\\nb"'),
         ('seeds = "5eed"', 'seeds = ""', "runs.0.seeds: the text is empty"),
         ('state = "done"', 'state = "failed"', '"failed" is unknown; allowed: "done", "target_reached", "diverged"'),
         ('environment = "here"', 'environment = "gone"', 'runs.0.environment: "gone" is unknown; allowed: "here"'),
         ('{ cell = "a", config', '{ cell = "b", config', 'runs.0.cell: "a" is unknown; allowed: "b"'),
-        ('{ id = "here"', '{ id = "here", x = 1 }, { id = "here"', 'environments.1.id: "here" is there 2 times'),
+        ('{ id = "here"', '{ id = "here", x = 1 }, { id = "here"', 'environments.1.id: "here" occurs 2 times'),
         ('id = "here"', "id = 3", "b.toml:14: environments.0.id: expected a string, found 3"),
         ("config = {  }", "config = 3", "b.toml:18: cells.0.config: expected a table, found 3"),
         ('"4 1.6, 9 1.7"', '"4 1.6,, 9"', "runs.0.first_syncs: expected steps with their estimates, as in "),
@@ -88,7 +88,11 @@ def refused(tmp_path: Path) -> Refused:
             "b.toml: written by an earlier version of fdabench; write it again: fdabench baseline save RESULTS -o ",
         ),
         ("consecutive = 1", "hit = = 1", "b.toml: not TOML: "),
-        ("consecutive = 1", "<<<<<<< mine\nconsecutive = 1", "take either one's, then `fdabench baseline accept`"),
+        (
+            "consecutive = 1",
+            "<<<<<<< mine\nconsecutive = 1",
+            "merge conflict: keep the version of one branch, then run `fdabench",
+        ),
     ],
 )
 def test_each_error_is_reported_with_its_line(
@@ -112,13 +116,13 @@ def test_a_truncated_baseline_is_refused(text: str, refused: Refused) -> None:
     lines = text.splitlines(keepends=True)
     (last,) = [line for line in lines if 'id = "a 1"' in line]
     message = refused(text.replace(last, ""))
-    assert "end: it states runs = 2, but the file has 1 run: the file was cut or merged" in message
+    assert "end: it states runs = 2, but the file has 1 run: the file was truncated or merged" in message
     start = text.index("convention")
     assert {refused(text[:end]).split(":")[0] for end in range(start, len(text) - 1)} == {"b.toml"}
 
 
 def test_something_other_than_a_file_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(NotComparedError, match=r"absent.toml: no baseline here; `fdabench baseline save` writes one"):
+    with pytest.raises(NotComparedError, match=r"absent.toml: this file does not exist; `fdabench baseline save`"):
         read_baseline(tmp_path / "absent.toml")
     with pytest.raises(NotComparedError, match="cannot be read: it is no file"):
         read_baseline(tmp_path)

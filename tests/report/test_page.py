@@ -18,7 +18,7 @@ from fdabench.report.figures.accuracy import BYTES
 from fdabench.report.figures.pareto import PARETO
 from fdabench.report.figures.tags import strategy_tag
 from fdabench.report.page.inline import inline_svg
-from fdabench.report.page.page import grouped
+from fdabench.report.page.page import group_rows
 from fdabench.report.page.render import RenderedFigure
 from fdabench.report.tables.build import headline_table
 from fdabench.results.load import Results
@@ -182,7 +182,7 @@ def test_coordinates_of_a_figure_are_rounded_and_scale_factors_are_not() -> None
 
 def test_rows_are_grouped_under_their_common_values(full: Results) -> None:
     table = headline_table(combine_results([full]))
-    groups = grouped(table, 0, 2)
+    groups = group_rows(table, 0, 2)
     assert len(groups) == 2
     assert groups[0].heading.endswith("target 95 %")
     assert [row[0] for group in groups for row in group.rows] == [row[1] for row in table.rows]
@@ -201,7 +201,7 @@ def test_each_conclusion_names_its_suite(full: Results, hand_made: Results, tmp_
     build_report([full, hand_made], tmp_path)
     names = [full.lock.suite, hand_made.lock.suite]
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
-    output = page[page.index('id="conclusion-said"') : page.index('id="caveats"')]
+    output = page[page.index('id="conclusion-title"') : page.index('id="caveats"')]
     assert re.findall(r"<h3><bdi>(.*?)</bdi></h3>", output) == names
     summary = (tmp_path / "summary.md").read_text(encoding="utf-8")
     assert [line.removesuffix(":") for line in summary.splitlines() if line.removesuffix(":") in names] == names
@@ -209,4 +209,4 @@ def test_each_conclusion_names_its_suite(full: Results, hand_made: Results, tmp_
 
 def test_the_conclusion_of_a_single_suite_does_not_name_it(report_folder: Path) -> None:
     page = (report_folder / "index.html").read_text(encoding="utf-8")
-    assert "<h3>" not in page[page.index('id="conclusion-said"') : page.index('id="headline"')]
+    assert "<h3>" not in page[page.index('id="conclusion-title"') : page.index('id="headline"')]

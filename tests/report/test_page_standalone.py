@@ -11,7 +11,7 @@ import pytest
 from fdabench.analysis.data import combine_results
 from fdabench.report.build import build_report
 from fdabench.report.figures.pareto import PARETO
-from fdabench.report.page.page import shared
+from fdabench.report.page.page import heading_columns
 from fdabench.report.provenance import provenance
 from fdabench.report.tables.build import cells_table, headline_table
 from fdabench.results.load import Results
@@ -48,7 +48,7 @@ def test_a_large_file_is_named_and_written_beside_the_page(
     build_report([full], tmp_path)
     page = Page((tmp_path / "index.html").read_text(encoding="utf-8"))
     assert (tmp_path / "tables" / "cells.csv").stat().st_size > 5000
-    assert "beside this page: tables/cells.csv" in " ".join(page.text.split())
+    assert "in the folder of this page: tables/cells.csv" in " ".join(page.text.split())
     assert "tables-cells.csv" not in page.all("download")
     assert "tables-conclusion.csv" in page.all("download")
 
@@ -107,5 +107,5 @@ def test_every_table_has_a_caption_and_headings_with_a_scope(page: Page) -> None
 
 def test_common_values_of_rows_are_written_above_them(full: Results) -> None:
     data = combine_results([full])
-    assert shared(headline_table(data)) == (0, 2)
-    assert shared(cells_table(data)) == ()
+    assert heading_columns(headline_table(data)) == (0, 2)
+    assert heading_columns(cells_table(data)) == ()

@@ -16,8 +16,8 @@ from fdabench.report.figures import PLOTS
 from fdabench.report.figures.canvas import SMALL
 from fdabench.report.figures.cost import common_limits
 from fdabench.report.figures.crossover import TIE, fastest_regions, ties
-from fdabench.report.figures.error_scale import WORDS, worth_showing
-from fdabench.report.figures.pareto import piles, shifts_of, workloads_without
+from fdabench.report.figures.error_scale import WORDS, worst_shown_value
+from fdabench.report.figures.pareto import overlapping_labels, shifts_of, workloads_without
 from fdabench.report.figures.profile import LEAST_PAIRS, absence_profile
 from fdabench.report.figures.sweep import absence_sweep
 from fdabench.report.page.render import house_style, render
@@ -81,10 +81,10 @@ def test_every_axis_of_accuracies_has_the_same_scale_and_states_it(full: Results
 def test_the_axis_of_accuracies_covers_targets_and_ignores_one_low_strategy() -> None:
     """A strategy that ends far below the others does not set the axis; one of many bad ones does."""
     curve = np.linspace(0.1, 0.97, 50)
-    assert worth_showing(curve, [0.96, 0.97, 0.95, 0.96, 0.2], [0.9]) > 0.8
-    assert worth_showing(curve, [0.96, 0.2, 0.2, 0.2], [0.9]) < 0.2
-    assert worth_showing(curve, [0.96, 0.97], [0.5]) < 0.5, "every target is within"
-    assert worth_showing([0.95, 0.97], [0.96, 0.97], [0.5]) == 0.95
+    assert worst_shown_value(curve, [0.96, 0.97, 0.95, 0.96, 0.2], [0.9]) > 0.8
+    assert worst_shown_value(curve, [0.96, 0.2, 0.2, 0.2], [0.9]) < 0.2
+    assert worst_shown_value(curve, [0.96, 0.97], [0.5]) < 0.5, "every target is within"
+    assert worst_shown_value([0.95, 0.97], [0.96, 0.97], [0.5]) == 0.95
 
 
 def test_strategies_below_the_axis_are_named(full: Results) -> None:
@@ -93,14 +93,14 @@ def test_strategies_below_the_axis_are_named(full: Results) -> None:
     sound = data.evals[data.evals["state"] != "diverged"]
     low = sound.assign(test_accuracy=sound["test_accuracy"].where(sound["label"] != label, 0.1))
     figure = draw("accuracy-bytes", replace(data, evals=low))
-    assert f"below this throughout: {label}" in figure.axes[0].get_xlabel().replace("\n", " ")
+    assert f"always below this axis: {label}" in figure.axes[0].get_xlabel().replace("\n", " ")
 
 
 def test_overlapping_markers_are_drawn_next_to_each_other() -> None:
     middles = pd.DataFrame(
         {"step": [100.0, 100.0, 101.0, 200.0], "bytes_total": [1e6, 1.01e6, 1e6, 9e6]}, index=["a", "b", "c", "far"]
     )
-    assert piles(middles, (90, 220), (9e5, 1e7)) == [["a", "c", "b"], ["far"]]
+    assert overlapping_labels(middles, (90, 220), (9e5, 1e7)) == [["a", "c", "b"], ["far"]]
 
 
 @pytest.mark.parametrize("place", [0.0, 0.03, 0.5, 0.98, 1.0])
@@ -179,13 +179,13 @@ def test_bars_of_all_panels_have_one_axis_and_no_bar_within_a_bar(full: Results)
 def test_profiles_are_drawn_from_eight_pairs_on(full: Results, results_of: Callable[..., Results]) -> None:
     few = combine_results([full])
     assert not draws("profile", few)
-    assert f"drawn from {LEAST_PAIRS} pairs" in absence_profile(few)
+    assert f"requires {LEAST_PAIRS} pairs" in absence_profile(few)
     assert draws("profile", combine_results([results_of(seeds=range(LEAST_PAIRS))]))
 
 
 def test_the_page_states_that_a_sweep_is_too_short(full: Results, nothing: Results) -> None:
     why = absence_sweep(combine_results([full]))
-    assert why.endswith("drawn from 3 or more thetas of one strategy on one workload; there are 1.")
+    assert why.endswith("requires 3 thetas of one strategy on one workload; these results have 1.")
     assert absence_sweep(combine_results([nothing])) == ""
 
 
@@ -193,7 +193,7 @@ def test_reasons_are_on_the_page_and_in_the_summary(full: Results, full_report: 
     for name in ("index.html", "summary.md"):
         text = (full_report.folder / name).read_text(encoding="utf-8").replace("\u00a0", " ")
         assert absence_sweep(combine_results([full])) in text
-        assert "How often within a factor of the fewest bytes: drawn from 8 pairs" in text
+        assert "Performance profiles of the bytes to the target: the figure requires 8 pairs" in text
 
 
 def test_near_ties_are_not_drawn_as_a_border(full: Results) -> None:

@@ -11,7 +11,7 @@ import pytest
 from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.report.tables.build import ReportTable
 from fdabench.report.tables.round_length import round_length_tables
-from fdabench.report.tables.round_length_fit import fit_round_length, mean_round_lengths, round_length_slope
+from fdabench.report.tables.round_length_fit import fit_round_length, mean_round_lengths
 
 STEPS = 20_000
 
@@ -29,6 +29,10 @@ def rounds_of(lengths: list[int]) -> pd.DataFrame:
     return pd.DataFrame({"step": stops, "steps": lengths, "lr": lrs})
 
 
+def slope_of(rounds: pd.DataFrame) -> float:
+    return fit_round_length(rounds).slope
+
+
 def by_rule(power: float, scale: float) -> list[int]:
     """Rounds of the quadratic synchronization rule, with any power."""
     actual, t = [], 0
@@ -41,7 +45,7 @@ def by_rule(power: float, scale: float) -> list[int]:
 @pytest.mark.parametrize("power", [1.0, 2.0])
 def test_rounds_made_by_a_power_of_the_learning_rate_have_that_slope(power: float) -> None:
     """To the rounding of short rounds, and to what the learning rate falls within a round."""
-    assert round_length_slope(rounds_of(by_rule(power, 0.2 if power == 2 else 0.5))) == pytest.approx(-power, abs=0.1)
+    assert slope_of(rounds_of(by_rule(power, 0.2 if power == 2 else 0.5))) == pytest.approx(-power, abs=0.1)
 
 
 def test_the_interval_of_a_slope_is_that_of_a_regression() -> None:
@@ -66,21 +70,21 @@ def by_variance(noise: float, difference: float, theta: float) -> list[int]:
 
 
 def test_a_fixed_theta_has_slope_minus_two_if_drifts_come_from_noise() -> None:
-    assert round_length_slope(rounds_of(by_variance(1.0, 0.0, theta=8.0))) == pytest.approx(-2, abs=0.1)
+    assert slope_of(rounds_of(by_variance(1.0, 0.0, theta=8.0))) == pytest.approx(-2, abs=0.1)
 
 
 def test_a_fixed_theta_has_slope_minus_one_if_drifts_come_from_heterogeneous_data() -> None:
-    assert round_length_slope(rounds_of(by_variance(0.0, 1.0, theta=50.0))) == pytest.approx(-1, abs=0.1)
+    assert slope_of(rounds_of(by_variance(0.0, 1.0, theta=50.0))) == pytest.approx(-1, abs=0.1)
 
 
 def test_with_noise_and_heterogeneous_data_the_slope_is_between() -> None:
-    assert -1.9 < round_length_slope(rounds_of(by_variance(1.0, 0.2, theta=8.0))) < -1.1
+    assert -1.9 < slope_of(rounds_of(by_variance(1.0, 0.2, theta=8.0))) < -1.1
 
 
 def test_many_short_rounds_have_no_more_weight_than_few_long_ones() -> None:
     rounds = pd.DataFrame({"lr": [0.1] * 1000 + [0.05, 0.01], "steps": [1] * 1000 + [4, 100]})
     assert mean_round_lengths(rounds)["rounds"].tolist() == [1, 1, 1000]
-    assert round_length_slope(rounds) == pytest.approx(-2)
+    assert slope_of(rounds) == pytest.approx(-2)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +99,7 @@ def test_many_short_rounds_have_no_more_weight_than_few_long_ones() -> None:
     ],
 )
 def test_without_learning_rates_that_differ_there_is_no_slope(rounds: dict[str, list[float]]) -> None:
-    assert math.isnan(round_length_slope(pd.DataFrame(rounds, dtype=float)))
+    assert math.isnan(slope_of(pd.DataFrame(rounds, dtype=float)))
 
 
 def table(rounds: pd.DataFrame) -> list[ReportTable]:
@@ -115,7 +119,7 @@ def test_the_table_leaves_out_the_first_and_the_last_incomplete_round() -> None:
     begins = whole["step"] - whole["steps"]
     stored = whole[(begins >= STEPS / 4) & (whole["step"] < STEPS)]
     assert actual.frame["rounds"].tolist() == [len(stored)]
-    assert actual.frame["slope"].tolist() == [round_length_slope(stored)]
+    assert actual.frame["slope"].tolist() == [slope_of(stored)]
     assert actual.rows[0][-1].startswith(f"−{-actual.frame['slope'][0]:.2f} [−")
 
 

@@ -163,7 +163,7 @@ def test_the_first_screen_has_the_time_on_a_named_network_and_fleet(tmp_path: Pa
     results = [load(write_lenet5_results(tmp_path / "named", (MANY, FEW), fleet=[EQUAL], network=[OWN]))]
     build_report(results, tmp_path / "report")
     text = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
-    screen = text[text.index('id="conclusion-said"') : text.index('id="caveats"')]
+    screen = text[text.index('id="conclusion-title"') : text.index('id="caveats"')]
     assert "Modeled time on fleet equal: " in screen
     seconds = times_frame(combine_results(results)).set_index(["strategy", "network"])["seconds"]
     fast, slow = seconds["LinearFDA", "slow"], seconds["Synchronous", "slow"]

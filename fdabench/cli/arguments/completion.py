@@ -1,7 +1,7 @@
 """What a shell completes for the arguments of the commands.
 
 A shell starts the program each time that the user presses Tab, so these functions import neither torch nor pandas.
-They read files only, and what cannot be read completes nothing.
+They only read files, and a file that cannot be read gives no completions.
 """
 
 import ast
@@ -16,7 +16,7 @@ from fdabench.cli.arguments.shipped_suites import parse_suite, shipped_suites
 from fdabench.shared_types import ParsedTable
 
 LOCK = "suite.lock.toml"
-"""The file by which a results folder is known."""
+"""A folder with this file is a results folder."""
 MAX_LISTED = 200
 """Words that are offered at most."""
 
@@ -32,7 +32,7 @@ def complete_folder(incomplete: str) -> list[str]:
 
 
 def complete_results(incomplete: str) -> list[str]:
-    """Complete a results folder: the ones in `results`, and those below the path that was begun."""
+    """Complete a results folder: the ones in `results`, and those below the incomplete path."""
     return _starting_with(incomplete, _results_folders(incomplete))
 
 
@@ -98,7 +98,7 @@ def _starting_with(incomplete: str, words: Iterable[str]) -> list[str]:
 
 
 def _paths(incomplete: str, suffix: str) -> list[str]:
-    """Files with the suffix in the folder that was begun, and its folders with a slash."""
+    """The files with the suffix in the folder of the incomplete path, and the folders in it with a slash."""
     folder, slash, _ = incomplete.rpartition("/")
     prefix = f"{folder}{slash}"
     entries = _entries(Path(prefix or "."))

@@ -23,7 +23,7 @@ def shipped_suites() -> Mapping[str, Path]:
 def parse_suite(text: str) -> Path:
     """Return the path of a suite.
 
-    A file wins over a shipped suite of the same name. A folder does not, as it is no suite.
+    A file takes precedence over a shipped suite of the same name. A folder does not, because it is no suite.
 
     Args:
         text: the path of a file, or the name of a shipped suite.

@@ -50,7 +50,7 @@ class AdviseRequest(NamedTuple):
 
 
 def print_advice(request: AdviseRequest, form: str) -> None:
-    """Print the recommended strategy, the estimate for each strategy, and what the estimates rest on.
+    """Print the recommended strategy, the estimate for each strategy, and the assumptions of the estimates.
 
     Args:
         request: the command line.
@@ -60,19 +60,19 @@ def print_advice(request: AdviseRequest, form: str) -> None:
         UsageError: an option is wrong; the message has all faults.
         ResultError: the results cannot be read, or have no costs to estimate from.
     """
-    deployment, place = _deployment(request)
+    deployment, machines = _deployment(request)
     results = [load(path) for path in _sources(request.results)]
     with corruption_as_result_error(request.results):
         data = combine_results(results)
-        chosen = None
+        selected_ids = None
         if request.expression is not None:
             cells = [Cell.from_lock(locked) for one in results for locked in one.lock.cell]
             ids = {cell.id for cell in select(cells, request.expression)}
-            chosen = {f"{one.lock.suite}:{cell_id}" for one in results for cell_id in ids}
-        advice = advise(data, deployment, chosen)
+            selected_ids = {f"{one.lock.suite}:{cell_id}" for one in results for cell_id in ids}
+        advice = advise(data, deployment, selected_ids)
     if form not in AS_TABLE:
         print_result(
-            f"{plural(deployment.parameters, 'parameter')}, {deployment.workers} workers, {place}, "
+            f"{plural(deployment.parameters, 'parameter')}, {deployment.workers} workers, {machines}, "
             f"{format_duration(deployment.step_s)} a step"
         )
         for line in _recommendation(advice):
@@ -101,7 +101,7 @@ def parse_parameters(text: str) -> int | None:
 
 
 def _deployment(request: AdviseRequest) -> tuple[Deployment, str]:
-    """Return the user's training and the words for its machines."""
+    """Return the training that the user plans, and a text that names its fleet and its network."""
     faults = []
     parameters = parse_parameters(request.parameters)
     if parameters is None:
@@ -121,7 +121,7 @@ def _deployment(request: AdviseRequest) -> tuple[Deployment, str]:
             "a fleet file describes other links (--fleet)"
         )
     if request.network is None and request.fleet is None:
-        faults.append("--network or --fleet is required: they say how fast messages are and how step times vary")
+        faults.append("--network or --fleet is required: they have the speed of messages and the spread of step times")
     try:
         fleets = read_fleets(request.fleet) if request.fleet is not None else {}
     except UsageError as error:
@@ -136,8 +136,8 @@ def _deployment(request: AdviseRequest) -> tuple[Deployment, str]:
         fleet = replace(
             fleet, links=Links((network.bandwidth,), (network.latency,), network.shared), sites=1, between=None
         )
-    place = " with the links of ".join(filter(None, (f"fleet {name}" if name else "", request.network)))
-    return Deployment(parameters, request.workers, fleet, request.step_ms / 1e3, request.steps), place
+    machines = " with the links of ".join(filter(None, (f"fleet {name}" if name else "", request.network)))
+    return Deployment(parameters, request.workers, fleet, request.step_ms / 1e3, request.steps), machines
 
 
 def _recommendation(advice: Advice) -> Iterator[str]:
@@ -239,7 +239,7 @@ def _notes(advice: Advice, deployment: Deployment, request: AdviseRequest) -> It
     yield from _not_measured("parameters", deployment.parameters, advice.parameters)
     yield from _not_measured("workers", deployment.workers, advice.workers)
     yield (
-        "taken over from the results, whatever the size: the ratios of steps, and after which share of the steps a "
+        "assumed to be as in the results at any size: the ratios of steps, and after which share of its steps a "
         "strategy synchronizes. Time is modeled (docs/fleets.md)"
     )
     if advice.seeds < FEW_SEEDS:
@@ -247,7 +247,7 @@ def _notes(advice: Advice, deployment: Deployment, request: AdviseRequest) -> It
 
 
 def _not_measured(name: str, planned: int, measured: tuple[int, ...]) -> Iterator[str]:
-    """Say how far a number lies outside the range of the results, if it does."""
+    """Yield a note if a number is outside the range of the results."""
     least, most = measured[0], measured[-1]
     if least <= planned <= most:
         return

@@ -46,8 +46,8 @@ def _print_sides(a: Path, b: Path, form: str) -> None:
             "some runs are paired by label and workload, because their configurations differ in "
             f"{', '.join(comparison.differing)}"
         )
-    if comparison.alone:
-        print_note(f"{plural(comparison.alone, 'run')} not compared: there is no counterpart")
+    if comparison.num_unpaired:
+        print_note(f"{plural(comparison.num_unpaired, 'run')} not compared: there is no counterpart")
 
 
 def _record(line: ComparisonRow) -> dict[str, object]:

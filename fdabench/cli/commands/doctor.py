@@ -46,7 +46,7 @@ def _read_plugins() -> tuple[Registry, list[DoctorCheck]]:
 
 
 def _environment_class() -> Iterator[DoctorCheck]:
-    """Yield what `check` requires to be equal, here and in a baseline, for a comparison to the last bit."""
+    """Yield the properties that must be those of a baseline for `check` to compare numbers to the last bit."""
     computed = current_environment(parse_device("auto"))
     yield DoctorCheck(
         "class", "environment", ", ".join(f"{key} {value}" for key, value in environment_class(computed).items())

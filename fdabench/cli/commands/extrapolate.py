@@ -18,7 +18,7 @@ from fdabench.suite.reader import LoadedSuite
 from fdabench.suite.selection import select
 from fdabench.tables import Column, Record, Table, column
 
-MOST: Mapping[str, int] = {"workers": 10**6, "parameters": 10**11, "steps": 10**9}
+MAX_VALUES: Mapping[str, int] = {"workers": 10**6, "parameters": 10**11, "steps": 10**9}
 """The largest value of each key of `--extrapolate`."""
 PAGE = "docs/extrapolation.md"
 """The documentation that the note below the tables names."""
@@ -38,15 +38,17 @@ def parse_target_scale(text: str) -> TargetScale:
     faults = []
     for part in text.split(","):
         name, _, value = (piece.strip() for piece in part.partition("="))
-        if name not in MOST:
+        if name not in MAX_VALUES:
             faults.append(
-                f"{part.strip()!r}: expected {', '.join(f'{key}=N' for key in MOST)}{did_you_mean(name, MOST)}"
+                f"{part.strip()!r}: expected {', '.join(f'{key}=N' for key in MAX_VALUES)}"
+                f"{did_you_mean(name, MAX_VALUES)}"
             )
         elif name in values:
             faults.append(f"{name} is given twice")
-        elif (number := parse_whole_number(value, MOST[name])) is None:
+        elif (number := parse_whole_number(value, MAX_VALUES[name])) is None:
             faults.append(
-                f"{name}={value:.40}: expected a whole number from 1 to {format_count(MOST[name])}, such as 4096 or 1e6"
+                f"{name}={value:.40}: expected a whole number from 1 to {format_count(MAX_VALUES[name])}, such as 4096 "
+                "or 1e6"
             )
         else:
             values[name] = number

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from fdabench.cli.exit_codes import with_exit_codes
-from fdabench.cli.options import Format, OutputFormat, ResultsDir, Verdicts, VerdictsFormat
+from fdabench.cli.options import CheckFormat, CheckOutputFormat, Format, OutputFormat, ResultsDir
 
 baselines = typer.Typer(
     help="Manage the baseline of `check`, a text file to commit.", no_args_is_help=True, rich_markup_mode=None
@@ -29,7 +29,7 @@ def check(
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail also if a comparison is inconclusive.")] = False,
     why: Annotated[bool, typer.Option("--why", help="Print the first sync that differs.")] = False,
-    output_format: VerdictsFormat = Verdicts.auto,
+    output_format: CheckOutputFormat = CheckFormat.auto,
 ) -> None:
     """Compare results with a baseline or with older results, and check the limits of the suite.
 

@@ -1,4 +1,4 @@
-"""`fdabench init`: writes a suite with comments, as a start for suites of one's own.
+"""`fdabench init`: writes a suite with comments, which the user then changes.
 
 The registry and the reader of suites need torch, so they are imported after the questions.
 """
@@ -87,7 +87,7 @@ WORKLOADS: Mapping[str, WorkloadTemplate] = {
         batch_size=16,
         optimizer='{ kind = "adamw", lr = 3e-3, beta2 = 0.95, clip = 1.0 }',
         partition='["iid", "natural"]',
-        partitions="iid text and with the roles of the plays dealt to workers",
+        partitions="iid text and with the roles of the plays divided among the workers",
     ),
 }
 """By the name of the data set."""
@@ -140,10 +140,10 @@ def write_suite(path: Path, answers: Answers) -> None:
 
 
 def ask(answers: Answers) -> Answers:
-    """Ask for what the command line leaves open. The Enter key accepts the value in brackets."""
+    """Ask for the values that the command line does not give. The Enter key accepts the value in brackets."""
     dataset = answers.dataset or typer.prompt(f"Data set: {', '.join(WORKLOADS)}", "digits", err=True)
-    usual = WORKLOADS[dataset].model if dataset in WORKLOADS else "mlp"
-    model = answers.model or typer.prompt("Model", usual, err=True)
+    default_model = WORKLOADS[dataset].model if dataset in WORKLOADS else "mlp"
+    model = answers.model or typer.prompt("Model", default_model, err=True)
     names = ",".join(answers.strategies) or typer.prompt("Strategies, with commas", ",".join(STRATEGIES), err=True)
     workers = answers.workers or typer.prompt("Workers", 4, type=int, err=True)
     return replace(answers, dataset=dataset, model=model, strategies=split_names(names), workers=workers)

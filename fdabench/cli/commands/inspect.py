@@ -1,4 +1,4 @@
-"""`fdabench inspect`: what a file or a folder of data holds, or whether a model can be trained, and the TOML for it."""
+"""`fdabench inspect`: describes data on disk, or checks whether a model can be trained, and prints the TOML for it."""
 
 import tomllib
 from pathlib import Path
@@ -20,7 +20,7 @@ from fdabench.validation.toml_text import format_toml
 
 
 def inspect(path: Path | None, model: str | None, shape: str, classes: int) -> None:
-    """Print what was found.
+    """Print the description of data or of a model, and its TOML.
 
     Args:
         path: data on disk.
@@ -49,7 +49,7 @@ def _data_lines(path: Path) -> list[str]:
     try:
         data = load_data(source, Path())
     except DataError as error:
-        return [*lines, "It cannot be read with the keys that were guessed; correct them:", *str(error).splitlines(),
+        return [*lines, "The data cannot be read with the detected keys; correct them:", *str(error).splitlines(),
                 f"dataset = {format_toml(detected.table)}"]  # fmt: skip
     counts = _range(data.train_y.bincount(minlength=data.classes).tolist())
     lines += [

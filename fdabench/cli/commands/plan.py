@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from fdabench.cli.commands.extrapolate import parse_target_scale, print_extrapolation
 from fdabench.cli.console import AS_TABLE, print_note, print_result, print_table
-from fdabench.cli.plan_table import cells_table, folded_table, priced, total
+from fdabench.cli.plan_table import cells_table, forecast_cells, strategies_table, total
 from fdabench.cli.suites import grid_summary, load_suite, results_dir
 from fdabench.datasets.base import data_dir
 from fdabench.execution.plugin_data import hash_plugin_data
@@ -62,18 +62,18 @@ def print_plan(request: PlanRequest, form: str) -> None:
     print_note(f"{suite.suite.name}: {grid_summary(suite)}  ->  {store.root.as_posix()}")
     convention = suite.suite.accounting.convention
     pending = [request.fresh or status.status not in FINISHED_STATUSES for status in statuses]
-    # cells that are done tell the speed of the others
+    # the time of a step of a cell without a result is estimated from the cells with one
     estimates_time = bool(fleets) or (any(pending) and form not in AS_TABLE)
     step_s = step_seconds([status.cell for status in statuses], store, suite.registry) if estimates_time else []
-    costs = priced(statuses, convention, suite.registry, fleets, step_s)
-    print_table((cells_table if request.every_cell else folded_table)(costs, convention), form)
+    planned = forecast_cells(statuses, convention, suite.registry, fleets, step_s)
+    print_table((cells_table if request.every_cell else strategies_table)(planned, convention), form)
     if form in AS_TABLE:
         return
-    to_run, pending_step_s = list(compress(costs, pending)), list(compress(step_s, pending))
+    to_run, pending_step_s = list(compress(planned, pending)), list(compress(step_s, pending))
     jobs = default_jobs(parse_device("auto"))
     seconds = estimated_seconds([cost.cell_status.cell for cost in to_run], pending_step_s, jobs, suite.registry)
     remaining = f": {total(to_run)}, about {format_duration(seconds)} with --jobs {jobs}" if to_run else ""
-    print_result(f"total: {plural(len(statuses), 'cell')}, {total(costs)}")
+    print_result(f"total: {plural(len(statuses), 'cell')}, {total(planned)}")
     if memory := _largest_process([cost.cell_status.cell for cost in to_run], suite.registry):
         print_note(f"memory: at most about {format_bytes(memory)} for each process, without the data sets")
     print_result(f"{summarize(statuses)}{remaining}")

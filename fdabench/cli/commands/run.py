@@ -9,7 +9,7 @@ from time import monotonic
 
 import typer
 
-from fdabench.cli.conclusion import concluding
+from fdabench.cli.conclusion import conclusion_printer
 from fdabench.cli.distributed import DistributedOptions, parse_distributed, run_follower_ranks
 from fdabench.cli.event_lines import ResultLines
 from fdabench.cli.option_values import parse_duration, parse_shard
@@ -107,7 +107,7 @@ def run_suites(request: RunOptions) -> None:
     failed = False
     processes = launch.config.size if launch else 1
     with (
-        concluding(request.form) as conclude,
+        conclusion_printer(request.form) as conclude,
         select_backend(request.backend.executor, request.backend.ray_address, execution.jobs, processes) as backend,
     ):
         for index, suite in enumerate(suites):

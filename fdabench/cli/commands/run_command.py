@@ -8,15 +8,15 @@ from fdabench.cli.exit_codes import with_exit_codes
 from fdabench.cli.options import (
     CELLS,
     DISTRIBUTED,
-    LIFE,
     MACHINE,
     OUTPUT,
-    Chosen,
+    STOP_AND_RESUME,
     DataDir,
     Format,
     OutputFormat,
     ResultsOut,
     Seeds,
+    SelectedCells,
     Sets,
     SuiteFiles,
 )
@@ -31,32 +31,38 @@ Shard = Annotated[
     ),
 ]
 Fresh = Annotated[
-    bool, typer.Option("--fresh", rich_help_panel=LIFE, help="Run all cells from step 0, also those that are done.")
+    bool,
+    typer.Option(
+        "--fresh", rich_help_panel=STOP_AND_RESUME, help="Run all cells from step 0, also those that are done."
+    ),
 ]
 RetryFailed = Annotated[
-    bool, typer.Option("--retry-failed", rich_help_panel=LIFE, help="Also run the cells that failed before.")
+    bool, typer.Option("--retry-failed", rich_help_panel=STOP_AND_RESUME, help="Also run the cells that failed before.")
 ]
 FailFast = Annotated[
-    bool, typer.Option("--fail-fast", rich_help_panel=LIFE, help="Write checkpoints and stop when a cell fails.")
+    bool,
+    typer.Option("--fail-fast", rich_help_panel=STOP_AND_RESUME, help="Write checkpoints and stop when a cell fails."),
 ]
 MaxTime = Annotated[
     str | None,
     typer.Option(
         "--max-time",
         metavar="TIME",
-        rich_help_panel=LIFE,
+        rich_help_panel=STOP_AND_RESUME,
         help="Write checkpoints and stop after this time, such as 30m or 1h30m.  [default: no limit]",
     ),
 ]
 CheckpointEvery = Annotated[
     str,
-    typer.Option("--checkpoint-every", metavar="TIME", rich_help_panel=LIFE, help="Time between checkpoints."),
+    typer.Option(
+        "--checkpoint-every", metavar="TIME", rich_help_panel=STOP_AND_RESUME, help="Time between checkpoints."
+    ),
 ]
 SaveModel = Annotated[
     bool,
     typer.Option(
         "--save-model",
-        rich_help_panel=LIFE,
+        rich_help_panel=STOP_AND_RESUME,
         help="Write model.pt, the model of the last evaluation, into the folder of each cell that runs.",
     ),
 ]
@@ -138,7 +144,7 @@ ReductionOption = Annotated[
         "--reduction",
         metavar="NAME",
         rich_help_panel=DISTRIBUTED,
-        help="How processes average: ordered has the bits of the simulation; allreduce uses the backend.",
+        help="How processes average: ordered gives the bits of the simulation; allreduce is that of the backend.",
     ),
 ]
 Timeout = Annotated[
@@ -182,7 +188,7 @@ def run(
     out: ResultsOut = None,
     sets: Sets = None,
     seeds: Seeds = None,
-    chosen: Chosen = None,
+    chosen: SelectedCells = None,
     shard: Shard = None,
     fresh: Fresh = False,
     retry_failed: RetryFailed = False,

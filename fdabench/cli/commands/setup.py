@@ -15,12 +15,12 @@ from fdabench.cli.arguments.completion import (
 from fdabench.cli.exit_codes import with_exit_codes
 from fdabench.cli.options import (
     OUTPUT,
-    Chosen,
     DataDir,
     Format,
     OutputFormat,
     ResultsOut,
     Seeds,
+    SelectedCells,
     Sets,
     SuiteFile,
 )
@@ -100,7 +100,7 @@ def plan(
     out: ResultsOut = None,
     sets: Sets = None,
     seeds: Seeds = None,
-    chosen: Chosen = None,
+    chosen: SelectedCells = None,
     data_dir: DataDir = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Plan for `run --fresh`: every cell starts at step 0.")

@@ -26,7 +26,9 @@ from fdabench.tables import Column, Record, Table, column
 
 STATES = (*SUCCESS_STATES, *FAILURE_STATES, RUNNING, *PENDING_STATES)
 MOST_NAMES = 8
+"""Strategies of a state that are listed at most."""
 MOST_FAILED = 10
+"""Failed cells that are listed at most."""
 
 
 class CellState(NamedTuple):

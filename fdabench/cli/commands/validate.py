@@ -69,9 +69,9 @@ def _validate(path: Path) -> dict[str, object]:
 
 
 def print_plugins(paths: Sequence[Path], form: str) -> None:
-    """Print a row for each plug-in that reading these suites would run, with its file and what names it.
+    """Print a row for each plug-in that `read_suite` would run for these suites: its file, and the key that names it.
 
-    No code of a plug-in is run.
+    This function runs no code of a plug-in.
 
     Args:
         paths: suite files.

@@ -35,8 +35,8 @@ def cell_key(config: CellConfig) -> str:
     defaults = {key: CellConfig.model_fields[key].default for key in _SHOWN_UNLESS_DEFAULT}
     others = [f"{key}={getattr(config, key)}" for key, value in defaults.items() if getattr(config, key) != value]
     workers = " ".join([f"K={config.workers} b={config.batch_size}", *others])
-    what = f"{config.dataset} {config.model}"
-    name = f"{_strategy(config.strategy)} | {what} | {partition} | {workers} #{short_hash(settings)[:6]}"
+    task = f"{config.dataset} {config.model}"
+    name = f"{_strategy(config.strategy)} | {task} | {partition} | {workers} #{short_hash(settings)[:6]}"
     # A plug-in's values may contain any character, and the name is printed in lines, tables and XML.
     return "".join(character if character.isprintable() else " " for character in name)
 

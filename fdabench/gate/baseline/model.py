@@ -73,6 +73,7 @@ class RunSummary:
 
     @property
     def name(self) -> str:
+        """The name of the cell and the seed, such as `... #3fa253 s0`."""
         return f"{self.cell} s{self.seed}"
 
 
@@ -84,6 +85,7 @@ class RunPair(NamedTuple):
 
     @property
     def same_environment(self) -> bool:
+        """Whether the numbers of both runs have to be equal to the last bit, if the code is."""
         return self.before.environment == self.after.environment
 
 
@@ -124,4 +126,5 @@ class ResultsSummary:
 
     @property
     def by_id(self) -> dict[str, RunSummary]:
+        """The runs by their ids."""
         return {run.id: run for run in self.runs}

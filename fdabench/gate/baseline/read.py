@@ -16,9 +16,9 @@ from fdabench.results.files import read_bytes
 from fdabench.validation.messages import format_issue, line_origins
 from fdabench.validation.toml_text import format_value, key_lines
 
-_FORMER = "1"
+_EARLIER_SCHEMA = "1"
 """The schema of earlier files, which do not contain the settings of the cells."""
-_MOST = 10
+_MAX_ERRORS = 10
 """The maximum number of errors in a message. A file that was merged incorrectly has hundreds."""
 
 
@@ -31,7 +31,7 @@ def read_baseline(path: Path) -> Baseline:
     """
     text = _text(path)
     raw = _table(path, text)
-    if raw.get("schema") == _FORMER:
+    if raw.get("schema") == _EARLIER_SCHEMA:
         command = f"fdabench baseline save RESULTS -o {path.as_posix()} --force"
         raise NotComparedError(f"{path}: written by an earlier version of fdabench; write it again: {command}")
     if raw.get("schema") != BASELINE_SCHEMA:
@@ -40,12 +40,12 @@ def read_baseline(path: Path) -> Baseline:
         )
         raise NotComparedError(f"{path}: {message}; this fdabench reads {format_value(BASELINE_SCHEMA)}")
     if "end" not in raw:
-        raise NotComparedError(f"{path}: its last lines, [end] with the number of runs, are missing: the file was cut")
+        raise NotComparedError(f"{path}: the file is truncated: its last table, [end], is missing")
     file, issues = validate(raw)
     if file is None:
         origins = line_origins(path.as_posix(), key_lines(text))
-        lines = [format_issue(issue, origins) for issue in issues[:_MOST]]
-        more = [f"and {len(issues) - _MOST} more"] if len(issues) > _MOST else []
+        lines = [format_issue(issue, origins) for issue in issues[:_MAX_ERRORS]]
+        more = [f"and {len(issues) - _MAX_ERRORS} more"] if len(issues) > _MAX_ERRORS else []
         message = "\n".join(
             [f"{path}: not a baseline that fdabench wrote: {plural(len(issues), 'fault')}", *lines, *more]
         )
@@ -60,7 +60,7 @@ def read_baseline(path: Path) -> Baseline:
 
 def _text(path: Path) -> str:
     if not path.exists():
-        raise NotComparedError(f"{path}: no baseline here; `fdabench baseline save` writes one")
+        raise NotComparedError(f"{path}: this file does not exist; `fdabench baseline save` writes a baseline")
     try:
         content = read_bytes(path)
     except ResultError as error:
@@ -76,9 +76,9 @@ def _table(path: Path, text: str) -> dict[str, object]:
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        branches = "\n<<<<<<<" in text
-        hint = "; two branches changed it: take either one's, then `fdabench baseline accept`" if branches else ""
-        raise NotComparedError(f"{path}: not TOML: {error}{hint}") from error
+        has_conflict = "\n<<<<<<<" in text
+        hint = "; the file has a merge conflict: keep the version of one branch, then run `fdabench baseline accept`"
+        raise NotComparedError(f"{path}: not TOML: {error}{hint if has_conflict else ''}") from error
 
 
 def _run(table: RunTable, config: Mapping[str, TableValue]) -> RunSummary:

@@ -47,12 +47,12 @@ def _check_accuracy(value: float) -> float:
 def _check_syncs(text: str) -> str:
     """Check a text of steps with their estimates, such as `4 0.3009, 9 0.4104`, or of steps alone."""
     try:
-        good = all(
+        is_valid = all(
             int(item.split(" ")[0]) > 0 and len([*map(float, item.split(" "))]) <= 2 for item in text.split(", ")
         )
     except ValueError:
-        good = False
-    if not good:
+        is_valid = False
+    if not is_valid:
         raise ValueError(f'expected steps with their estimates, as in "4 0.31, 9 0.42", found {format_value(text)}')
     return text
 
@@ -164,7 +164,7 @@ def _inconsistencies(file: BaselineFile) -> Iterator[Issue]:
         counts = ", ".join(f"{key} = {format_value(value)}" for key, value in file.end.items()) or "nothing"
         yield Issue(
             ("end",),
-            f"it states {counts}, but the file has {plural(len(file.runs), 'run')}: the file was cut or merged",
+            f"it states {counts}, but the file has {plural(len(file.runs), 'run')}: the file was truncated or merged",
         )
     yield from _repeated("runs", "id", [run.id for run in file.runs])
     yield from _repeated("environments", "id", [table.id for table in file.environments])
@@ -197,4 +197,4 @@ def _repeated(table: str, key: str, values: Sequence[str]) -> Iterator[Issue]:
     last = {value: i for i, value in enumerate(values)}
     for value, times in Counter(values).items():
         if times > 1:
-            yield Issue((table, last[value], key), f"{format_value(value)} is there {times} times")
+            yield Issue((table, last[value], key), f"{format_value(value)} occurs {times} times")

@@ -59,6 +59,11 @@ class BaselineDiff(NamedTuple):
 
 
 def save(path: Path, baseline: Baseline) -> None:
+    """Write a baseline to a file, which is replaced if it exists.
+
+    Raises:
+        ResultError: the file cannot be written.
+    """
     atomic_write_bytes(path, dumps(baseline).encode())
 
 
@@ -121,7 +126,7 @@ def new_baseline(summary: ResultsSummary, revision: str, fdabench: str = "") -> 
     Raises:
         UsageError: a cell has no result, or there are no cells.
     """
-    _must_be_whole(summary)
+    _check_complete(summary)
     return Baseline(summary, (AcceptedChange("first baseline", len(summary.runs), revision, fdabench),))
 
 
@@ -147,14 +152,14 @@ def accept(
     """
     if not reason.strip():
         raise UsageError("--reason is empty: state in a few words why these numbers are right")
-    _must_be_whole(new)
+    _check_complete(new)
     before, after = old.snapshot.by_id, new.by_id
     if old.snapshot.suite != new.suite and not before.keys() & after.keys():
         raise UsageError(
             f"the baseline is of the suite {old.snapshot.suite!r}, the results are of {new.suite!r}, and they have no "
-            "run in common: `fdabench baseline save` makes another baseline"
+            "run in common; `fdabench baseline save` writes a baseline of these results to another file"
         )
-    runs = tuple(before[run.id] if _same(before.get(run.id), run, new.metric) else run for run in new.runs)
+    runs = tuple(before[run.id] if _is_equal(before.get(run.id), run, new.metric) else run for run in new.runs)
     diff = BaselineDiff(
         changed=sum(run.id in before and run is not before[run.id] for run in runs),
         added=len(after.keys() - before.keys()),
@@ -169,13 +174,15 @@ def accept(
     return Baseline(updated, (*old.history, entry)), diff
 
 
-def _same(old: RunSummary | None, new: RunSummary, metric: Metric) -> bool:
+def _is_equal(old: RunSummary | None, new: RunSummary, metric: Metric) -> bool:
+    """Whether two runs have the same numbers in the file. Their environments may differ."""
     if old is None:
         return False
     return _table(replace(new, environment=old.environment), metric) == _table(old, metric)
 
 
-def _must_be_whole(summary: ResultsSummary) -> None:
+def _check_complete(summary: ResultsSummary) -> None:
+    """Raise UsageError if a cell has no result, or there are no cells."""
     if summary.unfinished or not summary.runs:
         names = sorted(f"{run.name} ({run.state})" for run in summary.unfinished.values())
         unfinished = join_first(names, 3)

@@ -41,14 +41,14 @@ class ChangedRuns:
     @property
     def text(self) -> str:
         """A line: `fda linear, theta 1 -> 0.6: 12 runs, +31 to +34 % bytes, accuracy +0.4 points: not judged`."""
-        what = ", ".join(setting.text for setting in self.settings)
+        settings = ", ".join(setting.text for setting in self.settings)
         costs = [pair.after.bytes_total / pair.before.bytes_total - 1 for pair in self.pairs if pair.before.bytes_total]
         facts = [plural(len(self.pairs), "run")]
         facts += [f"{span(costs)} bytes" if any(costs) else "bytes equal"] if costs else []
         facts += [self._quality] if self._quality else []
         diverged = sum(pair.after.state == "diverged" for pair in self.pairs)
         facts += [f"{diverged} diverged"] if diverged else []
-        return f"{self.strategy}, {what}: {', '.join(facts)}: not judged"
+        return f"{self.strategy}, {settings}: {', '.join(facts)}: not judged"
 
     @property
     def _quality(self) -> str:
@@ -129,10 +129,11 @@ def _setting_changes(before: Mapping[str, Scalar], after: Mapping[str, Scalar]) 
 
 def _distance(settings: Sequence[SettingChange]) -> tuple[int, float]:
     """The number of settings that differ, and the sum of the absolute log ratios of those that are numbers."""
-    return len(settings), sum(_settings_apart(setting.before, setting.after) for setting in settings)
+    return len(settings), sum(_log_ratio(setting.before, setting.after) for setting in settings)
 
 
-def _settings_apart(left: Scalar, right: Scalar) -> float:
+def _log_ratio(left: Scalar, right: Scalar) -> float:
+    """The absolute log ratio of two positive numbers; 1 for other values."""
     if isinstance(left, bool | str) or isinstance(right, bool | str):
         return 1.0
     return abs(math.log(right / left)) if left > 0 and right > 0 else 1.0

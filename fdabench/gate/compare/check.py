@@ -53,6 +53,9 @@ def check(
         own: the same results as `after`, evaluated by the protocol of their own suite, which limits refer to.
         against: the name of the old results, for messages.
 
+    Returns:
+        The findings of all runs in both results, the runs that are missing or new, and notes on the comparison.
+
     Raises:
         NotComparedError: the results have no cell in common.
     """
@@ -66,7 +69,7 @@ def check(
         reason = explain_no_overlap(before, after, against, "these results")
         raise NotComparedError(f"{against} and {after.suite} have no cell in common{reason}")
     targets = tuple(str(float(target)) for target in before.protocol.targets)
-    noisy, levels = check_noisy_metrics(samples(pairs, targets, metric), gate)
+    noisy, suite_wide_tests = check_noisy_metrics(samples(pairs, targets, metric), gate)
     findings = [*check_limits_of_runs(own, gate), *_exact(pairs, gate, targets, metric), *noisy]
     paired = {run.id for changed_runs in changed for pair in changed_runs.pairs for run in pair}
     absent = [UnfinishedRun(run.cell, run.name, GONE) for run in removed if run.id not in paired]
@@ -74,7 +77,7 @@ def check(
         after.suite,
         against,
         tuple(findings),
-        tuple(levels),
+        tuple(suite_wide_tests),
         missing=tuple(sorted([*after.unfinished.values(), *absent])),
         added=tuple(run.name for run in added if run.id not in paired),
         changed=tuple(changed),
@@ -132,4 +135,4 @@ def _differing(old: Mapping[str, object], new: Mapping[str, object]) -> list[str
 
 def _why(pairs: Sequence[RunPair]) -> tuple[str, ...]:
     causes = ((f"{format_metric(pair.after.cell)} s{pair.after.seed}", first_differing_sync(*pair)) for pair in pairs)
-    return tuple(f"{who}: {text}" for who, text in causes if text)
+    return tuple(f"{run}: {text}" for run, text in causes if text)

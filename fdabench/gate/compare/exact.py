@@ -12,7 +12,7 @@ from fdabench.metrics import ACCURACY, Metric
 _TOTALS = ("steps", "syncs", "sync_steps", "bytes_model", "bytes_state", "bytes_optimizer", "bytes_total")
 _COSTS = ("syncs", "bytes_model", "bytes_state", "bytes_optimizer", "bytes_total")
 MISSED = "missed"
-_OTHER = {"sync_steps": "syncs happen at other steps", "partition": "workers hold other samples"}
+_NOTES = {"sync_steps": "syncs happen at other steps", "partition": "workers have other samples"}
 
 
 def check_formula_metrics(before: RunSummary, after: RunSummary) -> list[Finding]:
@@ -77,7 +77,7 @@ def check_reproducible_metrics(
 def _fact(run: RunSummary, name: str, old: Value, new: Value, soft: float = 0.0) -> Finding:
     """Compare a value that cannot be better or worse. If `soft` tolerates changes, the costs decide, and it passes."""
     verdict = Verdict.unchanged if old == new else Verdict.passed if soft > 0 else Verdict.fail
-    note = "" if old == new else _OTHER.get(name, "reproducible here, and not the same")
+    note = "" if old == new else _NOTES.get(name, "reproducible in this environment, but not equal")
     return Finding("B", verdict, run.cell, run.seed, name, old, new, note=note)
 
 

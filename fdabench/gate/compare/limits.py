@@ -16,8 +16,8 @@ def check_limits_of_runs(summary: ResultsSummary, gate: GateConfig) -> list[Find
 
     A limit that selects no cell would have no effect, so it fails.
     """
-    idle = [_unmatched(number, limit) for number, limit in enumerate(gate.limit) if not limit.cells]
-    return idle + [
+    unmatched = [_unmatched(number, limit) for number, limit in enumerate(gate.limit) if not limit.cells]
+    return unmatched + [
         finding
         for limit in gate.limit
         for run in summary.runs

@@ -8,12 +8,12 @@ def explain_no_overlap(before: ResultsSummary, after: ResultsSummary, before_nam
 
     Args:
         before, after: the two results.
-        there, here: their names.
+        before_name, after_name: their names in the sentence.
     """
     for summary, name in ((before, before_name), (after, after_name)):
         if not summary.runs:
-            of = f": none of {len(summary.unfinished)} cells has a result" if summary.unfinished else ""
-            return f"; {name}: no run{of}"
+            cells_note = f": none of {len(summary.unfinished)} cells has a result" if summary.unfinished else ""
+            return f"; {name}: no run{cells_note}"
     if before.suite != after.suite:
         return f"; {before_name} is of the suite {before.suite!r}, {after_name} of {after.suite!r}"
     cells = {run.cell for run in before.runs} & {run.cell for run in after.runs}

@@ -75,10 +75,10 @@ def _test_metric(
     return _finding(sample, verdict, estimate.interval, note)
 
 
-def _verdict(estimate: LossEstimate, p_value: float, margin: float, alone: float) -> tuple[Verdict, str]:
+def _verdict(estimate: LossEstimate, p_value: float, margin: float, one_seed_margins: float) -> tuple[Verdict, str]:
     if not estimate.has_dof:
-        if estimate.mean > alone * margin:
-            return Verdict.fail, f"more than {alone:g} margins worse, for any plausible noise"
+        if estimate.mean > one_seed_margins * margin:
+            return Verdict.fail, f"more than {one_seed_margins:g} margins worse, for any plausible noise"
         return Verdict.inconclusive, "the noise is unknown: more seeds are needed"
     if p_value < ALPHA:
         return Verdict.fail, f"worse by more than the margin, p = {p_value:.2g}"

@@ -87,19 +87,19 @@ def quality_change(metric: Metric, loss: float, interval: tuple[float, float]) -
 def total_sample(cell: str, pairs: Sequence[RunPair]) -> MetricLosses | None:
     """Return the losses of total bytes, without costs of 0, as of one worker in a ring; None if no pair remains."""
     costs = [_Cost(pair, pair.before.bytes_total, pair.after.bytes_total) for pair in pairs]
-    nonzero = [cost for cost in costs if cost.some]
+    nonzero = [cost for cost in costs if cost.is_positive]
     return _costs(cell, "bytes_total", nonzero, "") if nonzero else None
 
 
 def target_sample(cell: str, target: str, pairs: Sequence[RunPair], metric: Metric) -> MetricLosses | None:
-    """Return the losses of bytes to a target. The cost of a miss is what was spent; pairs of two misses are omitted."""
+    """Return the losses of bytes to a target. A miss costs all bytes of its run; pairs of two misses are omitted."""
     hits = [(pair, pair.before.bytes_to.get(target), pair.after.bytes_to.get(target)) for pair in pairs]
     reached = [(pair, old, new) for pair, old, new in hits if old is not None or new is not None]
     misses, hits_gained = any(new is None for _, _, new in reached), any(old is None for _, old, _ in reached)
     costs = [_Cost(pair, old or pair.before.bytes_total, new or pair.after.bytes_total) for pair, old, new in reached]
     # A mean of lower and upper bounds is not a bound.
     reached_twice = [_Cost(pair, old, new) for pair, old, new in reached if old is not None and new is not None]
-    usable = [cost for cost in (reached_twice if misses and hits_gained else costs) if cost.some]
+    usable = [cost for cost in (reached_twice if misses and hits_gained else costs) if cost.is_positive]
     bound = "" if misses == hits_gained else "≥" if misses else "≤"
     return _costs(cell, target_metric("bytes_to", target, metric), usable, bound) if usable else None
 
@@ -112,7 +112,7 @@ class _Cost(NamedTuple):
     after: int
 
     @property
-    def some(self) -> bool:
+    def is_positive(self) -> bool:
         return min(self.before, self.after) > 0
 
 

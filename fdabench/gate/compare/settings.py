@@ -81,5 +81,5 @@ def read_gate_settings(lock: SuiteLock, path: Path) -> GateConfig:
     except ValidationError as error:
         origins = line_origins(path.as_posix(), key_lines(read_bytes(path).decode("utf-8-sig")))
         issues = [format_issue(issue, origins) for issue in table_issues(error, _Lock)]
-        first = f"{path}: not as fdabench wrote it; `run` writes a new one if it is deleted"
+        first = f"{path}: [gate] is invalid; delete the file, and `fdabench run` writes a new one"
         raise NotComparedError("\n".join([first, *issues])) from error

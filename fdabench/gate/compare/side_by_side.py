@@ -25,9 +25,8 @@ from fdabench.results.suite_lock import LockedCell
 class ComparisonRow:
     """One metric of a cell over its seeds, or of all cells.
 
-    `change` is a difference of fractions for accuracy, of nats for loss,
-    and a ratio - 1 for costs. `verdict` is `same`, or `better` or
-    `worse` if the 95 % interval excludes 0, or else `unclear`.
+    `a` and `b` are the means of both sides. `change` is a difference of fractions for accuracy, of nats for loss, and a
+    ratio - 1 for costs. `verdict` is `same`, or `better` or `worse` if the 95 % interval excludes 0, or else `unclear`.
     """
 
     cell: str
@@ -47,7 +46,7 @@ class Comparison:
 
     lines: tuple[ComparisonRow, ...]
     differing: tuple[str, ...]
-    alone: int
+    num_unpaired: int
 
 
 def side_by_side(a: Results, b: Results) -> Comparison:
@@ -72,12 +71,13 @@ def side_by_side(a: Results, b: Results) -> Comparison:
 
 
 def _same_settings(a: Results, b: Results, old: AbstractSet[str], new: AbstractSet[str]) -> list[tuple[str, str]]:
-    ids_b = {_place(cell): cell.id for cell in b.lock.cell if cell.id in new}
-    places_a = [(cell.id, _place(cell)) for cell in a.lock.cell if cell.id in old]
-    return [(key, ids_b[place]) for key, place in places_a if place in ids_b]
+    ids_b = {_pairing_key(cell): cell.id for cell in b.lock.cell if cell.id in new}
+    keys_a = [(cell.id, _pairing_key(cell)) for cell in a.lock.cell if cell.id in old]
+    return [(id_a, ids_b[key]) for id_a, key in keys_a if key in ids_b]
 
 
-def _place(cell: LockedCell) -> str:
+def _pairing_key(cell: LockedCell) -> str:
+    """The label, the workload and the seed of a cell, by which runs with different ids are paired."""
     config = cell.config.to_dict()
     axes = [config[key] for key in ("dataset", "model", "workers", "batch_size", "partition", "seed")]
     return f"{cell.label} {axes}"

@@ -90,15 +90,17 @@ class CheckResult:
     def changed_findings(self) -> list[Finding]:
         """The findings that are not `unchanged`, the worst first."""
         changed = [finding for finding in self.findings if finding.verdict != Verdict.unchanged]
-        return sorted(changed, key=_badness)
+        return sorted(changed, key=_sort_key)
 
     @property
     def failures(self) -> list[Finding]:
+        """The findings that make the check fail, the worst first."""
         return [finding for finding in self.changed_findings if finding.verdict in self.failing]
 
     @property
     def regressed(self) -> bool:
-        return bool(self.failures) or any(level.verdict in self.failing for level in self.suite_wide_tests)
+        """Whether a finding or a test over all cells makes the check fail."""
+        return bool(self.failures) or any(test.verdict in self.failing for test in self.suite_wide_tests)
 
     @property
     def exit_code(self) -> int:
@@ -113,6 +115,7 @@ class CheckResult:
         return "not compared" if self.missing else "changed" if self.changed else "pass"
 
     def counts(self, kind: str) -> Counter[Verdict]:
+        """Return how many findings of a kind have each verdict."""
         return Counter(finding.verdict for finding in self.findings if finding.kind == kind)
 
     @property
@@ -121,12 +124,12 @@ class CheckResult:
         return (Verdict.fail, Verdict.inconclusive) if self.strict else (Verdict.fail,)
 
 
-def _badness(finding: Finding) -> tuple[int, float, str, str]:
+def _sort_key(finding: Finding) -> tuple[int, float, str, str]:
     """A key that sorts the worst finding first, and equally bad ones by name and metric."""
-    return -list(Verdict).index(finding.verdict), -_size(finding), finding.name, finding.metric
+    return -list(Verdict).index(finding.verdict), -_severity(finding), finding.name, finding.metric
 
 
-def _size(finding: Finding) -> float:
+def _severity(finding: Finding) -> float:
     """How bad a finding is, for sorting.
 
     A formula, a state or a missed target is worse than any number. Changed sync steps count as 0, because the costs

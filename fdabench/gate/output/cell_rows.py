@@ -101,7 +101,7 @@ def _fact(metric: str, findings: Sequence[Finding], runs: int) -> str:
     if metric == "sync_steps" and worst.kind == "B":
         return f"syncs happen at other steps{scope}"
     if metric == "partition":
-        return f"workers hold other samples{scope}"
+        return f"workers have other samples{scope}"
     if metric == "state":
         return f"{worst.before} before, {worst.after} now{scope}"
     return _numbers(metric, findings, scope)

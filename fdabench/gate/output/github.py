@@ -19,8 +19,8 @@ def annotations(result: CheckResult) -> list[str]:
     better `::notice`. Further errors report that all cells together are worse, that settings changed (with the command
     that accepts them), or that something was not compared.
     """
-    lines = [_of_strategy(result, sentence) for sentence in sentences(result)]
-    selected = [line for level in ("error", "warning", "notice") for line in _first_of_level(lines, level)]
+    of_strategies = [_of_strategy(result, sentence) for sentence in sentences(result)]
+    selected = [line for level in ("error", "warning", "notice") for line in _first_of_level(of_strategies, level)]
     return [*selected, *_others(result)]
 
 
@@ -29,9 +29,9 @@ def not_compared_annotation(text: str) -> str:
     return _line("error", "fdabench: not compared", text)
 
 
-def _first_of_level(annotations_found: list[tuple[str, str]], level: str) -> list[str]:
+def _first_of_level(of_strategies: list[tuple[str, str]], level: str) -> list[str]:
     """The annotations of a level, fewer than GitHub shows, so that those of `_others` are shown as well."""
-    lines = [line for kind, line in annotations_found if kind == level]
+    lines = [line for line_level, line in of_strategies if line_level == level]
     more = (
         [_line(level, "fdabench: more", f"{len(lines) - MAX_ANNOTATIONS + 3} more strategies")]
         if len(lines) > MAX_ANNOTATIONS - 3
@@ -54,9 +54,9 @@ def _of_strategy(result: CheckResult, sentence: StrategySentence) -> tuple[str, 
 
 
 def _others(result: CheckResult) -> Iterator[str]:
-    for level in result.suite_wide_tests:
-        if level.verdict == Verdict.fail:
-            yield _line("error", "fdabench: all cells together", suite_test_line(level), result.files.get("", ""))
+    for test in result.suite_wide_tests:
+        if test.verdict == Verdict.fail:
+            yield _line("error", "fdabench: all cells together", suite_test_line(test), result.files.get("", ""))
     if result.changed and not result.regressed:
         text = "\n".join([*(changed.text for changed in result.changed[:MAX_ANNOTATIONS]), *hints(result)])
         yield _line("error", "fdabench: settings changed", text, result.files.get("", ""))

@@ -22,10 +22,10 @@ def junit(result: CheckResult, timestamp: str) -> str:
         timestamp: when the results were made, as `2026-11-23T12:50:39`.
     """
     findings_by_cell = _by_cell(result.changed_findings)
-    cases = [_case(result, cell, findings_by_cell.get(cell, [])) for cell in _by_cell(result.findings)]
-    cases += [_level(result, level) for level in result.suite_wide_tests]
-    cases += [_absent(result, run) for run in result.missing]
-    cases += [_changed(result, changed) for changed in result.changed]
+    cases = [_cell_case(result, cell, findings_by_cell.get(cell, [])) for cell in _by_cell(result.findings)]
+    cases += [_suite_wide_case(result, test) for test in result.suite_wide_tests]
+    cases += [_missing_case(result, run) for run in result.missing]
+    cases += [_changed_case(result, changed) for changed in result.changed]
     counts = {tag: str(sum(case.find(tag) is not None for case in cases)) for tag in ("failure", "error", "skipped")}
     suite = ET.Element(
         "testsuite",
@@ -55,43 +55,43 @@ def _by_cell(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
     return by_cell
 
 
-def _new(result: CheckResult, name: str) -> ET.Element:
+def _test_case(result: CheckResult, name: str) -> ET.Element:
     return ET.Element("testcase", {"classname": f"fdabench.{result.suite}", "name": name, "time": "0"})
 
 
-def _case(result: CheckResult, cell: str, findings: Sequence[Finding]) -> ET.Element:
+def _cell_case(result: CheckResult, cell: str, findings: Sequence[Finding]) -> ET.Element:
     """The test case of a cell over all its seeds.
 
     Its name contains the ids of its runs, and its message the findings that are not `unchanged`, the worst first.
     """
     ids = [key for (name, _), key in sorted(result.ids.items()) if name == cell]
-    case = _new(result, f"{format_metric(cell)} ({join_first(ids, 3)})" if ids else cell)
-    bad = [finding for finding in findings if finding.verdict in result.failing]
+    case = _test_case(result, f"{format_metric(cell)} ({join_first(ids, 3)})" if ids else cell)
+    failing = [finding for finding in findings if finding.verdict in result.failing]
     inconclusive = [finding for finding in findings if finding.verdict == Verdict.inconclusive]
-    message = "; ".join(facts(bad or inconclusive, len(ids)))
-    if bad:
-        failure = ET.SubElement(case, "failure", {"message": message, "type": f"class {bad[0].kind}"})
+    message = "; ".join(facts(failing or inconclusive, len(ids)))
+    if failing:
+        failure = ET.SubElement(case, "failure", {"message": message, "type": f"class {failing[0].kind}"})
         failure.text = "\n".join(facts(findings, len(ids)))
     elif inconclusive:
         ET.SubElement(case, "skipped", {"message": message})
     return case
 
 
-def _level(result: CheckResult, level: SuiteWideTest) -> ET.Element:
-    case = _new(result, f"all cells together: {level.metric}")
-    if level.verdict == Verdict.fail:
-        ET.SubElement(case, "failure", {"message": suite_test_line(level), "type": "class C"})
+def _suite_wide_case(result: CheckResult, test: SuiteWideTest) -> ET.Element:
+    case = _test_case(result, f"all cells together: {test.metric}")
+    if test.verdict == Verdict.fail:
+        ET.SubElement(case, "failure", {"message": suite_test_line(test), "type": "class C"})
     return case
 
 
-def _absent(result: CheckResult, run: UnfinishedRun) -> ET.Element:
-    case = _new(result, f"{run.name} has a result")
+def _missing_case(result: CheckResult, run: UnfinishedRun) -> ET.Element:
+    case = _test_case(result, f"{run.name} has a result")
     ET.SubElement(case, "error", {"message": f"no result to compare: {run.reason}", "type": "missing"})
     return case
 
 
-def _changed(result: CheckResult, runs: ChangedRuns) -> ET.Element:
-    case = _new(result, runs.text.split(":")[0])
+def _changed_case(result: CheckResult, runs: ChangedRuns) -> ET.Element:
+    case = _test_case(result, runs.text.split(":")[0])
     error = ET.SubElement(case, "error", {"message": runs.text, "type": "changed settings"})
     error.text = "\n".join(hints(result))
     return case

@@ -14,6 +14,7 @@ from fdabench.gate.output.text import cell_table, head, hints, suite_test_line, 
 from fdabench.tables import column
 
 WORST = 10
+"""The number of cells that are shown outside of collapsed blocks."""
 MAX_LENGTH = 100
 """The maximum of rows and lines in a collapsed block. GitHub rejects comments of more than 65,536 characters."""
 _REST = "\nand {} more: `fdabench check --output-format csv` has all"
@@ -33,7 +34,7 @@ def pr_comment(result: CheckResult) -> str:
         f"### fdabench: {_plain(verdict_line(result))}",
         f"{_code(result.suite)} against {_code(result.against)}",
     ]
-    sentences = [*head(result), *(suite_test_line(level) for level in result.suite_wide_tests)]
+    sentences = [*head(result), *(suite_test_line(test) for test in result.suite_wide_tests)]
     lines = [f"- {_plain(line)}" for line in sentences]
     # An empty line ends the list in Markdown.
     parts += ["\n".join(truncate_list(lines, 2 * WORST, "\nand {} more"))] if sentences else []
@@ -48,9 +49,9 @@ def pr_comment(result: CheckResult) -> str:
 
 
 def _command(hint: str) -> str:
-    """A hint as a shell command with a comment, such as `fdabench show ...   # look`."""
-    what, _, command = hint.partition(": ")
-    return f"{command}   # {what}"
+    """A hint as a shell command with a comment, such as `fdabench show ...   # inspect`."""
+    purpose, _, command = hint.partition(": ")
+    return f"{command}   # {purpose}"
 
 
 def _table(rows: Sequence[CellRow]) -> str:

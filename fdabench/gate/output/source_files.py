@@ -48,6 +48,6 @@ def relative_to_cwd(place: str) -> str:
     """
     if not os.path.isabs(place):
         return place.replace(os.sep, "/")
-    here, target = os.path.realpath("."), os.path.realpath(place)
-    inside = target.startswith(here + os.sep)
-    return (os.path.relpath(target, here) if inside else os.path.basename(place)).replace(os.sep, "/")
+    cwd, target = os.path.realpath("."), os.path.realpath(place)
+    is_below_cwd = target.startswith(cwd + os.sep)
+    return (os.path.relpath(target, cwd) if is_below_cwd else os.path.basename(place)).replace(os.sep, "/")

@@ -63,7 +63,7 @@ def hints(result: CheckResult) -> list[str]:
     steps = [f"inspect: {show_command(result.results, run_ids[0])}"] if run_ids and result.results else []
     verdicts = {finding.verdict for finding in result.changed_findings if finding.kind != "limit"}
     worse = bool(verdicts & set(result.failing)) or any(
-        level.verdict == Verdict.fail for level in result.suite_wide_tests
+        test.verdict == Verdict.fail for test in result.suite_wide_tests
     )
     if result.baseline and not result.missing and (worse or result.changed or Verdict.better in verdicts):
         purpose = ACCEPT if worse or result.changed else "to keep the improvement"
@@ -74,8 +74,8 @@ def hints(result: CheckResult) -> list[str]:
 def to_record(result: CheckResult, finding: Finding) -> dict[str, object]:
     """Return a finding for programs: unrounded numbers, changes as fractions, and the id of its run."""
     low, high = finding.interval or (None, None)
-    also = {"class": finding.kind, "change_low": low, "change_high": high, "id": _id(result, finding)}
-    return {key: json_value(also[key] if key in also else getattr(finding, key)) for key in _RECORD}
+    derived = {"class": finding.kind, "change_low": low, "change_high": high, "id": _id(result, finding)}
+    return {key: json_value(derived[key] if key in derived else getattr(finding, key)) for key in _RECORD}
 
 
 def _id(result: CheckResult, finding: Finding) -> str | None:
@@ -85,7 +85,7 @@ def _id(result: CheckResult, finding: Finding) -> str | None:
 def summary(result: CheckResult) -> list[str]:
     """Return lines that list what was compared and what was not; the last line is the verdict."""
     lines = [f"{CLASSES[kind]:<15} {_count_verdicts(result, kind)}" for kind in CLASSES if result.counts(kind)]
-    lines += [suite_test_line(level) for level in result.suite_wide_tests]
+    lines += [suite_test_line(test) for test in result.suite_wide_tests]
     lines += [f"note: {note}" for note in result.notes]
     missing = [f"{format_metric(run.cell)}{run.name.removeprefix(run.cell)} ({run.reason})" for run in result.missing]
     lines += _first_few("new, not in the baseline", [without_hash(name) for name in result.added])
@@ -93,13 +93,13 @@ def summary(result: CheckResult) -> list[str]:
     return [*lines, f"{result.suite} against {result.against}: {verdict_line(result)}"]
 
 
-def without_hash(who: str) -> str:
+def without_hash(name: str) -> str:
     """Return the name of a cell or a run without its hash.
 
     >>> without_hash("fda linear theta=1 | iid #3fa253 s0")
     'fda linear theta=1 | iid s0'
     """
-    cell, _, rest = who.partition(" #")
+    cell, _, rest = name.partition(" #")
     return f"{cell} {rest.partition(' ')[2]}".rstrip()
 
 
@@ -127,7 +127,7 @@ def _strategy_verdicts(result: CheckResult) -> str:
         sum(finding.verdict == verdict for finding in result.findings)
         for verdict in (Verdict.better, Verdict.inconclusive)
     )
-    counts = [f"{number} {what}" for number, what in ((better, "better"), (inconclusive, "inconclusive")) if number]
+    counts = [f"{number} {word}" for number, word in ((better, "better"), (inconclusive, "inconclusive")) if number]
     return ", ".join(["pass", *counts])
 
 
@@ -138,21 +138,21 @@ def _count_verdicts(result: CheckResult, kind: str) -> str:
     return ", ".join(text for text, verdict in zip(texts, Verdict, strict=True) if counts[verdict])
 
 
-def suite_test_line(level: SuiteWideTest) -> str:
+def suite_test_line(test: SuiteWideTest) -> str:
     """Return the line of a test over all cells.
 
     An example is `all 6 cells together: accuracy -0.20 points on average, p = 0.004, fails below 0.01: fail`.
     """
-    quality, cost = METRICS.get(level.metric), format_signed_percent(math.expm1(level.loss), 1)
-    change = 0.0 - level.loss if quality and quality.higher_is_better else level.loss
-    loss = quality_change_text(level.metric, change) if quality else f"{cost} %"
-    test = f"p = {level.p_value:.2g}, fails below {level.alpha:.2g}"
-    return f"all {level.cells} cells together: {metric_name(level.metric)} {loss} on average, {test}: {level.verdict}"
+    quality, cost = METRICS.get(test.metric), format_signed_percent(math.expm1(test.loss), 1)
+    change = 0.0 - test.loss if quality and quality.higher_is_better else test.loss
+    loss = quality_change_text(test.metric, change) if quality else f"{cost} %"
+    p_value = f"p = {test.p_value:.2g}, fails below {test.alpha:.2g}"
+    return f"all {test.cells} cells together: {metric_name(test.metric)} {loss} on average, {p_value}: {test.verdict}"
 
 
-def _first_few(what: str, names: Sequence[str], most: int = 5) -> list[str]:
+def _first_few(title: str, names: Sequence[str], most: int = 5) -> list[str]:
     lines = [f"  {name}" for name in names]
-    return [f"{what}: {plural(len(names), 'run')}", *truncate_list(lines, most, "  and {} more")] if names else []
+    return [f"{title}: {plural(len(names), 'run')}", *truncate_list(lines, most, "  and {} more")] if names else []
 
 
 def to_json(result: CheckResult) -> dict[str, object]:
@@ -170,7 +170,7 @@ def to_json(result: CheckResult) -> dict[str, object]:
         "counts": {kind: {str(verdict): n for verdict, n in result.counts(kind).items()} for kind in CLASSES},
         "findings": [{**asdict(finding), "id": _id(result, finding)} for finding in result.changed_findings],
         "changed": [_changed(changed) for changed in result.changed],
-        "suite_level": [asdict(level) for level in result.suite_wide_tests],
+        "suite_level": [asdict(test) for test in result.suite_wide_tests],
         "missing": [run._asdict() for run in result.missing],
         "added": list(result.added),
         "notes": list(result.notes),

@@ -13,7 +13,7 @@ _NAMES = {
     "bytes_optimizer": "bytes of optimizer states",
     "num_parameters": "parameters of the model",
     "seeds": "hash of the seeds of all draws",
-    "partition": "hash of who holds which classes",
+    "partition": "hash of the classes of each worker",
     "sync_steps": "hash of the steps that synchronize",
 }
 
@@ -45,13 +45,13 @@ def strategy_kinds(cell: str) -> str:
     return " ".join(word for word in words if "=" not in word)
 
 
-def target_metric(what: str, target: str, metric: Metric) -> str:
+def target_metric(cost: str, target: str, metric: Metric) -> str:
     """Return the name of a cost to a target, such as `bytes_to 0.9`, with the suite's metric if it is not the accuracy.
 
     >>> target_metric("bytes_to", "2.4", METRICS["loss"])
     'bytes_to 2.4 loss'
     """
-    return f"{what} {target}" if metric.name == "accuracy" else f"{what} {target} {metric.name}"
+    return f"{cost} {target}" if metric.name == "accuracy" else f"{cost} {target} {metric.name}"
 
 
 def target_name(metric: str) -> str:
@@ -95,6 +95,7 @@ def metric_name(metric: str) -> str:
 
 
 def is_bytes(metric: str) -> bool:
+    """Return whether the values of a metric are numbers of bytes."""
     return "bytes" in metric or metric.startswith("payload.")
 
 

@@ -28,13 +28,15 @@ from fdabench.report.figures.canvas import (
     step_axis,
     target_lines,
 )
-from fdabench.report.figures.error_scale import metric_axis, scale_words, worth_showing
+from fdabench.report.figures.error_scale import metric_axis, scale_words, worst_shown_value
 from fdabench.report.figures.plot import FigureSpec, sample_note, truncation_note
 from fdabench.report.figures.tags import tag_artists
 from fdabench.style.plot_style import PlotStyle
 
 BAND_SEEDS = 2
+"""The least number of seeds that did not diverge for which a strategy gets a mean and a band."""
 _LETTERS = 40
+"""The number of letters in a line of the text below a panel."""
 _X_LABEL = {"bytes_total": "bytes sent by all workers", "step": "local steps of each worker"}
 _AGAINST = {"bytes_total": "bytes sent", "step": "local steps"}
 
@@ -70,19 +72,21 @@ def _title(metric: Metric, x: str) -> str:
 
 
 def _panel(axes: Axes, data: ReportData, evals: pd.DataFrame, x: str) -> None:
-    for place, (label, of_label) in enumerate(evals.groupby("label", sort=False)):
+    for index, (label, of_label) in enumerate(evals.groupby("label", sort=False)):
         with tag_artists(axes, str(label)):
-            _strategy(axes, of_label, x, data.styles[str(label)], place)
+            _strategy(axes, of_label, x, data.styles[str(label)], index)
     targets = list(data.locks[evals["suite"].iloc[0]].targets)
     target_lines(axes, targets)
     (byte_axis if x == "bytes_total" else step_axis)(axes.xaxis, log_limits(evals[x]))
-    limits, worse = what_matters(evals, targets, data.metric)
-    metric_axis(axes, data.metric, limits, targets)
-    axes.set_xlabel("\n".join([_X_LABEL[x], *_outside(worse, data.metric.worse_side)]))
+    values, worse = values_in_range(evals, targets, data.metric)
+    metric_axis(axes, data.metric, values, targets)
+    axes.set_xlabel("\n".join([_X_LABEL[x], *_out_of_range(worse, data.metric.worse_side)]))
     axes.grid(visible=True)
 
 
-def what_matters(evals: pd.DataFrame, targets: Sequence[float], metric: Metric) -> tuple["pd.Series[float]", list[str]]:
+def values_in_range(
+    evals: pd.DataFrame, targets: Sequence[float], metric: Metric
+) -> tuple["pd.Series[float]", list[str]]:
     """Select what a panel shows.
 
     Args:
@@ -97,36 +101,37 @@ def what_matters(evals: pd.DataFrame, targets: Sequence[float], metric: Metric) 
     if values.empty:
         return pd.Series([0.0 if metric.higher_is_better else 1.0]), []
     last = evals.dropna(subset="test_value").sort_values("step").groupby("cell_id").tail(1)
-    floor = metric.score(worth_showing(values, last.groupby("label")["test_value"].mean(), targets, metric))
+    floor = metric.score(worst_shown_value(values, last.groupby("label")["test_value"].mean(), targets, metric))
     best = metric.score(evals["test_value"]).groupby(evals["label"], sort=False).max()
     return values[metric.score(values) >= floor], [str(label) for label in best.index[best < floor]]
 
 
-def _outside(labels: Sequence[str], side: str) -> list[str]:
-    return [fill(f"{side} this throughout: {join_first(labels, 3)}", _LETTERS)] if labels else []
+def _out_of_range(labels: Sequence[str], side: str) -> list[str]:
+    return [fill(f"always {side} this axis: {join_first(labels, 3)}", _LETTERS)] if labels else []
 
 
-def _strategy(axes: Axes, rows: pd.DataFrame, x: str, style: PlotStyle, place: int) -> None:
+def _strategy(axes: Axes, rows: pd.DataFrame, x: str, style: PlotStyle, index: int) -> None:
     """Draw one strategy.
 
     If at least `BAND_SEEDS` seeds did not diverge, a line shows their mean and a band their range, over the steps at
     which all of them were evaluated. Thin lines show diverged seeds, and seeds that continue beyond these steps.
     """
-    sound = rows[rows["state"] != "diverged"]
-    seeds = sound["cell_id"].nunique()
-    shared = _shared(sound, x, seeds) if seeds >= BAND_SEEDS else None
-    joint = -1
-    if shared is not None and len(shared):
-        joint = shared.index.max()
-        inside = to_rgba(style.color, 0.18)
+    not_diverged = rows[rows["state"] != "diverged"]
+    seeds = not_diverged["cell_id"].nunique()
+    over_seeds = _over_seeds(not_diverged, x, seeds) if seeds >= BAND_SEEDS else None
+    last_common_step = -1
+    if over_seeds is not None and len(over_seeds):
+        last_common_step = over_seeds.index.max()
         axes.fill_between(
-            shared["x"], shared["low"], shared["high"], color=inside, edgecolor=style.color, linewidth=0.3
-        )
-        _line(axes, shared["x"], shared["mean"], style, place)
-    alone = rows.loc[(rows["state"] == "diverged") | (rows["step"] > joint), "cell_id"].unique()
-    for _, cell in rows[rows["cell_id"].isin(alone)].groupby("cell_id", sort=False):
+            over_seeds["x"], over_seeds["low"], over_seeds["high"], color=to_rgba(style.color, 0.18),
+            edgecolor=style.color, linewidth=0.3,
+        )  # fmt: skip
+        _line(axes, over_seeds["x"], over_seeds["mean"], style, index)
+    single = rows.loc[(rows["state"] == "diverged") | (rows["step"] > last_common_step), "cell_id"].unique()
+    for _, cell in rows[rows["cell_id"].isin(single)].groupby("cell_id", sort=False):
         diverged = bool((cell["state"] == "diverged").any())
-        _thin(axes, cell if diverged else cell[cell["step"] >= joint], x, style, with_markers=shared is None)
+        drawn_evals = cell if diverged else cell[cell["step"] >= last_common_step]
+        _thin_line(axes, drawn_evals, x, style, with_markers=over_seeds is None)
         if diverged:
             axes.plot(
                 cell[x].iloc[-1],
@@ -139,17 +144,17 @@ def _strategy(axes: Axes, rows: pd.DataFrame, x: str, style: PlotStyle, place: i
             )
 
 
-def _shared(sound: pd.DataFrame, x: str, seeds: int) -> pd.DataFrame:
+def _over_seeds(evals: pd.DataFrame, x: str, seeds: int) -> pd.DataFrame:
     """The mean and the range over seeds, for the steps at which every seed was evaluated.
 
     Other steps are left out, because the mean over the seeds that reach a late step would be biased.
 
     Args:
-        sound: the evaluations of the seeds that did not diverge.
+        evals: the evaluations of the seeds that did not diverge.
         x: the column of the x axis; its geometric mean over seeds is used.
         seeds: the number of these seeds.
     """
-    steps = sound.assign(log_x=np.log(sound[x].astype(float))).groupby("step")
+    steps = evals.assign(log_x=np.log(evals[x].astype(float))).groupby("step")
     frame = pd.DataFrame(
         {
             "x": np.exp(steps["log_x"].mean()),
@@ -161,14 +166,14 @@ def _shared(sound: pd.DataFrame, x: str, seeds: int) -> pd.DataFrame:
     return frame[steps.size() == seeds]
 
 
-def _line(axes: Axes, xs: "pd.Series[float]", ys: "pd.Series[float]", style: PlotStyle, place: int) -> None:
+def _line(axes: Axes, xs: "pd.Series[float]", ys: "pd.Series[float]", style: PlotStyle, index: int) -> None:
     """Draw a mean. Strategies have markers at different evaluations, so that overlapping lines can be distinguished."""
     every = _every(len(xs))
-    marks = (place % every, every)
+    marks = (index % every, every)
     axes.plot(xs, ys, color=style.color, linestyle=style.dashes, markevery=marks, zorder=3, **marker(style, 4.5))
 
 
-def _thin(axes: Axes, cell: pd.DataFrame, x: str, style: PlotStyle, *, with_markers: bool) -> None:
+def _thin_line(axes: Axes, cell: pd.DataFrame, x: str, style: PlotStyle, *, with_markers: bool) -> None:
     marks = {**marker(style, 3.5), "markevery": _every(len(cell))} if with_markers else {}
     axes.plot(
         cell[x],
@@ -187,6 +192,7 @@ def _every(points: int) -> int:
 
 
 def caption_metric(data: ReportData, x: str) -> str:
+    """Return the caption of the figure against column `x`, as in `draw_metric`."""
     metric = data.metric
     targets = sorted({target for lock in data.locks.values() for target in lock.targets})
     names = join_first([metric.format_target(target) for target in targets])
@@ -196,9 +202,9 @@ def caption_metric(data: ReportData, x: str) -> str:
     return (
         f"{title} of the mean of the workers' models on the test set against {_X_LABEL[x]}, log scale. "
         f"{sample_note(data)}. Line: mean over seeds{across}; band: lowest to highest seed, over the steps at "
-        f"which every seed was evaluated. Thin lines: single seeds, where there are fewer than {BAND_SEEDS} or where "
-        f"only some went on; ✕: diverged.{lines} {scale_words(metric)} "
-        f"what three quarters of the strategies ended at; what lies {metric.worse_side} is cut."
+        f"which every seed was evaluated. Thin lines: single seeds, if there are fewer than {BAND_SEEDS} or after the "
+        f"last step that all seeds have; ✕: diverged.{lines} {scale_words(metric)} "
+        f"the last value that three quarters of the strategies reach; values {metric.worse_side} it are not shown."
         + truncation_note(len(data.workloads), MAX_PANELS, "workloads")
     )
 

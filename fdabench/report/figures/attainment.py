@@ -33,7 +33,7 @@ TITLE = "Seeds that have reached the target, by steps"
 
 
 def groups_by_workload(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
-    """The outcomes of each workload on which a cell reached the target and a strategy has at least `LEAST_SEEDS` seeds.
+    """Select the workloads on which a cell reached the target and a strategy has at least `LEAST_SEEDS` seeds.
 
     Returns:
         Pairs of (suite, workload) and the workload's rows of `data.at_workload_target`.
@@ -70,12 +70,12 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> None:
     axes.set_ylim(0, 1.02)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}"))
     axes.set_xlabel(f"local steps of each worker until {group['target_name'].iloc[0]}")
-    axes.set_ylabel("seeds that got there, %")
+    axes.set_ylabel("seeds that reached it, %")
     axes.grid(visible=True)
 
 
 def _strategy(axes: Axes, rows: pd.DataFrame, style: PlotStyle, begin: float, end: float) -> None:
-    """Draw the curve of one strategy, and a vertical stroke for each seed that missed the target.
+    """Draw the curve of one strategy, and a vertical tick for each seed that missed the target.
 
     The curve ends at the last hit if all seeds reached the target, and otherwise at the last step of those that
     missed it. A diverged seed counts as missing the target until `end`.
@@ -87,13 +87,14 @@ def _strategy(axes: Axes, rows: pd.DataFrame, style: PlotStyle, begin: float, en
         begin: the lower limit of the x axis.
         end: the largest number of steps of any strategy on the workload.
     """
-    made, reached = rows["cost_steps"].astype(float).fillna(end).to_numpy(), rows["reached"].to_numpy(bool)
-    steps, shares = kaplan_meier(made, reached)
-    xs, heights = np.concatenate([[begin], steps, [made.max()]]), np.concatenate([[0.0], shares, [0.0, *shares][-1:]])
+    observed, reached = rows["cost_steps"].astype(float).fillna(end).to_numpy(), rows["reached"].to_numpy(bool)
+    steps, shares = kaplan_meier(observed, reached)
+    xs = np.concatenate([[begin], steps, [observed.max()]])
+    heights = np.concatenate([[0.0], shares, [0.0, *shares][-1:]])
     options: PlotArguments = {"color": style.color, "linestyle": style.dashes, "clip_on": False}
     marks = list(range(1, len(steps) + 1, max(1, len(steps) // 6)))
     axes.plot(xs, heights, drawstyle="steps-post", markevery=marks, **options, **marker(style, 4.5))
-    censored = made[~reached]
+    censored = observed[~reached]
     if len(censored):
         # the height of the curve at the step at which each of these seeds ended
         levels = np.concatenate([[0.0], shares])[np.searchsorted(steps, censored, side="right")]
@@ -101,17 +102,17 @@ def _strategy(axes: Axes, rows: pd.DataFrame, style: PlotStyle, begin: float, en
 
 
 def caption_attainment(data: ReportData) -> str:
+    """Return the caption; `data` has at least one group of `groups_by_workload`."""
     groups = groups_by_workload(data)
     rows = pd.concat([group for _, group in groups])
     num_missed = int((~rows["reached"].astype(bool)).sum())
     cells, seeds = plural(len(rows), "cell"), plural(rows["seed"].nunique(), "seed")
     return (
-        "Share of the seeds that have reached the target by each step, log scale, at the evaluations "
-        f"(Kaplan-Meier, which is the plain share where all budgets are the same). {cells}, {seeds}. "
-        f"{plural(num_missed, 'cell')} missed the target, censored: each counts among those on the way up to the steps "
-        "that it made, where a vertical stroke stands, and says nothing about more; a cell that diverged is on the "
-        "way to the end. A curve ends where nobody is on the way any more."
-        + truncation_note(len(groups), MAX_PANELS, "workloads")
+        "Share of the seeds that reached the target within a number of steps, log scale, at the evaluations "
+        f"(Kaplan-Meier estimate, which is the plain share if all budgets are equal). {cells}, {seeds}. "
+        f"{plural(num_missed, 'cell')} missed the target and are censored: the estimate uses each up to its last step, "
+        "which a vertical tick marks. A cell that diverged counts as a miss up to the end of the axis. A curve ends at "
+        "the last step of its seeds." + truncation_note(len(groups), MAX_PANELS, "workloads")
     )
 
 

@@ -1,4 +1,4 @@
-"""Figures about fleets: what a barrier costs when step times vary, and the fastest strategy by bandwidth and jitter."""
+"""Two figures of fleets: the time at barriers if step times vary, and the fastest strategy by bandwidth and jitter."""
 
 import math
 from collections.abc import Mapping
@@ -16,20 +16,28 @@ from fdabench.accounting.step_time import Lognormal
 from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.analysis.headline import labels_in_order
 from fdabench.report.figures.canvas import LegendEntry, legend, line_keys, marker, panel_title, panels
-from fdabench.report.figures.crossover import EDGE, RegionFill, bandwidth_axis, region_fills, region_patch
+from fdabench.report.figures.crossover import (
+    EDGE,
+    RegionFill,
+    bandwidth_axis,
+    median_row,
+    median_volume,
+    region_fills,
+    region_patch,
+)
 from fdabench.report.figures.plot import FigureSpec, truncation_note
-from fdabench.report.tables.times import median_row, median_volume
 
-BARRIER_TITLE = "What the barrier costs"
-JITTER_TITLE = "What is fastest where machines vary"
+BARRIER_TITLE = "Time at barriers against jitter"
+JITTER_TITLE = "Fastest strategy by bandwidth and jitter"
 MOST_WORKLOADS, MOST_LINES = 4, 15
 SIGMAS = np.linspace(0, 1, 11)
 _ROWS = np.linspace(0, 1, 101)
 """Sigmas of the map's rows; times between two of `SIGMAS` are interpolated."""
 BANDWIDTHS = np.logspace(6, 11, 101)
+"""In bit/s."""
 LATENCY = 1e-3
-"""Seconds of one way in the map, which has no axis left for it."""
-_FREE = Links((math.inf,))
+"""Seconds of one way; the same in the whole map, whose axes are bandwidth and jitter."""
+_INFINITELY_FAST = Links((math.inf,))
 
 JitterCurve = npt.NDArray[np.float64]
 
@@ -47,11 +55,11 @@ def jitter_curves(data: ReportData, group: pd.DataFrame) -> dict[str, JitterCurv
     Returns:
         By label, shape [len(SIGMAS)]; of each strategy the seed with the median number of bytes.
     """
-    computed, cells = _CURVES.setdefault(data, {}), tuple(map(str, group["cell_id"]))
-    if cells not in computed:
+    curves, cells = _CURVES.setdefault(data, {}), tuple(map(str, group["cell_id"]))
+    if cells not in curves:
         labels = labels_in_order(group)[:MOST_LINES]
-        computed[cells] = {label: _curve(data, group[group["label"] == label]) for label in labels}
-    return computed[cells]
+        curves[cells] = {label: _curve(data, group[group["label"] == label]) for label in labels}
+    return curves[cells]
 
 
 def _curve(data: ReportData, rows: pd.DataFrame) -> JitterCurve:
@@ -61,10 +69,10 @@ def _curve(data: ReportData, rows: pd.DataFrame) -> JitterCurve:
     ledger = data.ledger[data.ledger["cell_id"] == cell]
     convention, workers, seed = data.locks[suite].convention, int(row["workers"]), int(row["seed"])
 
-    def at(sigma: float) -> FleetTime:
-        return fleet_time(ledger, instant, workers, convention, Fleet(Lognormal(sigma), _FREE), 1.0, seed)
+    def time_at(sigma: float) -> FleetTime:
+        return fleet_time(ledger, instant, workers, convention, Fleet(Lognormal(sigma), _INFINITELY_FAST), 1.0, seed)
 
-    return np.array([at(float(sigma)).total for sigma in SIGMAS]) / instant.step
+    return np.array([time_at(float(sigma)).total for sigma in SIGMAS]) / instant.step
 
 
 def _groups(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
@@ -88,7 +96,7 @@ def draw_barrier(data: ReportData) -> Figure | None:
             present[label] = None
         panel_title(panel, data, workload)
         panel.set_xlabel("jitter: sigma of the log of a step time")
-        panel.set_ylabel("computing and waiting, × equal machines")
+        panel.set_ylabel("time relative to equal machines")
         panel.grid(visible=True)
     legend(figure, line_keys({label: data.styles[label] for label in data.labels if label in present}))
     return figure
@@ -137,22 +145,25 @@ def _map(axes: Axes, regions: Mapping[str, npt.NDArray[np.bool_]], fills: Mappin
 
 
 def caption_barrier(data: ReportData) -> str:
+    """Return the caption of the figure of barriers."""
     total = len(_groups(data))
     return (
-        "Lognormal step times with mean 1 and standard deviation sigma of the logarithm; FedScale's devices have 0.6. "
-        "Every collective waits for the slowest worker; one with slack waits later. Communication itself takes no time "
-        "here. Each strategy's median seed by bytes, up to its target."
+        "Time of computation and waiting up to the target, divided by the time if all steps took equally long. Step "
+        "times are lognormal with mean 1 and standard deviation sigma of the logarithm; FedScale's devices have 0.6. "
+        "Every collective waits for the slowest worker; one with slack does so later. Communication takes no time in "
+        "this figure. Of each strategy, the seed with the median number of bytes."
         + truncation_note(total, MOST_WORKLOADS, "workloads")
     )
 
 
 def caption_jitter(data: ReportData) -> str:
+    """Return the caption of the figure of bandwidth and jitter."""
     total = sum(rows["label"].nunique() > 1 for _, rows in _groups(data))
     return (
-        "The strategy with the shortest modeled time to the target, of those that reached it: the time with barriers "
-        f"of the figure above, and the collectives on links with {1e3 * LATENCY:g} ms one way. A collective with "
-        f"slack is charged as if nothing overlapped. Accounting: {data.conventions}."
-        + truncation_note(total, MOST_WORKLOADS, "workloads")
+        "The strategy with the shortest modeled time to the target, of those that reached it. The time is the sum of "
+        f"that in the figure above, and of the collectives on links with a latency of {1e3 * LATENCY:g} ms one way. A "
+        "collective with slack takes as long as without overlap. "
+        f"Accounting: {data.conventions}." + truncation_note(total, MOST_WORKLOADS, "workloads")
     )
 
 

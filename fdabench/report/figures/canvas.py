@@ -31,7 +31,9 @@ PlotArguments = dict[str, Any]
 """Keyword arguments or parameters of matplotlib, each of a type of its own."""
 MAX_PANELS = 12
 MOST_KEYS = 20
-ROWS_FORESEEN, ROW_INCHES = 3, 0.17
+"""With more strategies, a legend has one entry for each family."""
+# `panels` leaves space for this number of rows of a legend; each further row makes the figure higher
+LEGEND_ROWS, ROW_INCHES = 3, 0.17
 # for the width of a legend: a handle with its padding is as wide as KEY_LETTERS letters
 LETTERS_PER_INCH, KEY_LETTERS = 12, 9
 SMALL = 7.5
@@ -40,6 +42,7 @@ BOUND = Path([(0, 0), (0, 1), (-0.25, 0.72), (0, 1), (0.25, 0.72)], [1, 2, 1, 2,
 """A marker: a narrow arrow that points upwards from the data point."""
 GREY = "#6E6E6E"
 FAINT = 0.35
+"""The opacity of the interior of markers of single cells."""
 STYLE: PlotArguments = {
     "font.size": 8,
     "axes.titlesize": 8,
@@ -118,13 +121,14 @@ def legend(figure: Figure, keys: Sequence[LegendEntry]) -> None:
     """Add a legend below the panels, with as many columns as fit. A legend with many rows makes the figure higher."""
     handles, names = zip(*keys, strict=True)
     letters = int(figure.get_figwidth() * LETTERS_PER_INCH)
-    broken = [wrap_label(name, letters - KEY_LETTERS) for name in names]
-    longest = max(len(line) for name in broken for line in name.split("\n"))
+    wrapped = [wrap_label(name, letters - KEY_LETTERS) for name in names]
+    longest = max(len(line) for name in wrapped for line in name.split("\n"))
     columns = min(max(1, letters // (longest + KEY_LETTERS)), len(names), 6)
-    rows = math.ceil(len(names) / columns) * max(name.count("\n") + 1 for name in broken)
-    figure.set_figheight(figure.get_figheight() + max(0, rows - ROWS_FORESEEN) * ROW_INCHES)
-    keys_of = figure.legend(handles, broken, loc="outside lower center", ncols=columns, frameon=False)
-    for text, name in zip(keys_of.get_texts(), names, strict=True):
+    rows = math.ceil(len(names) / columns) * max(name.count("\n") + 1 for name in wrapped)
+    figure.set_figheight(figure.get_figheight() + max(0, rows - LEGEND_ROWS) * ROW_INCHES)
+    legend_artist = figure.legend(handles, wrapped, loc="outside lower center", ncols=columns, frameon=False)
+    for text, name in zip(legend_artist.get_texts(), names, strict=True):
+        # `tags.number_tags` needs the label without line breaks
         text.set_label(name)
 
 
@@ -183,7 +187,7 @@ def mark_lower_bound(axes: Axes, place: float, value: float, style: PlotStyle) -
 
 def byte_axis(axis: Axis, limits: Limits) -> None:
     """Make an axis logarithmic, labeled in bytes, kB, MB, ..."""
-    log_axis(axis, limits, FuncFormatter(lambda value, _: _short(format_bytes(value))))
+    log_axis(axis, limits, FuncFormatter(lambda value, _: _without_zero_decimals(format_bytes(value))))
 
 
 def step_axis(axis: Axis, limits: Limits) -> None:
@@ -193,19 +197,19 @@ def step_axis(axis: Axis, limits: Limits) -> None:
 
 def number_axis(axis: Axis, limits: Limits) -> None:
     """Make an axis logarithmic, labeled with numbers of two significant digits."""
-    log_axis(axis, limits, FuncFormatter(lambda value, _: _plain(value)))
+    log_axis(axis, limits, FuncFormatter(lambda value, _: _two_digits(value)))
 
 
-def _short(size: str) -> str:
+def _without_zero_decimals(size: str) -> str:
     """Remove zero decimals from a size, because ticks are round numbers.
 
-    >>> _short("10.0 MB")
+    >>> _without_zero_decimals("10.0 MB")
     '10 MB'
     """
     return re.sub(r"\.0+(?= )", "", size)
 
 
-def _plain(value: float) -> str:
+def _two_digits(value: float) -> str:
     """Two significant digits without trailing zeros: `0.5` instead of `0.50`."""
     text = format_significant(value, 2)
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -19,13 +19,13 @@ from fdabench.report.figures.wrapping import wrap_label
 TITLE = "Bytes to the target"
 _MISS_HATCH = "////"
 # in 0..1: a smaller share of local states is shown as "<1 %"
-WORTH_A_NUMBER = 0.01
+MIN_PRINTED_SHARE = 0.01
 # the space beside the longest bar, as a multiple of its length; with the share of local states at a bar of 0.8 times
 # that length or more
 SPACE, SPACE_WITH_STATES, LONG = 0.62, 0.85, 0.8
 _COLUMNS, _LETTERS = 2, 34
 # heights in inches: a bar, a line of its label, the space above and below the bars
-_BAR, _LINE, _AROUND = 0.27, 0.12, 0.75
+_BAR, _LINE, _MARGIN = 0.27, 0.12, 0.75
 
 
 def draw_cost(data: ReportData) -> Figure | None:
@@ -37,7 +37,7 @@ def draw_cost(data: ReportData) -> Figure | None:
     names = [[wrap_label(label, _LETTERS) for label in labels_in_order(group)] for _, group in of_workload]
     lines = max(name.count("\n") + 1 for labels in names for name in labels)
     most = [max(map(len, names[i : i + _COLUMNS])) for i in range(0, len(names), _COLUMNS)]
-    heights = [max(_BAR, _LINE * (lines + 1)) * bars + _AROUND for bars in most]
+    heights = [max(_BAR, _LINE * (lines + 1)) * bars + _MARGIN for bars in most]
     figure, axes = panels(len(of_workload), TITLE, 4.4, heights, columns=_COLUMNS)
     limits = common_limits(rows)
     for place, (panel, (pair, group)) in enumerate(zip(axes, of_workload, strict=True)):
@@ -51,9 +51,9 @@ def draw_cost(data: ReportData) -> Figure | None:
 
 def _keys() -> list[Line2D | Patch]:
     return [
-        Patch(facecolor="#BBBBBB", edgecolor="black", label="mean, every seed reached it"),
-        Patch(facecolor="#BBBBBB", edgecolor="black", hatch=_MISS_HATCH, label="not every seed reached it: ≥ this"),
-        Line2D([], [], color="black", marker="o", markersize=3, linewidth=0.8, label="one seed (▷ missed: spent)"),
+        Patch(facecolor="#BBBBBB", edgecolor="black", label="mean, all seeds reached it"),
+        Patch(facecolor="#BBBBBB", edgecolor="black", hatch=_MISS_HATCH, label="lower bound, a seed missed it"),
+        Line2D([], [], color="black", marker="o", markersize=3, linewidth=0.8, label="one seed (▷ missed it)"),
     ]
 
 
@@ -100,8 +100,8 @@ def _seeds(axes: Axes, rows: pd.DataFrame, position: int) -> None:
     ends = rows["cost_bytes"].min(), rows["cost_bytes"].max()
     halo = [withStroke(linewidth=2.2, foreground="white")]
     axes.plot(ends, [position - 0.12] * 2, color="black", linewidth=0.8, zorder=3, path_effects=halo)
-    for hit, marks, fill in ((True, "o", "black"), (False, ">", "white")):
-        points = rows.loc[rows["reached"] == hit, "cost_bytes"]
+    for reached, marks, fill in ((True, "o", "black"), (False, ">", "white")):
+        points = rows.loc[rows["reached"] == reached, "cost_bytes"]
         options: PlotArguments = {"color": "black", "markersize": 2.8, "markerfacecolor": fill, "markeredgewidth": 0.6}
         options["path_effects"] = halo
         axes.plot(points, np.full(len(points), position - 0.12), marks, zorder=4, **options)
@@ -115,21 +115,22 @@ def _state_share(rows: pd.DataFrame) -> float:
 
 def _bar_label(rows: pd.DataFrame) -> str:
     share = _state_share(rows)
-    states = f", {100 * share:.0f} % states" if share >= WORTH_A_NUMBER else ", <1 % states" if share > 0 else ""
+    states = f", {100 * share:.0f} % states" if share >= MIN_PRINTED_SHARE else ", <1 % states" if share > 0 else ""
     return f"{int(rows['reached'].sum())}/{len(rows)}{states}"
 
 
 def caption_cost(data: ReportData) -> str:
+    """Return the caption."""
     rows = data.at_workload_target
     num_missed = int((~rows["reached"]).sum())
-    of_all = f" {num_missed} of {plural(len(rows), 'cell')} missed it"
-    misses = f"{of_all}; hatched bars count what those had spent, so the truth is more."
+    miss_count = f" {num_missed} of {plural(len(rows), 'cell')} missed it"
+    misses = f"{miss_count}; hatched bars count the bytes that these cells spent, so they are lower bounds."
     return (
         f"Bytes of all workers until the first evaluation at {the_target(data)}. "
         f"{sample_note(data)}. Bar: geometric mean over seeds; dots: single seeds, joined from lowest to "
-        "highest; n/N: seeds that reached the target; states: the share of the bytes that was local states. All "
-        "panels have the same axis, logarithmic from an arbitrary power of ten: compare where bars end, not how long "
-        "they are."
+        "highest; n/N: seeds that reached the target; states: the share of local states in the bytes. All panels have "
+        "the same logarithmic axis. It begins at an arbitrary power of ten, so compare the ends of bars, not their "
+        "lengths."
         + (misses if num_missed else "")
         + truncation_note(rows.groupby(WORKLOAD).ngroups, MAX_PANELS, "workloads")
     )

@@ -13,21 +13,24 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from scipy import ndimage
 
+from fdabench.accounting.network_time import CommunicationVolume
 from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.analysis.headline import labels_in_order
 from fdabench.formatting import plural
 from fdabench.report.figures.canvas import SMALL, LegendEntry, PlotArguments, legend, panel_title, panels
 from fdabench.report.figures.plot import FigureSpec, truncation_note
-from fdabench.report.tables.times import median_volume, networks_of
+from fdabench.report.tables.times import networks_of
 from fdabench.style.contrast import blend
 
-TITLE = "What is fastest on which network"
+TITLE = "Fastest strategy by bandwidth and latency"
 MOST_WORKLOADS = 6
 TIE = 0.1
 """Relative difference of two times below which their order is unclear, because each is the median of a few seeds."""
 BANDWIDTHS = np.logspace(6, 11.5, 111)
+"""In bit/s."""
 LATENCIES = np.logspace(-6, -0.5, 111)
-# names of networks with a smaller bandwidth are on the right of their dots, the others on the left
+"""In seconds, one way."""
+# names of networks with a smaller bandwidth, in bit/s, are on the right of their dots, the others on the left
 _MIDDLE = 3e9
 # half of the size of a name, in grid points of the map: columns for each letter, and rows
 _COLUMNS, _ROWS = 1.15, 4
@@ -95,11 +98,27 @@ def _seconds(group: pd.DataFrame) -> npt.NDArray[np.float64]:
     return np.stack(np.broadcast_arrays(*times))
 
 
+def median_row(frame: pd.DataFrame) -> "pd.Series":
+    """Return the row of the cell with the median number of bytes; argument as in `median_volume`."""
+    row: pd.Series = frame.iloc[np.argsort([volume.wire_bytes for volume in frame["volume"]])[len(frame) // 2]]
+    return row
+
+
+def median_volume(frame: pd.DataFrame) -> tuple[CommunicationVolume, float]:
+    """Return the communication of the cell with the median number of bytes, and the seconds of its local step.
+
+    Args:
+        frame: rows of `data.volumes`, one for each seed.
+    """
+    row = median_row(frame)
+    return row["volume"], float(row["step_s"])
+
+
 def _panel(axes: Axes, data: ReportData, group: pd.DataFrame, regions: Mapping[str, tuple[Region, RegionFill]]) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     points = _network_points(data, group)
-    free = ~_occupied(points)
+    is_free = ~_occupied(points)
     for region, (color, hatch) in regions.values():
         area = axes.contourf(BANDWIDTHS, LATENCIES, region, levels=[0.5, 1.5], colors=[color], hatches=[hatch])
         area.set(edgecolor=EDGE, linewidth=0.7)
@@ -108,28 +127,28 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame, regions: Mapping[s
         border = axes.contourf(BANDWIDTHS, LATENCIES, close, levels=[0.5, 1.5], colors=[_TIE_COLOR])
         border.set(edgecolor=EDGE, linewidth=0.7, linestyle="--")
     for label, (region, _) in regions.items():
-        _label(axes, region & free & ~close, label)
+        _label(axes, region & is_free & ~close, label)
     _dots(axes, points)
     _named_ticks(axes.yaxis, _TIMES)
     bandwidth_axis(axes)
     axes.set_ylabel(f"latency, one way (to {group['target_name'].iloc[0]})")
 
 
-def _label(axes: Axes, free: Region, label: str) -> None:
+def _label(axes: Axes, is_free: Region, label: str) -> None:
     """Write the label of a strategy into its region, as far from the border as possible.
 
     It is omitted where it fits nowhere, because the legend contains it too.
 
     Args:
         axes: the panel.
-        free: a mask of the region without the places that other text covers, shape [latency, bandwidth].
+        is_free: a mask of the region without the places that other text covers, shape [latency, bandwidth].
         label: the text.
     """
     box = (2 * _ROWS + 1, 2 * int(_COLUMNS * len(label)) + 1)
-    fits = ndimage.minimum_filter(free, box, mode="constant")
+    fits = ndimage.minimum_filter(is_free, box, mode="constant")
     if fits.any():
-        inside = ndimage.distance_transform_edt(fits)
-        row, column = np.unravel_index(int(np.argmax(inside)), fits.shape)
+        distance = ndimage.distance_transform_edt(fits)
+        row, column = np.unravel_index(int(np.argmax(distance)), fits.shape)
         text = axes.text(BANDWIDTHS[column], LATENCIES[row], label, ha="center", va="center", fontsize=SMALL)
         text.set_bbox({"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 1})
 
@@ -147,6 +166,7 @@ def region_fills(data: ReportData, winners: Set[str]) -> dict[str, RegionFill]:
 
 
 def region_patch(fill: RegionFill) -> Patch:
+    """The patch of a region in the legend."""
     color, hatch = fill
     return Patch(facecolor=color, hatch=hatch, edgecolor=EDGE, linewidth=0.7)
 
@@ -196,14 +216,15 @@ def _occupied(points: list[tuple[str, float, float]]) -> Region:
 
 
 def caption_crossover(data: ReportData) -> str:
+    """Return the caption."""
     total = data.volumes.groupby(WORKLOAD).ngroups
     seeds = data.volumes.groupby([*WORKLOAD, "label"]).size().max()
     return (
-        "The strategy with the shortest modeled time to the workload's target, of those that reached it, where each "
-        "worker has a link of its own; dots are the named networks (a shared channel as what each worker has of it). "
-        f"Each strategy's median seed by bytes, of at most {plural(int(seeds), 'seed')}; under the pale band the "
-        f"second is within {100 * TIE:.0f} % of the fastest, so there is no clear border. Compute time and model as in "
-        "the table of times. "
+        "The strategy with the shortest modeled time to the workload's target, of those that reached it, if each "
+        "worker has a link of its own. Dots are the named networks; of a shared channel, each worker has an equal "
+        "share of the bandwidth. Of each strategy, the seed with the median number of bytes, of at most "
+        f"{plural(int(seeds), 'seed')}. In the pale band the second strategy is within {100 * TIE:.0f} % of the "
+        "fastest, so the border is not exact. Compute time and model as in the table of times. "
         f"Accounting: {data.conventions}." + truncation_note(total, MOST_WORKLOADS, "workloads")
     )
 

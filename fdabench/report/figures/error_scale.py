@@ -14,12 +14,14 @@ from fdabench.accounting.arrays import Floats
 from fdabench.metrics import ACCURACY, Metric
 
 TICKS_APART = 0.09
+"""The least distance of two ticks, as a share of the axis."""
 WORDS = "(error on a log scale)"
 # ticks, in 0..1; those that would overlap are left out
 _ACCURACIES = (0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998, 0.999)
 _FLOOR = 1e-4
 # the part of the axis below the lowest relevant accuracy, relative to the range of relevant accuracies
 _LEAD = 0.25
+# of the final values of strategies, the worst first: the axis shows the values from this quantile on
 _QUARTILE = 0.25
 _SMALLEST = 1e-12
 """Losses below are drawn as this one, because they have no logarithm."""
@@ -48,7 +50,7 @@ def metric_axis(axes: Axes, metric: Metric, values: npt.ArrayLike, targets: Sequ
 
 
 def scale_words(metric: Metric) -> str:
-    """The sentence about the scale of the axis and what it leaves out, for a caption."""
+    """The begin of a sentence about the scale and the end of the axis, for a caption."""
     if metric.name == "accuracy":
         return "The axis of accuracies has the error on a log scale and begins a little below the lowest target and"
     return f"The axis of the {metric.title} has a log scale and ends a little above the highest target and"
@@ -72,7 +74,7 @@ def accuracy_axis(axes: Axes, accuracies: npt.ArrayLike, targets: Sequence[float
     axes.set_ylabel(f"test accuracy, %\n{WORDS}")
 
 
-def worth_showing(
+def worst_shown_value(
     values: npt.ArrayLike, last: npt.ArrayLike, targets: Sequence[float], metric: Metric = ACCURACY
 ) -> float:
     """The worst value that an axis shows.
@@ -84,31 +86,33 @@ def worth_showing(
         values: all values that could be drawn.
         last: the final value of each strategy.
         targets: of the same metric.
-        metric: it has the direction.
+        metric: of all these values; it determines which of two values is worse.
     """
-    every, ends = np.asarray(values, dtype=float), np.asarray(last, dtype=float)
+    all_values, final_values = np.asarray(values, dtype=float), np.asarray(last, dtype=float)
     sign = metric.score(1.0)
-    matters = sign * min([float(np.quantile(sign * ends, _QUARTILE)), *(sign * target for target in targets)])
+    worst_relevant = sign * min(
+        [float(np.quantile(sign * final_values, _QUARTILE)), *(sign * target for target in targets)]
+    )
     to_scale, from_scale = _scale_of(metric)
-    best = sign * max(sign * value for value in (*every, *ends, *targets))
-    above, floor = to_scale(np.array([best, matters]))
-    begin = float(from_scale(np.array(floor - _LEAD * max(above - floor, 0.2))))
-    return sign * max(float((sign * every).min()), sign * begin)
+    best = sign * max(sign * value for value in (*all_values, *final_values, *targets))
+    top, floor = to_scale(np.array([best, worst_relevant]))
+    begin = float(from_scale(np.array(floor - _LEAD * max(top - floor, 0.2))))
+    return sign * max(float((sign * all_values).min()), sign * begin)
 
 
 def _scale_of(metric: Metric) -> tuple[Callable[[Floats], Floats], Callable[[Floats], Floats]]:
     """The scale of the axis, greater for better values, and its inverse."""
     if metric.name == "accuracy":
         return to_error, from_error
-    return lambda values: -np.log10(np.maximum(values, _SMALLEST)), lambda places: 10**-places
+    return lambda values: -np.log10(np.maximum(values, _SMALLEST)), lambda positions: 10**-positions
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
     """The round values between two values: 1, 2 and 5 times powers of ten; evenly spaced ones if there are too few."""
     powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
-    wide = [factor * 10.0**power for power in powers for factor in (1, 2, 5) if low <= factor * 10.0**power <= high]
+    log_ticks = [tick for power in powers for factor in (1, 2, 5) if low <= (tick := factor * 10.0**power) <= high]
     linear_ticks = [round(float(tick), 9) for tick in MaxNLocator(5).tick_values(low, high) if low <= tick <= high]
-    return wide if len(wide) > 2 else linear_ticks
+    return log_ticks if len(log_ticks) > 2 else linear_ticks
 
 
 def _ticks(low: float, top: float) -> list[float]:
@@ -124,10 +128,10 @@ def _ticks(low: float, top: float) -> list[float]:
 def _without_overlap(ticks: Sequence[float], low: float, high: float) -> list[float]:
     """The ticks without those whose labels would overlap; of two such ticks the higher one is kept."""
     spaced: list[float] = []
-    places = to_error(np.array([*ticks, low, high]))
-    least = TICKS_APART * float(places[-1] - places[-2])
-    for tick, place in reversed(list(zip(ticks, places, strict=False))):
-        if not spaced or float(to_error(np.array(spaced[-1]))) - float(place) >= least:
+    positions = to_error(np.array([*ticks, low, high]))
+    least = TICKS_APART * float(positions[-1] - positions[-2])
+    for tick, position in reversed(list(zip(ticks, positions, strict=False))):
+        if not spaced or float(to_error(np.array(spaced[-1]))) - float(position) >= least:
             spaced.append(tick)
     return spaced[::-1]
 

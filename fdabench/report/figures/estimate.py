@@ -10,7 +10,7 @@ from fdabench.formatting import format_count, format_percent, format_significant
 from fdabench.report.figures.canvas import GREY, faint_marker, log_limits, number_axis, panels
 from fdabench.report.figures.plot import FigureSpec
 
-TITLE = "The monitors' estimates against the true model variance"
+TITLE = "The monitors' estimates against the exact model variance"
 MOST_POINTS = 1500
 # relative: float32 rounding makes an exact estimate smaller than the exact variance by up to this much
 _ROUNDING = 1e-4
@@ -71,32 +71,34 @@ def _panel(axes: Axes, data: ReportData, pairs: pd.DataFrame, family: str) -> No
     axes.axline((1, 1), (10, 10), color=GREY, linestyle="--", linewidth=0.9, zorder=5)
     number_axis(axes.xaxis, span)
     number_axis(axes.yaxis, span)
-    axes.set_xlabel("true model variance")
+    axes.set_xlabel("exact model variance")
     axes.set_ylabel("estimate")
-    axes.set_title(f"{family}: {_over(of_family)}")
+    axes.set_title(f"{family}: {_summary(of_family)}")
     axes.grid(visible=True)
 
 
-def _over(pairs: pd.DataFrame) -> str:
+def _summary(pairs: pd.DataFrame) -> str:
     """The median ratio of estimate and variance, and the share of estimates that are too low."""
-    below = float((pairs["estimate"] < pairs["variance"] * (1 - _ROUNDING)).mean())
-    middle = float((pairs["estimate"] / pairs["variance"]).median())
+    share_below = float((pairs["estimate"] < pairs["variance"] * (1 - _ROUNDING)).mean())
+    median = float((pairs["estimate"] / pairs["variance"]).median())
     return (
-        f"median {format_significant(middle)} × the truth\ntoo low in {format_percent(below)} of "
+        f"median {format_significant(median)} × exact\ntoo low in {format_percent(share_below)} of "
         f"{format_count(len(pairs))}"
     )
 
 
 def caption_estimate(data: ReportData) -> str:
+    """Return the caption."""
     pairs = estimate_pairs(data)
     hidden = len(pairs) - len(positive_only(pairs))
     left_out = f" {hidden} pairs that are not positive are left out." if hidden else ""
     return (
-        "What the monitor held the model variance to be at most against the exact variance (squared L2 norms), just "
-        f"before syncs and at evaluations; {plural(len(pairs), 'pair')} from "
+        "The monitor's estimate, meant as an upper bound of the model variance, against the exact variance (squared L2 "
+        f"norms), just before syncs and at evaluations; {plural(len(pairs), 'pair')} from "
         f"{plural(pairs['cell_id'].nunique(), 'cell')}, all variants of a monitor together. Points above the diagonal "
-        "are over-estimates, the safe side. At most "
-        f"{format_count(MOST_POINTS)} evenly chosen points of a kind are drawn; the percentages are of all.{left_out}"
+        "are overestimates: workers synchronize too early, not too late. At most "
+        f"{format_count(MOST_POINTS)} evenly spaced points of each kind are drawn; the percentages are of all points."
+        f"{left_out}"
     )
 
 

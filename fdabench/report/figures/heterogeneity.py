@@ -25,7 +25,7 @@ from fdabench.report.figures.tags import tag_artists
 from fdabench.report.figures.wrapping import TITLE_LETTERS, wrap_label
 from fdabench.style.plot_style import PlotStyle
 
-TITLE = "Heterogeneity: what unequal data costs"
+TITLE = "Costs and final values against heterogeneity"
 MOST_GROUPS = 4
 _GROUP = ["suite", "except_partition_id"]
 
@@ -39,19 +39,19 @@ def groups_of(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
         Pairs of (suite, title of the group) and the group's rows of `data.finished`.
     """
     runs = data.finished.dropna(subset="alpha")
-    others = runs["cell_id"].map(lambda cell_id: _but_alpha(data.configs[cell_id].partition))
+    partitions = runs["cell_id"].map(lambda cell_id: _except_alpha(data.configs[cell_id].partition))
     groups = []
     for (suite, _), group in runs.groupby(_GROUP, sort=False):
-        own_others, name = others[group.index], str(group["except_partition"].iloc[0])
-        iid = np.isinf(group["alpha"])
-        kinds = list(dict.fromkeys(own_others[~iid]))
+        of_group, name = partitions[group.index], str(group["except_partition"].iloc[0])
+        is_iid = np.isinf(group["alpha"])
+        kinds = list(dict.fromkeys(of_group[~is_iid]))
         for kind in kinds:
             title = f"{name}, {kind}" if len(kinds) > 1 else name
-            groups.append(((str(suite), title), group[(own_others == kind) | iid]))
+            groups.append(((str(suite), title), group[(of_group == kind) | is_iid]))
     return [(key, group) for key, group in groups if group["alpha"].nunique() > 1]
 
 
-def _but_alpha(partition: ComponentConfig) -> str:
+def _except_alpha(partition: ComponentConfig) -> str:
     """The name of a partition without its alpha."""
     return format_component(partition.to_table(), exclude=("alpha",))
 
@@ -85,7 +85,7 @@ def _alpha_axis(axes: Axes, places: dict[float, float]) -> None:
     names = ["IID" if np.isinf(alpha) else f"{alpha:g}" for alpha in places]
     axes.set_xticks(list(places.values()), names)
     axes.set_xlim(-0.4, len(places) - 0.6)
-    axes.set_xlabel("Dirichlet α (left: each class with few workers)")
+    axes.set_xlabel("Dirichlet α (left: each class at few workers)")
     axes.grid(visible=True, axis="y")
 
 
@@ -122,21 +122,22 @@ def _lines(axes: Axes, data: ReportData, frame: pd.DataFrame, column: str, place
 def _strategy(axes: Axes, rows: pd.DataFrame, column: str, position: "pd.Series[float]", style: PlotStyle) -> None:
     axes.plot(position, rows[column].astype(float), **faint_marker(style, 3))
     by_place = rows[column].astype(float).groupby(position)
-    middle = by_place.agg(geometric_mean) if column == "cost_bytes" else by_place.mean()
-    axes.plot(middle.index, middle, color=style.color, linestyle=style.dashes, **marker(style, 5))
-    if "reached" not in rows:
+    means = by_place.agg(geometric_mean) if column == "cost_bytes" else by_place.mean()
+    axes.plot(means.index, means, color=style.color, linestyle=style.dashes, **marker(style, 5))
+    if "reached" not in rows:  # the panel of final values has no lower bounds
         return
-    bounds = middle[~rows["reached"].groupby(position).all()]
+    bounds = means[~rows["reached"].groupby(position).all()]
     for place, value in bounds.items():
         mark_lower_bound(axes, float(str(place)), float(value), style)
 
 
 def caption_heterogeneity(data: ReportData) -> str:
+    """Return the caption."""
     groups = groups_of(data)
     scale = "error on a log scale" if data.metric.name == "accuracy" else "log scale"
     return (
         "Left: bytes of all workers to the headline target, log scale, geometric mean over seeds; an arrow upwards "
-        "where a seed missed it and what it had spent stands in, so that the truth is more. Right: "
+        "marks a lower bound, because a seed missed the target and counts with the bytes that it spent. Right: "
         f"{data.metric.title} at the last evaluation, mean over seeds, {scale}. Small points: single cells. "
         f"Smaller α gives each class to fewer workers. {sample_note(data)}; partitions without an α are not shown."
         + truncation_note(len(groups), MOST_GROUPS, "groups")

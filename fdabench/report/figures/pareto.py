@@ -39,11 +39,11 @@ from fdabench.report.figures.plot import FigureSpec, sample_note, the_target, tr
 from fdabench.report.figures.tags import tag_artists
 
 # in points: the size of a panel's data area, the distance below which markers overlap, the distance of shifted markers
-_PANEL, _COVERED, _BESIDE = (165.0, 135.0), 7.0, 10.0
+_PANEL, _OVERLAP, _SPACING = (165.0, 135.0), 7.0, 10.0
 # a fraction of the panel's width: counts of markers further right are written on their left
 _LEFT = 0.75
 # letters in a line that is as wide as a panel
-_WORDS = 32
+_LETTERS = 32
 TITLE = "Bytes against steps to the target"
 
 
@@ -56,19 +56,19 @@ def draw_pareto(data: ReportData) -> Figure | None:
     of_workload = [(pair, group) for pair, group in rows.groupby(WORKLOAD, sort=False) if len(_drawable(group))]
     of_workload = of_workload[:MAX_PANELS]
     figure, axes = panels(len(of_workload), TITLE, 3.1, 2.8)
-    with_line = False
+    has_frontier = False
     for panel, (pair, group) in zip(axes, of_workload, strict=True):
-        with_line |= _panel(panel, data, group)
+        has_frontier |= _panel(panel, data, group)
         panel_title(panel, data, (str(pair[0]), str(pair[1])), data.target_note(str(pair[0]), str(pair[1])))
     if excluded := workloads_without(data):
         figure.supxlabel(
             fill(f"not drawn: {_unreached(excluded)}", int(figure.get_figwidth() * LETTERS_PER_INCH)),
             fontsize=8,
         )
-    frontier: LegendEntry = (Line2D([], [], color=GREY, linewidth=0.8, linestyle="--"), "not beaten in both")
+    frontier: LegendEntry = (Line2D([], [], color=GREY, linewidth=0.8, linestyle="--"), "Pareto frontier")
     labels = labels_in_order(pd.concat([_drawable(group) for _, group in of_workload]))
     keys = marker_keys({label: data.styles[label] for label in labels})
-    legend(figure, [*keys, frontier] if with_line else keys)
+    legend(figure, [*keys, frontier] if has_frontier else keys)
     return figure
 
 
@@ -93,7 +93,7 @@ def _drawable(rows: pd.DataFrame) -> pd.DataFrame:
 def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> bool:
     """Draw one workload. Returns whether the panel has a frontier."""
     hits = _drawable(group)
-    middles = hits.groupby("label", sort=False)[["step", "bytes_total"]].median().astype(float)
+    medians = hits.groupby("label", sort=False)[["step", "bytes_total"]].median().astype(float)
     for label, of_label in hits.groupby("label", sort=False):
         if len(of_label) > 1:  # a single cell is the median, which is drawn below
             with tag_artists(axes, str(label)):
@@ -105,49 +105,52 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> bool:
     byte_axis(axes.yaxis, limits[1])
     axes.set_xlim(*limits[0])  # matplotlib's automatic limits ignore shifted markers
     axes.set_ylim(*limits[1])
-    for pile in piles(middles, *limits):
-        _pile(axes, data, group, middles.loc[pile], limits[0])
-    unreached = [label for label in labels_in_order(group) if label not in middles.index]
+    for labels in overlapping_labels(medians, *limits):
+        _markers(axes, data, group, medians.loc[labels], limits[0])
+    unreached = [label for label in labels_in_order(group) if label not in medians.index]
     missing = "\n" + _wrap_text(f"not reached by {join_first(unreached, 2)}") if unreached else ""
     axes.set_xlabel(f"local steps to {group['target_name'].iloc[0]}{missing}")
     axes.set_ylabel("bytes of all workers")
     axes.grid(visible=True)
-    return _frontier(axes, middles)
+    return _frontier(axes, medians)
 
 
-def piles(middles: pd.DataFrame, steps: Limits, byte_limits: Limits) -> list[list[str]]:
+def overlapping_labels(medians: pd.DataFrame, step_limits: Limits, byte_limits: Limits) -> list[list[str]]:
     """Group the strategies whose markers would overlap.
 
     Args:
-        middles: the median `step` and `bytes_total` of each strategy, by label.
-        steps: the limits of the x axis.
+        medians: the median `step` and `bytes_total` of each strategy, by label.
+        step_limits: the limits of the x axis.
         byte_limits: the limits of the y axis.
 
     Returns:
-        Lists of labels, each in increasing order of bytes.
+        Lists of labels, each in increasing order of bytes; a list of one label for a marker that overlaps no other.
     """
     groups: list[list[str]] = []
-    places = {
-        str(label): (_part(step, steps) * _PANEL[0], _part(cost, byte_limits) * _PANEL[1])
-        for label, step, cost in middles.sort_values("bytes_total", kind="stable").itertuples()
+    positions = {
+        str(label): (
+            _relative_position(step, step_limits) * _PANEL[0],
+            _relative_position(cost, byte_limits) * _PANEL[1],
+        )
+        for label, step, cost in medians.sort_values("bytes_total", kind="stable").itertuples()
     }
-    for label, place in places.items():
-        near = [pile for pile in groups if any(dist(place, places[other]) < _COVERED for other in pile)]
-        groups = [pile for pile in groups if pile not in near] + [[*chain.from_iterable(near), label]]
+    for label, position in positions.items():
+        near = [group for group in groups if any(dist(position, positions[other]) < _OVERLAP for other in group)]
+        groups = [group for group in groups if group not in near] + [[*chain.from_iterable(near), label]]
     return groups
 
 
-def _part(value: float, limits: Limits) -> float:
+def _relative_position(value: float, limits: Limits) -> float:
     """The position of a value on a logarithmic axis, in 0..1."""
     return log(value / limits[0]) / log(limits[1] / limits[0])
 
 
-def shifts_of(number: int, place: float) -> list[float]:
+def shifts_of(number: int, position: float) -> list[float]:
     """The horizontal shifts of markers that are drawn side by side around one position, within the panel.
 
     Args:
         number: of markers.
-        place: the position, in 0..1 of the panel's width.
+        position: in 0..1 of the panel's width.
 
     Returns:
         For each marker the shift to the right, in points.
@@ -155,51 +158,53 @@ def shifts_of(number: int, place: float) -> list[float]:
     >>> shifts_of(3, 0.5)
     [-10.0, 0.0, 10.0]
     """
-    half, center = _BESIDE * (number - 1) / 2, place * _PANEL[0]
-    inside = min(max(center, half + _COVERED), _PANEL[0] - half - _COVERED) - center if number > 1 else 0.0
-    return [inside - half + _BESIDE * i for i in range(number)]
+    half, center = _SPACING * (number - 1) / 2, position * _PANEL[0]
+    shift = min(max(center, half + _OVERLAP), _PANEL[0] - half - _OVERLAP) - center if number > 1 else 0.0
+    return [shift - half + _SPACING * i for i in range(number)]
 
 
-def _pile(axes: Axes, data: ReportData, group: pd.DataFrame, middles: pd.DataFrame, steps: Limits) -> None:
+def _markers(axes: Axes, data: ReportData, group: pd.DataFrame, medians: pd.DataFrame, step_limits: Limits) -> None:
     """Draw the markers of strategies that would overlap, side by side and joined by a line.
 
-    A single strategy is drawn at its position. If cells missed the target, the counts of hits are written beside.
+    A single strategy is drawn at its position. If cells missed the target, the counts of hits are written beside the
+    markers.
     """
-    step, num_bytes = (float(np.exp(np.log(middles[cost]).mean())) for cost in ("step", "bytes_total"))
-    shifts = shifts_of(len(middles), _part(step, steps))
-    right = _part(step, steps) > _LEFT
-    if len(middles) > 1:
+    step, num_bytes = (float(np.exp(np.log(medians[cost]).mean())) for cost in ("step", "bytes_total"))
+    position = _relative_position(step, step_limits)
+    shifts = shifts_of(len(medians), position)
+    is_right = position > _LEFT
+    if len(medians) > 1:
         axes.annotate(
             "", (step, num_bytes), xytext=(max(shifts, key=abs), 0), textcoords="offset points",
             arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0},
         )  # fmt: skip
     counts = []
-    for label, shift in zip(middles.index, shifts, strict=True):
-        place = axes.transData + ScaledTranslation(shift / 72, 0, axes.figure.dpi_scale_trans)
+    for label, shift in zip(medians.index, shifts, strict=True):
+        shifted = axes.transData + ScaledTranslation(shift / 72, 0, axes.figure.dpi_scale_trans)
         with tag_artists(axes, str(label)):
-            axes.plot(step, num_bytes, linestyle="", zorder=4, transform=place, **marker(data.styles[str(label)], 8))
+            axes.plot(step, num_bytes, linestyle="", zorder=4, transform=shifted, **marker(data.styles[str(label)], 8))
         of_label = group[group["label"] == label]
         counts.append((int(of_label["reached"].sum()), len(of_label)))
     if any(reached < cells for reached, cells in counts):
         words = ", ".join(f"{reached}/{cells}" for reached, cells in counts)
-        side = shifts[0] - 6 if right else shifts[-1] + 6
+        side = shifts[0] - 6 if is_right else shifts[-1] + 6
         axes.annotate(
             words, (step, num_bytes), xytext=(side, 4), textcoords="offset points", fontsize=SMALL,
-            ha="right" if right else "left",
+            ha="right" if is_right else "left",
         )  # fmt: skip
 
 
 def _wrap_text(text: str) -> str:
     """Wrap a list of labels, but not between the name and the setting of one label."""
-    return fill(text.replace(" θ", "\u00a0θ").replace(" τ", "\u00a0τ"), _WORDS)
+    return fill(text.replace(" θ", "\u00a0θ").replace(" τ", "\u00a0τ"), _LETTERS)
 
 
-def _frontier(axes: Axes, middles: pd.DataFrame) -> bool:
-    """Draw the line through the strategies that no other strategy beats in both costs, if there are at least two.
+def _frontier(axes: Axes, medians: pd.DataFrame) -> bool:
+    """Draw the Pareto frontier if it has at least two strategies: no other strategy has lower costs of both kinds.
 
     Returns whether the line was drawn.
     """
-    best = middles.sort_values(["step", "bytes_total"])
+    best = medians.sort_values(["step", "bytes_total"])
     best = best[best["bytes_total"] < best["bytes_total"].cummin().shift(fill_value=float("inf"))]
     if len(best) < 2:
         return False
@@ -208,20 +213,21 @@ def _frontier(axes: Axes, middles: pd.DataFrame) -> bool:
 
 
 def caption_pareto(data: ReportData) -> str:
+    """Return the caption."""
     rows = data.at_workload_target
     num_missed = int((~rows["reached"]).sum())
     excluded = workloads_without(data)
     not_drawn = f" Not drawn: {_unreached(excluded)}." if excluded else ""
     left_out = (
-        f" {_format_missed(num_missed)} left out; n/N: runs that reached the target, of all, where some missed it."
+        f" {_format_missed(num_missed)} left out; n/N: n of N runs reached the target, if some missed it."
         if num_missed
         else ""
     )
     return (
         "Bytes of all workers against local steps of each worker until the first evaluation at "
         f"{the_target(data)}, both on log scales; down and left is better. "
-        f"{sample_note(data)}. Faint: one cell each; bold: median over the seeds that reached it, or the one "
-        f"that did; markers that would overlap are drawn side by side on a line.{left_out}{not_drawn}"
+        f"{sample_note(data)}. Faint: one cell each; bold: median over the seeds that reached it. Markers that would "
+        f"overlap are drawn side by side on a line. Dashed: the Pareto frontier.{left_out}{not_drawn}"
         + truncation_note(rows.groupby(WORKLOAD).ngroups, MAX_PANELS, "workloads")
     )
 

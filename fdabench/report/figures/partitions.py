@@ -12,11 +12,12 @@ from fdabench.report.figures.canvas import SMALL, panel_title, panels
 from fdabench.report.figures.plot import FigureSpec, truncation_note
 from fdabench.style.contrast import text_color_on
 
-TITLE = "Who holds which classes"
+TITLE = "Training samples of each class at each worker"
 MOST = 6
-_ROOM_FOR_NUMBERS = 110
+_MOST_NUMBERS = 110
+"""A heat map with more entries has no numbers."""
 # the width of a row of the heat map, in points
-_WIDE = 236
+_ROW_POINTS = 236
 # the width of a digit relative to the font size; the part of an entry's width that its number may fill
 _DIGIT, _FILLED = 0.64, 0.85
 
@@ -47,15 +48,15 @@ def draw_partitions(data: ReportData) -> Figure | None:
 
 def _heat_map(figure: Figure, axes: Axes, samples: pd.DataFrame) -> None:
     """Draw a table of sample counts, workers by classes. Numbers are written into the entries where they fit."""
-    whole_class = float(samples.sum().max())
-    image = axes.imshow(samples.to_numpy(float), cmap="Blues", aspect="auto", vmin=0, vmax=whole_class)
+    largest_class = float(samples.sum().max())
+    image = axes.imshow(samples.to_numpy(float), cmap="Blues", aspect="auto", vmin=0, vmax=largest_class)
     figure.colorbar(image, ax=axes, label="samples", fraction=0.05, pad=0.02)
     _ticks(axes, samples)
-    longest = len(f"{samples.max().max():.0f}")
-    wide = _DIGIT * SMALL * longest
-    if samples.size > _ROOM_FOR_NUMBERS or wide > _FILLED * _WIDE / samples.shape[1]:
+    most_digits = len(f"{samples.max().max():.0f}")
+    points = _DIGIT * SMALL * most_digits
+    if samples.size > _MOST_NUMBERS or points > _FILLED * _ROW_POINTS / samples.shape[1]:
         return
-    shades = image.to_rgba(samples.to_numpy(float))[..., :3]
+    colors = image.to_rgba(samples.to_numpy(float))[..., :3]
     for row, worker in enumerate(samples.index):
         for column, value in enumerate(samples.loc[worker]):
             axes.text(
@@ -65,7 +66,7 @@ def _heat_map(figure: Figure, axes: Axes, samples: pd.DataFrame) -> None:
                 ha="center",
                 va="center",
                 fontsize=SMALL,
-                color=text_color_on(shades[row, column]),
+                color=text_color_on(colors[row, column]),
             )
 
 
@@ -80,12 +81,13 @@ def _ticks(axes: Axes, samples: pd.DataFrame) -> None:
 
 
 def caption_partitions(data: ReportData) -> str:
+    """Return the caption."""
     cells = select_cells(data)
     seeds = ", ".join(str(seed) for seed in sorted(set(cells.head(MOST)["seed"])))
     return (
-        f"Training samples of each class, or of each owner of text, that each worker holds, at seed {seeds}; every "
-        "strategy of a seed has the same partition. Darkest: all samples of the largest class with one worker."
-        + truncation_note(len(cells), MOST, "partitions")
+        f"The number of training samples of each class, or of each owner of text, at each worker, for seed {seeds}; "
+        "all strategies of a seed have the same partition. The darkest color is all samples of the largest class at "
+        "one worker." + truncation_note(len(cells), MOST, "partitions")
     )
 
 

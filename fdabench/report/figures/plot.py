@@ -12,7 +12,7 @@ from fdabench.analysis.data import ReportData
 from fdabench.formatting import plural
 
 
-def no_caption(_data: ReportData) -> str:
+def no_absence(_data: ReportData) -> str:
     """The `absence` of a figure that is omitted without an explanation."""
     return ""
 
@@ -34,7 +34,7 @@ class FigureSpec:
     title: str
     caption: Callable[[ReportData], str]
     draw: Callable[[ReportData], Figure | None]
-    absence: Callable[[ReportData], str] = no_caption
+    absence: Callable[[ReportData], str] = no_absence
 
 
 def truncation_note(total: int, most: int, what: str) -> str:
@@ -49,14 +49,14 @@ def truncation_note(total: int, most: int, what: str) -> str:
 def the_target(data: ReportData) -> str:
     """The name of the headline target of all panels, for a caption."""
     names = list(dict.fromkeys(headline.name for headline in data.headlines.values()))
-    several = "its suite's headline target" if len(names) > 1 else f"the headline target, {names[0]}"
-    return f"{several} (a panel whose title names another shows that)"
+    target = "its suite's headline target" if len(names) > 1 else f"the headline target, {names[0]}"
+    return f"{target} (or the target in the title of the panel)"
 
 
 def sample_note(data: ReportData) -> str:
     """The numbers of finished cells and seeds and the accounting convention, for a caption."""
     finished = data.finished
     missing = len(data.runs) - len(finished)
-    left_out = f" ({missing} more without a result are missing)" if missing else ""
+    left_out = f" ({missing} more have no result)" if missing else ""
     cells, seeds = plural(len(finished), "cell"), plural(finished["seed"].nunique(), "seed")
     return f"{cells}{left_out}, {seeds}, {data.conventions} accounting"

@@ -15,7 +15,7 @@ from fdabench.report.figures.canvas import PlotArguments, legend, line_keys, mar
 from fdabench.report.figures.plot import FigureSpec
 from fdabench.report.figures.tags import tag_artists
 
-TITLE = "How often within a factor of the fewest bytes"
+TITLE = "Performance profiles of the bytes to the target"
 LEAST_PAIRS = 8
 """Pairs of workload and seed, at least. With fewer, curves have so few steps that they coincide."""
 
@@ -28,9 +28,9 @@ def draw_profile(data: ReportData) -> Figure | None:
     figure, (axes,) = panels(1, TITLE, 6.2, 3.2)
     end = log2_range(ratios) * 1.03
     for label, of_label in ratios.groupby("label", sort=False):
-        factors, parts = profile(of_label)
+        factors, shares = profile(of_label)
         style, xs = data.styles[str(label)], np.concatenate([[0.0], np.log2(factors), [end]])
-        heights = np.concatenate([[0.0], parts, parts[-1:] if len(parts) else [0.0]])
+        heights = np.concatenate([[0.0], shares, shares[-1:] if len(shares) else [0.0]])
         with tag_artists(axes, str(label)):
             # markers only where the curve rises
             every = list(range(1, len(xs) - 1, max(1, len(factors) // 6)))
@@ -42,25 +42,27 @@ def draw_profile(data: ReportData) -> Figure | None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{2**value:.3g}×"))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}"))
     axes.set_xlabel("bytes to the target, as a multiple of the fewest (log scale)")
-    axes.set_ylabel("workloads within it, %")
+    axes.set_ylabel("workloads, %")
     axes.grid(visible=True)
     legend(figure, line_keys({label: data.styles[label] for label in data.labels if (ratios["label"] == label).any()}))
     return figure
 
 
 def caption_profile(data: ReportData) -> str:
+    """Return the caption."""
     ratios, rows = ratios_to_best(data.at_workload_target, "cost_bytes"), data.at_workload_target
     num_missed, left_out = int((~ratios["reached"].astype(bool)).sum()), len(rows) - len(ratios)
-    hopeless = f" {plural(left_out, 'cell')} left out, of workloads and seeds without any hit." if left_out else ""
+    no_hits = f" Left out: {plural(left_out, 'cell')} of workloads and seeds without any hit." if left_out else ""
     return (
-        "Performance profiles (Dolan and Moré): the height at a factor is the part of the workloads on which the "
+        "Performance profiles (Dolan and Moré): the height at a factor is the share of the workloads on which the "
         "strategy reached the workload's target with at most that many times the fewest bytes of any strategy with the "
-        "same seed; at the left end, how often it was the cheapest; at the right, how often it got there at all. Each "
-        f"workload counts as one, its seeds for equal parts. {plural(len(ratios), 'cell')} of "
+        "same seed. The left end is the share on which it was the cheapest, the right end the share on which it "
+        "reached the target. Each workload has the same weight, and each of its seeds an equal part of it. "
+        f"{plural(len(ratios), 'cell')} of "
         f"{plural(ratios.groupby(WORKLOAD).ngroups, 'workload')}, "
         f"{plural(ratios['seed'].nunique(), 'seed')}, "
         f"{data.conventions} accounting; {plural(num_missed, 'cell')} missed the target "
-        f"and count as within no factor.{hopeless}"
+        f"and count as within no factor.{no_hits}"
     )
 
 
@@ -69,7 +71,10 @@ def absence_profile(data: ReportData) -> str:
     pairs = ratios_to_best(data.at_workload_target, "cost_bytes").groupby(PAIR).ngroups
     if not pairs:
         return ""
-    return f"{TITLE}: drawn from {LEAST_PAIRS} pairs of workload and seed that somebody reached on; here are {pairs}."
+    return (
+        f"{TITLE}: the figure requires {LEAST_PAIRS} pairs of workload and seed on which a strategy reached the "
+        f"target; these results have {pairs}."
+    )
 
 
 PROFILE = FigureSpec("profile", TITLE, caption_profile, draw_profile, absence_profile)

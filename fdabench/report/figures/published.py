@@ -102,7 +102,7 @@ def _assign_styles(
 
 
 def _cloud(axes: Axes, cloud: PointCloud, style: PlotStyle) -> None:
-    cells, hollow = cloud.cells, {**marker(style, 8), "fillstyle": "none", "markeredgewidth": 1.2}
+    cells, hollow_marker = cloud.cells, {**marker(style, 8), "fillstyle": "none", "markeredgewidth": 1.2}
     axes.plot(cells["steps"], cells["bytes"], zorder=2, **faint_marker(style, 3.5))
     axes.plot(cells["steps"].median(), cells["bytes"].median(), linestyle="", zorder=5, **marker(style, 8))
     steps, num_bytes = cloud.facts["steps"], cloud.facts["bytes"]
@@ -111,7 +111,7 @@ def _cloud(axes: Axes, cloud: PointCloud, style: PlotStyle) -> None:
         axes.vlines(
             steps.value, num_bytes.low, num_bytes.high, color=style.color, linewidth=0.8, linestyle=":", zorder=1
         )
-        axes.plot(steps.value, num_bytes.value, linestyle="", zorder=4, **hollow)
+        axes.plot(steps.value, num_bytes.value, linestyle="", zorder=4, **hollow_marker)
 
 
 def _frame(axes: Axes, group: list[PointCloud]) -> None:
@@ -142,19 +142,20 @@ def _keys() -> list[LegendEntry]:
 
 
 def caption_published(data: ReportData) -> str:
+    """Return the caption."""
     clouds = point_clouds(data)
     cells = counterparts(data)
     workers, thetas = (
         ", ".join(f"{value:g}" for value in sorted(set(cells[key].dropna()))) for key in ("workers", "theta")
     )
     differences = sorted(set(cells["differs"]) - {""})
-    differs = f" Not as in the paper: {'; '.join(differences)}." if differences else ""
+    differs = f" Differences from the paper: {'; '.join(differences)}." if differences else ""
     return (
         "Bytes of all workers (paper accounting) against local steps of each worker until the first evaluation above "
         f"the target, log scales. Filled: {plural(len(cells), 'cell')} of this report with K {workers} and "
-        f"θ {thetas or DASH}; those that missed the target are left out. Hollow: the median that the FDA paper's "
-        "authors published over all of their K and θ, dotted from the lowest to the highest; misses are "
-        f"left out there as well.{differs}" + truncation_note(len(clouds), MAX_PANELS, "targets")
+        f"θ {thetas or DASH}; those that missed the target are left out. Hollow: the median over all K and θ of the "
+        "FDA paper, as its authors published it, also without misses; dotted lines reach from the lowest to the "
+        f"highest value.{differs}" + truncation_note(len(clouds), MAX_PANELS, "targets")
     )
 
 

@@ -93,13 +93,14 @@ def _guides(axes: Axes, points: pd.DataFrame) -> None:
 
 
 def caption_round_length(data: ReportData) -> str:
+    """Return the caption."""
     return (
         "Points: the mean length of the rounds in each of at most eight intervals of learning rates, all seeds "
         "together, from the second quarter of the run on. Lines: least squares; the table of the same name has the "
         "slopes with their intervals. Gray: the slope −2 of the quadratic synchronization rule, which a fixed theta "
-        "has where mini-batch noise drives workers apart, and −1, which it has where unlike data do. Both axes have a "
-        f"log scale. {sample_note(data)}; strategies without different lengths and learning rates are not shown."
-        + truncation_note(len(panels_of(data)), MAX_PANELS, "workloads")
+        "gives if the models diverge because of mini-batch noise, and −1, which it gives if they diverge because the "
+        f"workers' data differ. Both axes have a log scale. {sample_note(data)}; strategies whose round length or "
+        "learning rate is constant are not shown." + truncation_note(len(panels_of(data)), MAX_PANELS, "workloads")
     )
 
 

@@ -25,7 +25,7 @@ from fdabench.report.figures.canvas import (
 from fdabench.report.figures.plot import FigureSpec, sample_note, the_target, truncation_note
 from fdabench.report.figures.wrapping import TITLE_LETTERS, wrap_label
 
-TITLE = "More workers: bytes and steps to the target"
+TITLE = "Bytes and steps to the target against workers"
 MOST_GROUPS, MOST_LINES = 3, 15
 
 
@@ -78,8 +78,8 @@ def draw_scaling(data: ReportData) -> Figure | None:
 
 def _drawn_rows(hits: pd.DataFrame) -> pd.DataFrame:
     """The rows of the `MOST_LINES` strategies that reached the target with the most numbers of workers."""
-    reach = hits.groupby("label", sort=False)["workers"].nunique().sort_values(ascending=False, kind="stable")
-    return hits[hits["label"].isin(set(reach.index[:MOST_LINES]))]
+    counts = hits.groupby("label", sort=False)["workers"].nunique().sort_values(ascending=False, kind="stable")
+    return hits[hits["label"].isin(set(counts.index[:MOST_LINES]))]
 
 
 def _lines(
@@ -89,9 +89,9 @@ def _lines(
     for label, of_label in hits.groupby("label", sort=False):
         style = data.styles[str(label)]
         axes.plot(of_label["workers"].astype(int), of_label[column].astype(float), zorder=2, **faint_marker(style, 3))
-        middle = of_label[column].astype(float).groupby(of_label["workers"].astype(int)).agg(geometric_mean)
-        axes.plot(middle.index, middle, color=style.color, linestyle=style.dashes, **marker(style, 5))
-        for workers, cost in middle.items():
+        means = of_label[column].astype(float).groupby(of_label["workers"].astype(int)).agg(geometric_mean)
+        axes.plot(means.index, means, color=style.color, linestyle=style.dashes, **marker(style, 5))
+        for workers, cost in means.items():
             _hit_count(axes, data, of_label[of_label["workers"] == workers], float(str(workers)), float(cost))
     numbers = sorted(set(hits["workers"].astype(int)))
     axes.xaxis.set_major_locator(FixedLocator(numbers))
@@ -105,15 +105,16 @@ def _lines(
 def _hit_count(axes: Axes, data: ReportData, hits: pd.DataFrame, workers: float, cost: float) -> None:
     """Write n/N beside a point if only n of N seeds reached the target."""
     first = hits.iloc[0]
-    every = data.outcomes
-    same_workload = (every["suite"] == first["suite"]) & every["workload"].isin(set(hits["workload"]))
-    cells = int((same_workload & (every["label"] == first["label"]) & (every["target"] == first["target"])).sum())
+    rows = data.outcomes
+    same_workload = (rows["suite"] == first["suite"]) & rows["workload"].isin(set(hits["workload"]))
+    cells = int((same_workload & (rows["label"] == first["label"]) & (rows["target"] == first["target"])).sum())
     if len(hits) < cells:
         words = f"{len(hits)}/{cells}"
         axes.annotate(words, (workers, cost), xytext=(6, 4), textcoords="offset points", fontsize=SMALL)
 
 
 def caption_scaling(data: ReportData) -> str:
+    """Return the caption."""
     groups = groups_of(data)
     num_left_out = sum(len(hits) - len(_drawn_rows(hits)) for _, hits in groups[:MOST_GROUPS])
     left_out = (
@@ -122,8 +123,8 @@ def caption_scaling(data: ReportData) -> str:
     return (
         "Lines: geometric means over the seeds that reached "
         f"{the_target(data)}; "
-        "faint: one cell each; n/N: seeds that reached it, where some missed it. A strategy without a point at some "
-        "number of workers missed it there. Both on log scales. "
+        "faint: one cell each; n/N: n of N seeds reached it, if some missed it. A strategy without a point at a "
+        "number of workers missed the target with it. Both axes have a log scale. "
         f"{sample_note(data)}.{left_out}" + truncation_note(len(groups), MOST_GROUPS, "groups")
     )
 

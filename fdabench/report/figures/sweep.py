@@ -29,7 +29,7 @@ from fdabench.report.figures.plot import FigureSpec, sample_note, the_target, tr
 from fdabench.report.figures.wrapping import TITLE_LETTERS, wrap_label
 from fdabench.style.plot_style import ColorMarker, PlotStyle, assign_styles
 
-TITLE = "Theta: what a looser threshold saves and costs"
+TITLE = "Bytes and steps to the target against theta"
 MOST_WORKLOADS = 4
 # a rule is drawn if its theta is within this factor of the thetas that were run
 NEAR = 3.0
@@ -131,27 +131,29 @@ def _line(axes: Axes, rows: pd.DataFrame, cost: str, style: PlotStyle) -> None:
     An arrow upwards marks a mean that is a lower bound, because a cell missed the target and counts with what it spent.
     """
     at_theta = rows.groupby("theta")
-    middle = at_theta[cost].agg(geometric_mean)
+    means = at_theta[cost].agg(geometric_mean)
     axes.plot(rows["theta"], rows[cost], zorder=2, **faint_marker(style, 3))
-    axes.plot(middle.index, middle, color=style.color, linestyle=style.dashes, zorder=3, **marker(style, 5))
-    for theta in middle.index[~at_theta["reached"].all()]:
-        mark_lower_bound(axes, float(theta), float(middle[theta]), style)
+    axes.plot(means.index, means, color=style.color, linestyle=style.dashes, zorder=3, **marker(style, 5))
+    for theta in means.index[~at_theta["reached"].all()]:
+        mark_lower_bound(axes, float(theta), float(means[theta]), style)
 
 
 def caption_sweep(data: ReportData) -> str:
+    """Return the caption."""
     sweeps = theta_sweeps(data)
     rules = dict.fromkeys(name for _, group in sweeps[:MOST_WORKLOADS] for name in rules_in_range(group))
     lines = (
-        f" Dashed: theta by the FDA paper's rules "
+        " Dashed: theta by the FDA paper's rules "
         f"({join_first([f'{name} {THETA_PER_PARAMETER[name]:g}' for name in rules])} per "
-        "parameter), each a line through four hand-picked points."
+        "parameter), each fitted to four thetas that the paper's authors chose by hand."
         if rules
         else ""
     )
     return (
         f"Bytes of all workers and local steps of each worker until {the_target(data)}, "
         "against theta, all on log scales. Lines: geometric mean over seeds; faint: one cell each; "
-        f"arrow upwards: a seed missed the target and what it had spent stands in, so that the truth is more.{lines} "
+        "arrow upwards: a lower bound, because a seed missed the target and counts with the costs that it had."
+        f"{lines} "
         f"{sample_note(data)}." + truncation_note(len(sweeps), MOST_WORKLOADS, "workloads")
     )
 
@@ -163,7 +165,10 @@ def absence_sweep(data: ReportData) -> str:
         return ""
     most = int(thetas.groupby([*WORKLOAD, "series"])["theta"].nunique().max())
     if most < MIN_THETAS:
-        return f"{TITLE}: drawn from {MIN_THETAS} or more thetas of one strategy on one workload; there are {most}."
+        return (
+            f"{TITLE}: the figure requires {MIN_THETAS} thetas of one strategy on one workload; these results have "
+            f"{most}."
+        )
     return f"{TITLE}: no strategy with {MIN_THETAS} thetas reached a target."
 
 

@@ -36,25 +36,31 @@ def residuals(data: ReportData) -> pd.DataFrame:
     return data.rounds.dropna(subset="residual")
 
 
-def _draw(data: ReportData, syncs: pd.DataFrame, title: str, panel: Callable[[Axes, pd.DataFrame], None],
+def _draw(data: ReportData, syncs: pd.DataFrame, title: str, format_y: Callable[[Axes, pd.DataFrame], None],
           column: str) -> Figure | None:  # fmt: skip
-    """Draw one panel for each workload, with a line for the lowest seed of each strategy; None without syncs."""
+    """Draw one panel for each workload, with a line for the lowest seed of each strategy; None without syncs.
+
+    Args:
+        data: the results.
+        syncs: the rows of `data.rounds` to draw.
+        title: of the figure.
+        format_y: sets the scale and the label of the y axis of a panel, for the rows of its workload.
+        column: the column of the y axis.
+    """
     workloads = list(dict.fromkeys(zip(syncs["suite"], syncs["workload"], strict=True)))[:MAX_PANELS]
     if not workloads:
         return None
     figure, axes = panels(len(workloads), title, 3.6, 2.6, columns=2)
     for axis, workload in zip(axes, workloads, strict=True):
-        here = syncs[(syncs["suite"] == workload[0]) & (syncs["workload"] == workload[1])]
-        for label, of_label in here.groupby("label", sort=False):
-            style, of_seed = (
-                data.styles[str(label)],
-                of_label[of_label["seed"] == of_label["seed"].min()].sort_values("step"),
-            )
+        of_workload = syncs[(syncs["suite"] == workload[0]) & (syncs["workload"] == workload[1])]
+        for label, of_label in of_workload.groupby("label", sort=False):
+            style = data.styles[str(label)]
+            of_seed = of_label[of_label["seed"] == of_label["seed"].min()].sort_values("step")
             with tag_artists(axis, str(label)):
                 every = max(1, len(of_seed) // 6)
                 axis.plot(of_seed["step"], of_seed[column], color=style.color, linestyle=style.dashes, markevery=every,
                           **marker(style, 4))  # fmt: skip
-        panel(axis, here)
+        format_y(axis, of_workload)
         axis.set_xlabel("local steps of each worker")
         axis.grid(visible=True)
         panel_title(axis, data, workload)
@@ -66,36 +72,40 @@ def _draw(data: ReportData, syncs: pd.DataFrame, title: str, panel: Callable[[Ax
 def draw_theta(data: ReportData) -> Figure | None:
     """Draw theta at each sync; None if no strategy changes it."""
 
-    def panel(axes: Axes, syncs: pd.DataFrame) -> None:
+    def format_y(axes: Axes, syncs: pd.DataFrame) -> None:
         number_axis(axes.yaxis, log_limits(syncs["theta"]))
         axes.set_ylabel("theta (log scale)")
 
-    return _draw(data, adaptive_thetas(data), THETA_TITLE, panel, "theta")
+    return _draw(data, adaptive_thetas(data), THETA_TITLE, format_y, "theta")
 
 
 def draw_residuals(data: ReportData) -> Figure | None:
-    """Draw the share of its message that a worker keeps; None if no strategy has error feedback."""
+    """Draw the norm of the residual relative to that of the message; None if no strategy has error feedback."""
 
-    def panel(axes: Axes, syncs: pd.DataFrame) -> None:
+    def format_y(axes: Axes, syncs: pd.DataFrame) -> None:
         axes.set_ylim(0, max(1.0, 1.05 * float(syncs["residual"].max())))
         axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
         axes.set_ylabel("‖residual‖ / ‖message‖")
 
-    return _draw(data, residuals(data), RESIDUAL_TITLE, panel, "residual")
+    return _draw(data, residuals(data), RESIDUAL_TITLE, format_y, "residual")
 
 
 def caption_theta(data: ReportData) -> str:
+    """Return the caption of the figure of theta."""
     return (
-        "The threshold that the estimate was compared with at each sync, of strategies that adapt it; the lowest seed. "
+        "The threshold with which the monitor's estimate was compared at each sync, for strategies that adapt it; the "
+        "lowest seed. "
         f"{sample_note(data)}." + _truncation(adaptive_thetas(data))
     )
 
 
 def caption_residuals(data: ReportData) -> str:
+    """Return the caption of the figure of residuals."""
     return (
-        "The norm of what a worker's message left out, divided by the norm of the drift and residual that it stands "
-        "for, mean over the workers at each sync; the lowest seed. Near 0 the codec loses little; near 100 % almost "
-        f"everything waits for later syncs. {sample_note(data)}." + _truncation(residuals(data))
+        "The norm of the residual, which a worker's message leaves out, divided by the norm of the vector that the "
+        "worker encodes (drift plus earlier residual), mean over the workers at each sync; the lowest seed. Near 0 the "
+        "codec loses little; near 100 % the worker keeps almost the whole vector for later syncs. "
+        f"{sample_note(data)}." + _truncation(residuals(data))
     )
 
 

@@ -22,9 +22,9 @@ from fdabench.report.figures.wrapping import wrap_label
 from fdabench.style.plot_style import PlotStyle
 from fdabench.tables import Record
 
-TITLE = "When workers synchronized"
+TITLE = "Syncs over local steps"
 MOST_CELLS = 8
-TEETH = 60
+MOST_SYNCS = 60
 _LETTERS = 34
 
 
@@ -50,14 +50,14 @@ def chosen_cells(data: ReportData) -> pd.DataFrame:
 def zoom_window(data: ReportData, cells: pd.DataFrame) -> tuple[float, bool]:
     """The last step that is shown, and whether it is the last step of the run.
 
-    If strategies with a monitor synchronize more than `TEETH` times, later steps are left out, so that single syncs
-    can be distinguished.
+    If strategies with a monitor synchronize more than `MOST_SYNCS` times, later steps are left out, so that single
+    syncs can be distinguished.
     """
     last = float(cells["steps"].max())
     ends = []
     for cell_id in cells.loc[cells["monitor"] != "", "cell_id"]:
         syncs = data.rounds.loc[data.rounds["cell_id"] == cell_id, "step"]
-        ends.append(float(syncs.iloc[TEETH - 1]) if len(syncs) >= TEETH else last)
+        ends.append(float(syncs.iloc[MOST_SYNCS - 1]) if len(syncs) >= MOST_SYNCS else last)
     end = float(np.median(ends)) if ends else last
     return (end, False) if end < last else (last, True)
 
@@ -105,13 +105,13 @@ def _cell(axes: Axes, data: ReportData, cell: Record, end: float) -> None:
     style = data.styles[cell["label"]]
     syncs = data.rounds[data.rounds["cell_id"] == cell["cell_id"]]
     drawn_syncs = syncs[syncs["step"] <= end]
-    top = _sync_teeth(axes, data, cell["cell_id"], drawn_syncs, style, end)
+    top = _estimate_curve(axes, data, cell["cell_id"], drawn_syncs, style, end)
     _ticks(axes, drawn_syncs["step"].to_numpy(float), (-0.22 * top, -0.06 * top), style.color)
     axes.axhline(0, color="black", linewidth=0.5)
     axes.set_ylim(-0.25 * top, 1.15 * top)
     axes.set_yticks([0, top], ["0", format_significant(top, 2)])
     axes.grid(visible=False)
-    axes.text(1.01, 0.5, _words(cell, syncs), transform=axes.transAxes, va="center", fontsize=7.5)
+    axes.text(1.01, 0.5, _cell_text(cell, syncs), transform=axes.transAxes, va="center", fontsize=7.5)
 
 
 def _ticks(axes: Axes, steps: npt.NDArray[np.float64], span: tuple[float, float], color: str) -> None:
@@ -123,7 +123,9 @@ def _ticks(axes: Axes, steps: npt.NDArray[np.float64], span: tuple[float, float]
     axes.plot(np.repeat(steps, 3), heights, color=color, linewidth=0.6, solid_capstyle="butt")
 
 
-def _sync_teeth(axes: Axes, data: ReportData, cell_id: str, syncs: pd.DataFrame, style: PlotStyle, end: float) -> float:
+def _estimate_curve(
+    axes: Axes, data: ReportData, cell_id: str, syncs: pd.DataFrame, style: PlotStyle, end: float
+) -> float:
     """Draw the estimate, or the exact model variance for a strategy without a monitor.
 
     Returns:
@@ -134,18 +136,18 @@ def _sync_teeth(axes: Axes, data: ReportData, cell_id: str, syncs: pd.DataFrame,
     if len(trace):
         _sync_sawtooth(axes, trace.set_index("step")["estimate"], syncs["step"], style, "-")
         axes.set_ylabel("estimate")
-        # FDA-Opt has another theta in each round, the first of which is 0: there is no line that holds for all
+        # FDA-Opt has another theta in each round, and 0 in the first, so no single line shows it
         if len(thetas) != 1 or not 0 < thetas[0] < math.inf:
             return _top(trace["estimate"])
         axes.axhline(thetas[0], color=GREY, linewidth=0.9, linestyle="--")
         return float(thetas[0])
     evals = data.evals[(data.evals["cell_id"] == cell_id) & (data.evals["step"] <= end)]
-    estimates = (
+    variances = (
         pd.concat([evals.set_index("step")["variance"], syncs.set_index("step")["variance"]]).groupby(level=0).last()
     )
-    _sync_sawtooth(axes, estimates, syncs["step"], style, ":")
+    _sync_sawtooth(axes, variances, syncs["step"], style, ":")
     axes.set_ylabel("variance")
-    return _top(estimates)
+    return _top(variances)
 
 
 def _top(values: "pd.Series[float]") -> float:
@@ -164,7 +166,7 @@ def _sync_sawtooth(
     axes.plot(steps[order], heights[order], color=style.color, linewidth=0.8, linestyle=dashes)
 
 
-def _words(cell: Record, syncs: pd.DataFrame) -> str:
+def _cell_text(cell: Record, syncs: pd.DataFrame) -> str:
     gap = f"\n{format_significant(float(syncs['steps'].mean()), 2)} steps apart" if len(syncs) else ""
     return (
         f"{wrap_label(cell['label'], _LETTERS, 2)}\n{format_count(len(syncs))} syncs in "
@@ -173,6 +175,7 @@ def _words(cell: Record, syncs: pd.DataFrame) -> str:
 
 
 def caption_timeline(data: ReportData) -> str:
+    """Return the caption."""
     cells = chosen_cells(data)
     end, is_complete = zoom_window(data, cells)
     first = cells.iloc[0]
@@ -181,7 +184,7 @@ def caption_timeline(data: ReportData) -> str:
     part = (
         ""
         if is_complete
-        else f" Only the first {format_count(end)} steps are shown, so that single syncs can be told apart."
+        else f" Only the first {format_count(end)} steps are shown, so that single syncs can be distinguished."
     )
     seeds = join_first([str(seed) for seed in sorted(set(cells["seed"]))])
     metric = data.metric

@@ -5,7 +5,7 @@ from textwrap import fill
 TITLE_LETTERS = 46
 """The number of letters in a line that fits above a panel of 3.5 inches."""
 HEAD_LETTERS = 38
-"""The same for its first line, which names a model: long words would reach over the edge of the figure."""
+"""The same for the first line, which names a model: lines with long words would be cut at the edge of the figure."""
 
 
 def wrap_label(label: str, letters: int, most_lines: int | None = None) -> str:

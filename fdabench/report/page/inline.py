@@ -17,16 +17,16 @@ _POINT_TO_PIXEL = 96 / 72
 _LINK = re.compile(r"url\(#([^)]+)\)")
 # coordinates are rounded to hundredths of a point, which no screen resolves
 _LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
-_PLACES = ("d", "x", "y")
-_DROPPED = ("metadata", "style")
+_COORDINATE_ATTRIBUTES = ("d", "x", "y")
+_REMOVED_ELEMENTS = ("metadata", "style")
 # a color in a style attribute, but not a reference such as url(#a1b2c3)
 _COLOR = re.compile(r"(?<=: )#[0-9a-f]{6}\b")
 _COLOR_ATTRIBUTES = ("fill", "stroke")
 # removed, because the page sets the font family; the file repeats a long list of fonts at each text
 _FAMILY = re.compile(r"font-family: [^;]+(?:; |$)")
 # transforms whose numbers are rounded; those of scale and matrix are not, because they may be small
-_MOVE = re.compile(r"(?:rotate|translate)\([^)]*\)")
-_NO_TURN = re.compile(r"rotate\(-?0 [^)]*\) ?")
+_ROTATE_OR_TRANSLATE = re.compile(r"(?:rotate|translate)\([^)]*\)")
+_ROTATE_BY_ZERO = re.compile(r"rotate\(-?0 [^)]*\) ?")
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,12 @@ def inline_svg(figure: RenderedFigure) -> InlineSvg:
 
     The title is removed, because the page has a heading. Each color is replaced by a variable of the page
     (`dark.variable`). Identifiers are prefixed with the name of the figure, because a page has several figures.
+
+    Args:
+        figure: with the key "svg" in `files`.
     """
     root = ElementTree.fromstring(figure.files["svg"])
-    _drop(root)
+    _remove_unused(root)
     used = set(_references(root))
     tags, colors = set(), set()
     for element in root.iter():
@@ -72,16 +75,16 @@ def inline_svg(figure: RenderedFigure) -> InlineSvg:
     return InlineSvg(ElementTree.tostring(root, encoding="unicode"), width, frozenset(tags), frozenset(colors))
 
 
-def _drop(element: ElementTree.Element) -> None:
+def _remove_unused(element: ElementTree.Element) -> None:
     """Remove metadata, title, white space between elements, and the style sheet, which would affect the whole page."""
     element.tail = None
     if not element.tag.endswith("}text"):
         element.text = None
     for child in list(element):
-        if child.tag.rpartition("}")[2] in _DROPPED or child.get("id") == TITLE_TAG:
+        if child.tag.rpartition("}")[2] in _REMOVED_ELEMENTS or child.get("id") == TITLE_TAG:
             element.remove(child)
         else:
-            _drop(child)
+            _remove_unused(child)
 
 
 def _crop(root: ElementTree.Element, headroom: float) -> None:
@@ -111,11 +114,11 @@ def _rewrite(element: ElementTree.Element, prefix: str, used: set[str]) -> None:
                 element.set("id", f"{prefix}-{value}")
         elif short == "href":
             element.set("href", f"#{prefix}-{value[1:]}" if value.startswith("#") else value)
-        elif short in _PLACES:
+        elif short in _COORDINATE_ATTRIBUTES:
             element.set(short, " ".join(_LONG_NUMBER.sub(_round_match, value).split()))
         elif short == "transform":
-            if path := _NO_TURN.sub("", value):
-                element.set(short, _MOVE.sub(lambda match: _LONG_NUMBER.sub(_round_match, match.group()), path))
+            if transform := _ROTATE_BY_ZERO.sub("", value):
+                element.set(short, _ROTATE_OR_TRANSLATE.sub(_round_numbers, transform))
         elif short == "style":
             element.set(short, _substitute_style(_LINK.sub(rf"url(#{prefix}-\1)", value)))
         else:
@@ -138,16 +141,20 @@ def _round_match(number: re.Match[str]) -> str:
     return f"{float(number.group()):.2f}".rstrip("0").rstrip(".")
 
 
+def _round_numbers(text: re.Match[str]) -> str:
+    return _LONG_NUMBER.sub(_round_match, text.group())
+
+
 def _describe(root: ElementTree.Element, figure: RenderedFigure) -> None:
     """Declare the figure as one image with a name and a description, for screen readers.
 
     Without that, they read the texts of the figure one by one.
     """
-    words = {"title": figure.title, "desc": figure.caption}
-    for place, (tag, text) in enumerate(words.items()):
+    texts = {"title": figure.title, "desc": figure.caption}
+    for index, (tag, text) in enumerate(texts.items()):
         element = ElementTree.Element(tag, {"id": f"{figure.name}-{tag}"})
         element.text = text
-        root.insert(place, element)
+        root.insert(index, element)
     root.set("role", "img")
     root.set("aria-labelledby", f"{figure.name}-title")
     root.set("aria-describedby", f"{figure.name}-desc")

@@ -87,5 +87,5 @@ def table_files(table: ReportTable, templates: Environment) -> dict[str, bytes]:
 
 
 def _csv_value(value: Any) -> Any:
-    """Escape a value for CSV. A missing value is empty; infinity, the mean over too many misses, is kept."""
+    """Escape a value for CSV. A missing value becomes an empty cell; an infinite mean, of too many misses, is kept."""
     return "" if pd.isna(value) else csv_cell(value)

@@ -27,6 +27,7 @@ from fdabench.style.plot_style import PlotStyle
 from fdabench.tables import Column, Table
 
 FIRST = "pareto"
+"""The name of the figure that the page shows beside the conclusion."""
 OPEN_CAVEATS = 3
 """This number of caveats is shown; the others are collapsed."""
 ENLARGED = 1.2
@@ -49,13 +50,21 @@ class StrategyToggle:
 
 @dataclass(frozen=True)
 class PageFigure:
-    """A figure of the page, with its controls by family of strategies."""
+    """A figure of the page.
+
+    Args:
+        rendered: its name, title, caption and files.
+        svg: the figure as an element of HTML.
+        width: in CSS pixels.
+        colors: hexadecimal; the page defines a variable for each.
+        toggles: controls of strategies, by family.
+    """
 
     rendered: RenderedFigure
     svg: Markup
     width: int
     colors: frozenset[str]
-    switches: Mapping[str, Sequence[StrategyToggle]]
+    toggles: Mapping[str, Sequence[StrategyToggle]]
 
 
 @dataclass(frozen=True)
@@ -82,16 +91,16 @@ def page_file(content: Mapping[str, Any], data: ReportData, templates: Environme
         "first": next((figure for figure in figures if figure.rendered.name == FIRST), None),
         "figures": [figure for figure in figures if figure.rendered.name != FIRST],
         "facts": _facts(data),
-        "origin": provenance(data),
-        "others": sorted(_others(content["tables"]), key=lambda table: table.name == "cells"),
+        "provenance": provenance(data),
+        "other_tables": sorted(_other_tables(content["tables"]), key=lambda table: table.name == "cells"),
         "style": Markup(style),
         "script": Markup(script),
         "policy": content_security_policy(script),
         "suffixes": ("csv", "md", "tex"),
-        "grouped": grouped,
-        "shared": shared,
+        "group_rows": group_rows,
+        "heading_columns": heading_columns,
         "open_caveats": OPEN_CAVEATS,
-        "headings": headings,
+        "columns_except": columns_except,
     }
     return templates.get_template("index.html.j2").render(page).encode()
 
@@ -117,27 +126,27 @@ def page_figure(figure: RenderedFigure, styles: Mapping[str, PlotStyle]) -> Page
         styles: the plot style of each strategy, by label.
     """
     inline: InlineSvg = inline_svg(figure)
-    switches: dict[str, list[StrategyToggle]] = {}
+    toggles: dict[str, list[StrategyToggle]] = {}
     for label, style in styles.items():
         if (tag := strategy_tag(label)) in inline.tags:
-            switches.setdefault(style.family, []).append(StrategyToggle(label, tag, variable(style.color.lower())))
+            toggles.setdefault(style.family, []).append(StrategyToggle(label, tag, variable(style.color.lower())))
     colors = inline.colors | {style.color.lower() for style in styles.values()}
-    return PageFigure(figure, Markup(inline.svg), round(inline.width * ENLARGED), colors, switches)
+    return PageFigure(figure, Markup(inline.svg), round(inline.width * ENLARGED), colors, toggles)
 
 
-def shared(table: ReportTable) -> tuple[int, ...]:
+def heading_columns(table: ReportTable) -> tuple[int, ...]:
     """Return the indices of the columns whose values are shown in headings, because in each row they are too wide."""
     if table.name == "cells" or table.columns[0].key not in _ABOVE:
         return ()
     return tuple(i for i, column in enumerate(table.columns) if column.key in _ABOVE)
 
 
-def headings(table: Table, *left_out: int) -> list[Column]:
-    """Return the columns of a table without those at the indices `left_out`."""
-    return [column for i, column in enumerate(table.columns) if i not in left_out]
+def columns_except(table: Table, *indices: int) -> list[Column]:
+    """Return the columns of a table without those at `indices`."""
+    return [column for i, column in enumerate(table.columns) if i not in indices]
 
 
-def grouped(table: Table, *by: int) -> list[TableGroup]:
+def group_rows(table: Table, *by: int) -> list[TableGroup]:
     """Group consecutive rows that have the same values in the columns at the indices `by`."""
     keep = [i for i in range(len(table.columns)) if i not in by]
     return [
@@ -151,7 +160,7 @@ def grouped(table: Table, *by: int) -> list[TableGroup]:
     ]
 
 
-def _others(tables: Sequence[ReportTable]) -> list[ReportTable]:
+def _other_tables(tables: Sequence[ReportTable]) -> list[ReportTable]:
     """The tables that the template does not place by name."""
     return [table for table in tables if table.name not in ("headline", "settings")]
 

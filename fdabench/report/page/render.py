@@ -27,7 +27,7 @@ _PNG_METADATA: Mapping[str, object] = {"Software": None}
 
 _POINTS = 72
 """Points in an inch."""
-_ODD_LABELS = ("Glyph .* missing from font", "constrained_layout not applied")
+_LABEL_WARNINGS = ("Glyph .* missing from font", "constrained_layout not applied")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def house_style() -> Iterator[None]:
     A label may contain characters that the font lacks, or be longer than the figure. It is readable in the tables.
     """
     with matplotlib.style.context(["default", dict(STYLE)]), warnings.catch_warnings():
-        for message in _ODD_LABELS:
+        for message in _LABEL_WARNINGS:
             warnings.filterwarnings("ignore", message, UserWarning)
         yield
 
@@ -77,7 +77,7 @@ def _headroom(figure: Figure) -> float:
     return round(float(figure.bbox.y1 - min(lowest)) * _POINTS / figure.dpi, 2) if lowest else 0.0
 
 
-def _print(figure: Figure) -> dict[str, bytes]:
+def _encode(figure: Figure) -> dict[str, bytes]:
     """The bytes of each format. `Figure.savefig` is not used, because it draws each one twice to compute the layout."""
     png, svg, pdf = io.BytesIO(), io.BytesIO(), io.BytesIO()
     dpi = figure.dpi
@@ -97,7 +97,7 @@ def render(plot: FigureSpec, data: ReportData) -> RenderedFigure | None:
         data: the data of the report.
 
     Returns:
-        None if the figure has nothing to show.
+        The figure with its SVG, PDF and PNG files; None if it has nothing to show.
     """
     with house_style():
         figure = plot.draw(data)
@@ -106,5 +106,5 @@ def render(plot: FigureSpec, data: ReportData) -> RenderedFigure | None:
         _lay_out(figure)
         number_tags(figure)
         headroom = _headroom(figure)
-        files = _print(figure)
+        files = _encode(figure)
     return RenderedFigure(plot.name, plot.title, plot.caption(data), files, headroom)

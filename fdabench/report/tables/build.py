@@ -139,12 +139,12 @@ def _cost_note(data: ReportData, frame: pd.DataFrame) -> str:
         f"{data.metric.title.capitalize()}: last evaluation, mean ± sd over seeds. Fewer bytes: "
         "the reference's bytes "
         "divided by the strategy's, geometric mean of seed pairs with a 95 % interval over seeds and evaluations; "
-        f"at least, at most: the one limit (97.5 %) that misses leave.{left_out}"
+        f"at least, at most: misses leave one limit only (97.5 %).{left_out}"
     )
 
 
 def _directions_note(frame: pd.DataFrame) -> str:
-    """Say which bytes rank strategies, if the table shows the bytes of each direction."""
+    """The sentence about the bytes that rank strategies, if the table shows the bytes of each direction."""
     if not has_unequal_directions(frame, "bytes"):
         return ""
     return (
@@ -157,7 +157,7 @@ def _cost_table(data: ReportData, name: str, title: str, outcomes: pd.DataFrame)
     frame, metric = headline_frame(data, outcomes), data.metric
     final = f"final_{metric.name}"
 
-    def spread(row: Record) -> str:
+    def final_with_sd(row: Record) -> str:
         return metric.format_spread(row[final], row[f"{final}_sd"])
 
     columns = (
@@ -168,9 +168,7 @@ def _cost_table(data: ReportData, name: str, title: str, outcomes: pd.DataFrame)
         *bytes_columns(data, frame, "bytes"),
         number("steps", "steps", format_count),
         number("rounds", "rounds", format_count),
-        Column(
-            final, f"final {metric.title}", lambda row: metric.format_spread(row[final], row[f"{final}_sd"]), "right"
-        ),
+        Column(final, f"final {metric.title}", final_with_sd, "right"),
         Column("bytes_ratio", "fewer bytes than reference", _ratio, "right"),
     )
     return table_of(name, title, _cost_note(data, frame), frame, columns)
@@ -178,7 +176,7 @@ def _cost_table(data: ReportData, name: str, title: str, outcomes: pd.DataFrame)
 
 def _format_reached(row: Record) -> str:
     """How many of the cells with a result reached the target, and how many cells failed or were not run."""
-    others = [f"{row[what]} {words}" for what, words in (("failed", "failed"), ("not_run", "not run")) if row[what]]
+    others = [f"{row[key]} {words}" for key, words in (("failed", "failed"), ("not_run", "not run")) if row[key]]
     extra = f" (+ {', '.join(others)})" if others else ""
     return (f"{row['reached']}/{row['cells']}" if math.isfinite(row["target"]) else f"{DASH}/{row['cells']}") + extra
 
@@ -227,7 +225,10 @@ def cells_table(data: ReportData) -> ReportTable:
 
 
 def _source_value(metric: Metric, value: float | None) -> str:
-    """A value of what the metric is computed from, which is empty for cells without a result, in the metric's unit."""
+    """Convert a value of the source of the metric, such as a loss, to the unit of the metric and format it.
+
+    Cells without a result have no value and get a dash.
+    """
     return DASH if value is None else metric.format(metric.convert(value), 2)
 
 

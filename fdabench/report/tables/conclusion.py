@@ -1,4 +1,4 @@
-"""Builds the table `conclusion`: the exact numbers of what `report.summary` writes in words, where they are rounded."""
+"""Builds the table `conclusion`: the exact values of the numbers that `report.summary` rounds in its sentences."""
 
 import math
 
@@ -14,10 +14,11 @@ from fdabench.report.tables.build import ReportTable, bytes_columns, ratio_in, t
 from fdabench.tables import Column, column, number
 
 _NOTE = (
-    "Over all workloads of a suite at its headline target. Bytes: geometric mean over the runs that reached it. First "
-    "those that reached it as often as any, by bytes in runs that they have in common; then those that reached it "
-    f"{RULE}; then those that never did. Ratios: geometric means of seed pairs with a 95 % interval over seeds and "
-    "evaluations; at least, at most: the one limit (97.5 %) that misses leave."
+    "Over all workloads of a suite at its headline target. Bytes: geometric mean over the runs that reached it. "
+    "Order: first the strategies that reached it as often as any, by the bytes of the runs in which all of them "
+    f"reached it; then those that reached it {RULE}; then those that never reached it. Ratios: geometric means of "
+    "seed pairs with a 95 % interval over seeds and evaluations; at least, at most: misses leave one limit only "
+    "(97.5 %)."
 )
 
 

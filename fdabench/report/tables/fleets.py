@@ -1,4 +1,4 @@
-"""Builds the table `fleets`: the modeled time to the target on each fleet, and what of it is waiting."""
+"""Builds the table `fleets`: the modeled time to the target on each fleet, and the share of waiting in it."""
 
 from typing import Any
 
@@ -94,9 +94,9 @@ def _in_order_of_the_report(column: "pd.Series[Any]") -> "pd.Series[Any]":
 def _note(data: ReportData, frame: pd.DataFrame) -> str:
     measured = ", ".join(dict.fromkeys(format_duration(float(seconds)) for seconds in frame["step_s"].unique()))
     return (
-        f"Modeled, not timed, from the ledger and drawn step times whose mean is {measured} (this simulation's time of "
-        "a local step on one core). Every collective is a barrier: it begins when the slowest worker arrives. Waiting "
-        "is the mean share of the time in which a worker neither computes nor communicates. A collective with slack "
-        "overlaps computation, so the shares may exceed 100 %. "
+        f"Modeled, not timed, from the ledger and random step times whose mean is {measured} (this simulation's time "
+        "of a local step on one core). Every collective is a barrier: it begins when the slowest worker arrives. "
+        "Waiting is the mean share of the time in which a worker neither computes nor communicates. A collective with "
+        "slack overlaps computation, so the shares may exceed 100 %. "
         f"{data.conventions} accounting. Geometric means over the seeds that reached the target."
     )

@@ -39,14 +39,14 @@ def _note(comparison: PublishedComparison) -> str:
     notes = [
         f"{coverage_note(comparison)}. Published: arXiv 2405.20988 and its authors' logs, one run for each setting. "
         f"Measured: "
-        "median [lowest, highest] of the cells, K and θ being theirs. Costs in the `paper` convention; a target is "
+        "median [lowest, highest] of the cells with the same K and θ. Costs in the `paper` convention; a target is "
         "reached at the first evaluation strictly above it; rounds are syncs + 1."
     ]
     if comparison.frame["over_grid"].any():
         notes.append(
             "Costs to a target were published as median [lowest, highest] over all K and θ of the paper's grid, of the "
-            "n of N runs that reached it in 100 nominal epochs (FedAdam: 1,001): fewer K, θ or epochs here shift the "
-            "ratio, bytes above all."
+            "n of N runs that reached it in 100 nominal epochs (FedAdam: 1,001). Fewer values of K and θ, or fewer "
+            "epochs, change the ratio; that of bytes changes most."
         )
     return " ".join(notes)
 

@@ -31,19 +31,19 @@ def middles_frame(data: ReportData) -> pd.DataFrame:
     """Return interquartile means and the area under the profile of each strategy, over all workloads and seeds."""
     ratios = ratios_to_best(data.at_workload_target, "cost_bytes")
     doublings = log2_range(ratios)
-    sound = data.finished[data.finished["state"] != "diverged"]
+    not_diverged = data.finished[data.finished["state"] != "diverged"]
     rows = []
     for label, of_label in ratios.groupby("label", sort=False):
-        runs = sound[sound["label"] == label]
+        runs = not_diverged[not_diverged["label"] == label]
         row = {"strategy": label, "cells": len(of_label), "reached": int(of_label["reached"].sum())}
-        row |= _middle("bytes_times_best", of_label, "ratio") | _middle(
-            f"final_{data.metric.name}", runs, "final_value"
-        )
+        row |= _interquartile_mean("bytes_times_best", of_label, "ratio")
+        row |= _interquartile_mean(f"final_{data.metric.name}", runs, "final_value")
         rows.append(row | {"profile_area": profile_area(of_label, doublings), "profile_doublings": doublings})
     return pd.DataFrame(rows)
 
 
-def _middle(name: str, rows: pd.DataFrame, column: str) -> dict[str, Any]:
+def _interquartile_mean(name: str, rows: pd.DataFrame, column: str) -> dict[str, Any]:
+    """The interquartile mean of a column and its bootstrap interval, as columns whose names begin with `name`."""
     workloads = rows.groupby(WORKLOAD).ngroup().to_numpy()
     low, high = bootstrap_interval(rows[column].to_numpy(float), workloads, rows["seed"].to_numpy())
     return {f"{name}_iqm": interquartile_mean(rows[column]), f"{name}_low": low, f"{name}_high": high}
@@ -119,11 +119,11 @@ def _with_interval(row: Record, name: str, write: Callable[[float], str]) -> str
 def _middles_note(data: ReportData, frame: pd.DataFrame) -> str:
     return (
         f"Interquartile means (the middle half) over workloads and seeds, {data.conventions} accounting: bytes to each "
-        "workload's target as a multiple of the fewest that any strategy needed there with the same seed, a miss being "
-        f"more than any number; final {data.metric.title} of what did not diverge. In brackets: 95 % bootstrap "
+        "workload's target as a multiple of the fewest that any strategy needed on it with the same seed, where a miss "
+        f"counts as infinite; final {data.metric.title} of cells that did not diverge. In brackets: 95 % bootstrap "
         f"interval ({format_count(RESAMPLES)} draws of seeds, within each workload and for all at once, generator seed "
-        f"{SEED}), where "
-        f"each workload has {LEAST_SEEDS_DRAWN} seeds or more. Area under the performance profile: mean height up to "
+        f"{SEED}), if each workload has {LEAST_SEEDS_DRAWN} seeds or more. Area under the performance profile: mean "
+        "height up to "
         f"{format_ratio(2 ** float(frame['profile_doublings'].iloc[0]))} times the best, on a log scale; 1 is always "
         "the cheapest. Workloads and seeds in which no strategy reached the target are left out."
     )
@@ -137,13 +137,13 @@ def _restricted_table(data: ReportData, frame: pd.DataFrame) -> ReportTable:
         Column("reached", "reached", lambda row: f"{row['reached']}/{row['cells']}", "right"),
         number("bytes_mean", "bytes", format_bytes),
         number("steps_mean", "steps", format_count),
-        number("steps_limit", "of at most steps", format_count),
+        number("steps_limit", "step limit", format_count),
     )
     note = (
-        "Restricted means: what a seed needed to the target, or had made and spent at the last step up to which all of "
-        f"the workload's cells are known, whichever came first; plain means over seeds, {data.conventions} accounting. "
-        "Bytes end at the same step as steps, since a limit in bytes would come at another step for each strategy. No "
-        "miss is left out, so means of strategies that missed differently often can be compared. A seed that diverged "
-        "never gets there; its bytes go on as fast as before."
+        "Restricted means: the steps and bytes of each seed up to the target, or up to the step limit if it comes "
+        "first. The limit is the last step up to which all cells of the workload were observed. Arithmetic means over "
+        f"seeds, {data.conventions} accounting. Bytes have no limit of their own, because it would come at another "
+        "step for each strategy. No miss is left out, so means of strategies that missed the target differently often "
+        "can be compared. A seed that diverged counts as a miss; its bytes are extrapolated at their rate before."
     )
     return table_of("restricted", "Restricted means (misses counted)", note, frame, columns)

@@ -74,12 +74,12 @@ def _cells(data: ReportData) -> pd.DataFrame:
 
 
 def _records(data: ReportData, cells: pd.DataFrame) -> Iterator[Record]:
-    for (suite, workload), here in cells.groupby(WORKLOAD, sort=False):
+    for (suite, workload), of_workload in cells.groupby(WORKLOAD, sort=False):
         for role in ("trigger", *_FIELDS):
-            if here[role].nunique() < 2:
+            if of_workload[role].nunique() < 2:
                 continue
-            ratios = matched_ratios(here, data.configs, role) if role in _FIELDS else {}
-            for value, of_value in here.groupby(role, sort=False):
+            ratios = matched_ratios(of_workload, data.configs, role) if role in _FIELDS else {}
+            for value, of_value in of_workload.groupby(role, sort=False):
                 axes = {"suite": suite, "workload": workload, "role": role, "value": value}
                 yield {**axes, **_costs(of_value), **_pairs(ratios.get(str(value), np.array([])))}
 
@@ -114,18 +114,16 @@ def matched_ratios(
     Returns:
         An array for each kind of component; NaN for pairs of which one cell missed the target.
     """
-    cells_by_settings = cells.assign(others=[_others(configs[cell_id], role) for cell_id in cells["cell_id"]])
-    plain = cells_by_settings[role] == _PLAIN[role]
-    columns = ["others", "seed", "cost"]
-    pairs = cells_by_settings[~plain].merge(
-        cells_by_settings.loc[plain, columns], on=["others", "seed"], suffixes=("", "_plain")
-    )
+    keyed = cells.assign(settings=[_settings_except(configs[cell_id], role) for cell_id in cells["cell_id"]])
+    is_plain = keyed[role] == _PLAIN[role]
+    keys = ["settings", "seed"]
+    pairs = keyed[~is_plain].merge(keyed.loc[is_plain, [*keys, "cost"]], on=keys, suffixes=("", "_plain"))
     ratios = pairs["cost_plain"] / pairs["cost"]
     return {str(value): of_value.to_numpy(float) for value, of_value in ratios.groupby(pairs[role])}
 
 
-def _others(config: CellConfig, role: str) -> str:
-    """All settings of the strategy and the local optimizer except those of one component."""
+def _settings_except(config: CellConfig, role: str) -> str:
+    """All settings of the strategy and the local optimizer except those of one component, as JSON."""
     strategy = {key: value for key, value in config.strategy.to_table().items() if key not in _FIELDS[role]}
     return json.dumps([strategy, config.optimizer.to_table()], sort_keys=True)
 

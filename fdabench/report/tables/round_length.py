@@ -12,14 +12,14 @@ from fdabench.report.tables.round_length_fit import MIN_RATIO, fit_round_length,
 from fdabench.tables import Column, Record, column, number
 
 _TRANSIENT = 0.25
-"""Rounds in this first share of the steps are left out, because the loss falls fastest there."""
+"""Rounds that begin in this first share of the steps are left out, because the loss falls fastest in it."""
 _NOTE = (
     "Slope: of log(steps of a round) on log(learning rate), over rounds that begin after the first quarter of the run "
     "and end before its last step, all seeds together; each of at most eight intervals of learning rates counts once. "
     "In brackets: the 95 % confidence interval of the least-squares line. "
-    "With a fixed theta and nothing else that changes, FDA has slope −2 where mini-batch noise drives workers apart, "
-    "as the quadratic synchronization rule, and −1 where unlike data do. Gradients that shrink in training make it "
-    "steeper."
+    "With a fixed theta and nothing else that changes, FDA has slope −2, as the quadratic synchronization rule, if the "
+    "models diverge because of mini-batch noise, and −1 if they diverge because the workers' data differ. Gradients "
+    "that become smaller in training make the slope steeper."
 )
 
 

@@ -1,8 +1,9 @@
 """Fits how the length of rounds depends on the learning rate: the slope of log(steps) on log(lr).
 
-If mini-batch noise drives workers apart, the variance after h steps at learning rate lr grows as lr^2 h. A fixed theta
-then ends the round after h ~ lr^-2 steps: slope -2, the quadratic synchronization rule. If workers follow different
-gradients, the variance grows as (lr h)^2, so h ~ lr^-1: slope -1. Both assume that nothing else changes in training.
+If the models differ because of mini-batch noise, the variance after h steps at learning rate lr grows as lr^2 h. A
+fixed theta then ends the round after h ~ lr^-2 steps: slope -2, the quadratic synchronization rule. If they differ
+because the workers' expected gradients do, the variance grows as (lr h)^2, so h ~ lr^-1: slope -1. Both assume that
+nothing else changes in training.
 """
 
 import math
@@ -30,9 +31,10 @@ def mean_round_lengths(rounds: pd.DataFrame) -> pd.DataFrame:
     usable = rounds[(rounds["lr"] > 0) & (rounds["steps"] > 0)]
     log_lr = np.log(usable["lr"].to_numpy(float))
     low, high = (log_lr.min(), log_lr.max()) if len(usable) else (0.0, 0.0)
-    place = np.minimum((log_lr - low) / max(high - low, 1e-12) * BINS, BINS - 1).astype(int)
+    interval = np.minimum((log_lr - low) / max(high - low, 1e-12) * BINS, BINS - 1).astype(int)
     steps = usable["steps"].to_numpy(float)
-    sums = pd.DataFrame({"place": place, "log_lr": steps * log_lr, "steps": steps, "rounds": 1}).groupby("place").sum()
+    terms = pd.DataFrame({"interval": interval, "log_lr": steps * log_lr, "steps": steps, "rounds": 1})
+    sums = terms.groupby("interval").sum()
     lengths = sums["steps"] / sums["rounds"]
     return pd.DataFrame({"lr": np.exp(sums["log_lr"] / sums["steps"]), "steps": lengths, "rounds": sums["rounds"]})
 
@@ -71,8 +73,3 @@ def fit_round_length(rounds: pd.DataFrame) -> RoundLengthFit:
     half = float(stats.t.ppf(0.975, len(points) - 2) * line.stderr)
     slope = float(round(line.slope, 9))
     return RoundLengthFit(slope, slope - half, slope + half, float(line.intercept))
-
-
-def round_length_slope(rounds: pd.DataFrame) -> float:
-    """Return the slope of `fit_round_length`."""
-    return fit_round_length(rounds).slope

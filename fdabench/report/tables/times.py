@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from fdabench.accounting.network_time import NETWORKS, CommunicationVolume, Network
+from fdabench.accounting.network_time import NETWORKS, Network
 from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.analysis.stats import geometric_mean
 from fdabench.formatting import DASH, format_duration, format_ratio
@@ -88,7 +88,7 @@ def _fastest_table(data: ReportData, times: pd.DataFrame) -> ReportTable:
         number("seconds", "time", format_duration),
         Column("reference_seconds", "times faster than the reference", _times_faster, "right"),
     )
-    return table_of("fastest", "What is fastest on which network", _note(data, times), fastest(times), columns)
+    return table_of("fastest", "Fastest strategy on each network", _note(data, times), fastest(times), columns)
 
 
 def _times_faster(row: Record) -> str:
@@ -127,24 +127,9 @@ def _note(data: ReportData, times: pd.DataFrame) -> str:
     steps = times.groupby(WORKLOAD, sort=False)["step_s"].first()
     measured = ", ".join(dict.fromkeys(format_duration(float(seconds)) for seconds in steps))
     return (
-        f"Modeled, not timed: local steps x the seconds of one ({measured}: this simulation's time for each worker's "
-        "step on one core, evaluations included) + the time of the collectives, from the ledger: each waits for two "
-        "latencies (in a ring 2·(K−1)), and its bytes pass through one channel or each worker's own link; nothing "
-        f"overlaps. {data.conventions} accounting. Geometric means over the seeds that reached the target."
+        f"Modeled, not timed: local steps × the seconds of one ({measured}: this simulation's time for each worker's "
+        "step on one core, evaluations included) + the time of the collectives, from the ledger. A collective takes "
+        "two latencies (in a ring 2·(K−1)) and the time of its bytes on one shared channel or on each worker's own "
+        "link; communication does not overlap computation. "
+        f"{data.conventions} accounting. Geometric means over the seeds that reached the target."
     )
-
-
-def median_row(frame: pd.DataFrame) -> "pd.Series":
-    """Return the row of the cell with the median number of bytes; argument as in `median_volume`."""
-    row: pd.Series = frame.iloc[np.argsort([volume.wire_bytes for volume in frame["volume"]])[len(frame) // 2]]
-    return row
-
-
-def median_volume(frame: pd.DataFrame) -> tuple[CommunicationVolume, float]:
-    """Return the communication of the cell with the median number of bytes, and the seconds of its local step.
-
-    Args:
-        frame: rows of `data.volumes`, one for each seed.
-    """
-    middle = median_row(frame)
-    return middle["volume"], float(middle["step_s"])

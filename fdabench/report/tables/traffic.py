@@ -9,19 +9,20 @@ from fdabench.tables import Column, Record, column, number
 
 _SUMS = ["count", "predicted_bytes", "received_bytes", "seconds"]
 _NOTE = (
-    "Averages between processes, over all of them and all seeds. Predicted: by the collective's algorithm, from the "
-    "payload that the ledger has. On the wire: by the interfaces' counters, where they were read, without evaluations; "
-    "what the ratio is above 1 is framing (headers, acknowledgements), most of a tiny message. Seconds: of the slowest."
+    "Averages between processes, summed over all processes and seeds, without evaluations. Predicted: by the "
+    "collective's algorithm, from the payload in the ledger. On the wire: by the counters of the network interfaces, "
+    "where they were read. The excess of the ratio over 1 is framing (headers, acknowledgements), which is most of a "
+    "small message. Seconds: of the slowest process."
 )
-_NOT_MEASURED = " Not measured (–) in {cells}: an interface counted less than nothing beyond what it carries when idle."
+_NOT_MEASURED = " Not measured (–) in {cells}: an interface counted fewer bytes than it carries when idle."
 
 
 def traffic_frame(data: ReportData) -> pd.DataFrame:
     """Return counted and predicted bytes for each cell and kind of message, without evaluations."""
     records = data.records
-    paid = data.wire[data.wire["kind"] != "evaluation"]
+    counted = data.wire[data.wire["kind"] != "evaluation"]
     keys = [*WORKLOAD, "label", "seed", "cell_id", "kind"]
-    grouped = paid.groupby(keys, sort=False, as_index=False)
+    grouped = counted.groupby(keys, sort=False, as_index=False)
     # NaN if the bytes of one average are not known, because the sum of the others would be too low
     totals = grouped["received_bytes"].agg(lambda counts: counts.sum(skipna=False))["received_bytes"]
     frame = grouped[_SUMS].sum(min_count=1).assign(received_bytes=totals)
@@ -65,7 +66,7 @@ def _ratio(row: Record) -> str:
 
 def _not_measured(wire: pd.DataFrame) -> str:
     """A note on the cells for which the bytes of some averages could not be measured; empty if there are none."""
-    paid = wire[wire["kind"] != "evaluation"]
-    is_measured = paid["received_bytes"].notna().groupby(paid["cell_id"])
+    counted = wire[wire["kind"] != "evaluation"]
+    is_measured = counted["received_bytes"].notna().groupby(counted["cell_id"])
     partly = int((is_measured.any() & ~is_measured.all()).sum())
     return _NOT_MEASURED.format(cells=plural(partly, "cell")) if partly else ""

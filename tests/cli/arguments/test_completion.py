@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from fdabench.cli.arguments.completion import built_in_names
 from fdabench.cli.arguments.shipped_suites import shipped_suites
-from fdabench.cli.main import Listed, app
+from fdabench.cli.main import ListArgument, app
 from fdabench.datasets import DATASETS
 from fdabench.models import MODELS
 from fdabench.strategies import STRATEGIES
@@ -96,7 +96,7 @@ def test_a_selection_has_the_components_of_the_suite(complete: Complete) -> None
 
 def test_lists_are_completed(complete: Complete) -> None:
     assert complete("fdabench list su") == ["suites"]
-    assert complete("fdabench list ") == [item.value for item in Listed]
+    assert complete("fdabench list ") == [item.value for item in ListArgument]
 
 
 def test_damaged_files_complete_nothing(complete: Complete) -> None:

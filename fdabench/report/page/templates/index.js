@@ -1,5 +1,5 @@
 "use strict";
-// The page says everything without this script; it only sorts, filters and switches.
+// The page shows all results without this script, which sorts and filters the table of cells and hides strategies.
 
 const collator = new Intl.Collator("en", { numeric: true });
 
@@ -10,11 +10,11 @@ function keyOf(row, column) {
 
 function compare(a, b) {
   const kinds = [typeof a, typeof b];
-  if (kinds[0] !== kinds[1]) return kinds[0] === "number" ? -1 : 1; // what is missing comes last
+  if (kinds[0] !== kinds[1]) return kinds[0] === "number" ? -1 : 1; // rows without a value come last
   return kinds[0] === "number" ? a - b : collator.compare(a, b);
 }
 
-function sortBy(table, heading, column, say) {
+function sortBy(table, heading, column, status) {
   const descending = heading.getAttribute("aria-sort") === "ascending";
   const keyed = Array.from(table.tBodies[0].rows, (row) => [keyOf(row, column), row]);
   const numeric = keyed.some(([key]) => typeof key === "number");
@@ -23,15 +23,15 @@ function sortBy(table, heading, column, say) {
   for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
   heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
   table.tBodies[0].append(...keyed.map(([, row]) => row));
-  say.textContent = `Sorted by ${heading.textContent}, ${heading.getAttribute("aria-sort")}.`;
+  status.textContent = `Sorted by ${heading.textContent}, ${heading.getAttribute("aria-sort")}.`;
 }
 
-function makeSortable(table, say) {
+function makeSortable(table, status) {
   Array.from(table.tHead.rows[0].cells).forEach((heading, column) => {
     const button = document.createElement("button");
     button.type = "button";
     button.append(...heading.childNodes);
-    button.addEventListener("click", () => sortBy(table, heading, column, say));
+    button.addEventListener("click", () => sortBy(table, heading, column, status));
     heading.append(button);
   });
 }
@@ -40,7 +40,7 @@ function plain(text) {
   return text.toLowerCase().replace(/\s+/g, " ").trim();
 }
 
-function makeFilter(box, table, say) {
+function makeFilter(box, table, status) {
   const input = box.querySelector("input");
   const rows = Array.from(table.tBodies[0].rows, (row) => [row, plain(row.textContent)]);
   const apply = () => {
@@ -50,7 +50,7 @@ function makeFilter(box, table, say) {
       row.hidden = !words.every((word) => text.includes(word));
       left += row.hidden ? 0 : 1;
     }
-    say.textContent = `${left} of ${rows.length} cells shown.`;
+    status.textContent = `${left} of ${rows.length} cells shown.`;
   };
   input.addEventListener("input", apply);
   box.hidden = false;
@@ -84,11 +84,11 @@ function makeSwitches(box) {
   box.hidden = false;
 }
 
-// Says that a box scrolls sideways wherever it does, and only there.
+// Shows a hint above a box while it is wider than the page and scrolls sideways.
 function makeHint(box) {
   const hint = document.createElement("p");
   hint.className = "hint";
-  hint.textContent = "scroll → for the rest";
+  hint.textContent = "scroll → for more";
   const check = () => {
     const more = box.scrollWidth > box.clientWidth + 1;
     hint.hidden = !more;
@@ -102,6 +102,6 @@ function makeHint(box) {
 for (const box of document.querySelectorAll(".scroll, .picture")) makeHint(box);
 for (const box of document.querySelectorAll(".switches")) makeSwitches(box);
 const cells = document.getElementById("cells-table");
-const say = document.getElementById("cells-status");
-makeSortable(cells, say);
-makeFilter(document.getElementById("cells-filter"), cells, say);
+const statusLine = document.getElementById("cells-status");
+makeSortable(cells, statusLine);
+makeFilter(document.getElementById("cells-filter"), cells, statusLine);
