@@ -191,7 +191,10 @@ def export(
         Path | None, typer.Option("-o", "--out", metavar="PATH", help="File or folder.  [default: named by the tool]")
     ] = None,
 ) -> None:
-    """Write results for TensorBoard, MLflow or another tool, or as one compressed file."""
+    """Write results for another tool, or as one file.
+
+    `archive` is a compressed file with all of the results, which other commands read in place of a results folder.
+    """
     from fdabench.cli.commands.export import export_results
 
     export_results(results, to.value, out)
