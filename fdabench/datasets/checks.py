@@ -82,9 +82,8 @@ def _input_errors(name: str, x: Tensor, shape: tuple[int, ...], origin: str) -> 
         other_task = f". {SUPPORTED}" if x.ndim != 4 or not x.is_floating_point() else ""
         yield f"{name} must be float32 of shape {list(shape)}{origin}; it is {_format_tensor(x)}{other_task}"
         return
-    if (
-        x.sum().isfinite()
-    ):  # without another tensor; a sum of finite numbers may overflow, so the values are checked below
+    # the sum needs no other tensor; a sum of finite numbers may overflow, so the values are checked below
+    if x.sum().isfinite():
         return
     finite = torch.isfinite(x)
     if not finite.all():

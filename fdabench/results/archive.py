@@ -32,6 +32,11 @@ def is_archive(path: Path) -> bool:
     return path.name.endswith(SUFFIX) and not path.is_dir()
 
 
+def has_results(path: Path) -> bool:
+    """Whether the path is a results folder or an archive."""
+    return ResultsFolder(path).lock_path.is_file() or (is_archive(path) and path.is_file())
+
+
 def write_archive(root: Path, path: Path) -> None:
     """Write an archive of a results folder. Equal results give equal bytes.
 
@@ -49,7 +54,7 @@ def write_archive(root: Path, path: Path) -> None:
     ended = [record.id for record in records if record.state not in PENDING_STATES]
     cells = [record.id for record in records if record.has_result]
     # files of one kind follow each other, because the compression then finds what they have in common
-    names = ["suite.lock.toml", *(f"cells/{cell}/cell.json" for cell in ended)]
+    names = [store.lock_path.name, *(f"cells/{cell}/cell.json" for cell in ended)]
     names += [f"cells/{cell}/{table}.parquet" for table in TABLES for cell in cells]
     optional = [f"cells/{cell}/{table}.parquet" for table in OPTIONAL_TABLES for cell in cells]
     names += [name for name in optional if store.safe_path(name).exists()]

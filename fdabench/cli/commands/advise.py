@@ -24,7 +24,7 @@ from fdabench.formatting import (
     plural,
 )
 from fdabench.planning.advice import FEW_SEEDS, Advice, Deployment, Estimate, advise
-from fdabench.results.archive import SUFFIX
+from fdabench.results.archive import SUFFIX, has_results
 from fdabench.results.folder import corruption_as_result_error
 from fdabench.results.load import load
 from fdabench.suite.cell import Cell
@@ -86,7 +86,7 @@ def print_advice(request: AdviseRequest, form: str) -> None:
 
 def _sources(path: Path) -> list[Path]:
     """Return the results to read: the folder or the archive itself, or the archives in a folder that has no results."""
-    archives = [] if (path / "suite.lock.toml").exists() else sorted(path.glob(f"*{SUFFIX}"))
+    archives = [] if has_results(path) else sorted(path.glob(f"*{SUFFIX}"))
     return archives or [path]
 
 

@@ -27,7 +27,7 @@ from fdabench.gate.output.junit import junit
 from fdabench.gate.output.markdown import pr_comment
 from fdabench.gate.output.source_files import source_files
 from fdabench.gate.output.text import cell_table, finding_table, head, hints, summary, to_json
-from fdabench.results.archive import is_archive
+from fdabench.results.archive import has_results
 from fdabench.results.folder import ResultsFolder
 from fdabench.results.load import Results, load
 
@@ -98,7 +98,7 @@ def load_for_check(root: Path) -> Results:
         ResultError: there are no results in the folder.
         NotComparedError: the results cannot be read, for example because their schema is another one.
     """
-    if not (is_archive(root) or ResultsFolder(root).lock_path.exists()):
+    if not has_results(root):
         raise ResultError(f"{root}: no results here: there is no {ResultsFolder(root).lock_path.name}")
     try:
         return load(root)

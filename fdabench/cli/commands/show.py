@@ -9,7 +9,7 @@ from fdabench.cli.cell_results import read_cell_results
 from fdabench.cli.conclusion import print_conclusion
 from fdabench.cli.console import print_data, print_note, print_table
 from fdabench.errors import UsageError
-from fdabench.results.archive import is_archive, opened
+from fdabench.results.archive import has_results, opened
 from fdabench.results.folder import ResultsFolder, corruption_as_result_error
 from fdabench.results.load import Results, load
 from fdabench.suite.cell import Cell
@@ -47,13 +47,9 @@ def show(arguments: Sequence[str], form: str) -> None:
 def _split_words(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
     """Return the folders and the words after them. The first argument is a folder even if it does not exist."""
     count = 1
-    while count < len(arguments) and _has_results(Path(arguments[count])):
+    while count < len(arguments) and has_results(Path(arguments[count])):
         count += 1
     return [Path(argument) for argument in arguments[:count]], list(arguments[count:])
-
-
-def _has_results(path: Path) -> bool:
-    return ResultsFolder(path).lock_path.is_file() or (is_archive(path) and path.is_file())
 
 
 def _print_hint(results: Results) -> None:
