@@ -33,8 +33,11 @@ def is_archive(path: Path) -> bool:
 
 
 def has_results(path: Path) -> bool:
-    """Whether the path is a results folder or an archive."""
-    return ResultsFolder(path).lock_path.is_file() or (is_archive(path) and path.is_file())
+    """Whether the path is a results folder or an archive.
+
+    A folder counts even where its lock cannot be read: the function that reads the lock then names the lock's fault.
+    """
+    return ResultsFolder(path).lock_path.exists() or (is_archive(path) and path.is_file())
 
 
 def write_archive(root: Path, path: Path) -> None:
