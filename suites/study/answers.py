@@ -361,7 +361,9 @@ def markdown(rows: Iterable[Answer]) -> str:
 
 
 def main(
-    folders: Annotated[list[Path], typer.Argument(exists=True, file_okay=False, help="Results of the study's suites.")],
+    folders: Annotated[
+        list[Path], typer.Argument(exists=True, help="Results of the study's suites: folders or archives.")
+    ],
     out: Annotated[Path, typer.Option("-o", "--out", help="The folder of the tables.")] = Path("reports/study"),
 ) -> None:
     """Write answers.csv, answers.md and sensitivity.csv."""

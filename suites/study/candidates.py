@@ -291,11 +291,11 @@ def choices(candidates: Sequence[Candidate], targets: Sequence[float]) -> Iterat
 
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-Folder = Annotated[Path, typer.Argument(exists=True, file_okay=False)]
+Results = Annotated[Path, typer.Argument(exists=True, help="A results folder or an archive.")]
 
 
 @app.command("near")
-def write_near(folder: Folder) -> None:
+def write_near(folder: Results) -> None:
     """Print the suite of three more candidates for each method."""
     name = _workload(folder)
     path = HERE / f"tuning-{name}.toml"
@@ -311,7 +311,7 @@ def write_near(folder: Folder) -> None:
 
 
 @app.command("study")
-def write_study(first: Folder, second: Folder) -> None:
+def write_study(first: Results, second: Results) -> None:
     """Print the suite of the study with the best of the twelve candidates of each method."""
     name = _workload(first)
     suite = tomllib.loads((HERE / f"tuning-{name}.toml").read_text())

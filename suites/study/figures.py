@@ -132,7 +132,8 @@ def _points(axes: Axes, runs: pd.DataFrame, metric: Metric, method: str) -> None
 def main(
     answers: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="answers.csv, which answers.py writes.")],
     tuning: Annotated[
-        list[Path] | None, typer.Option(exists=True, file_okay=False, help="Results of tuning suites of one workload.")
+        list[Path] | None,
+        typer.Option(exists=True, help="Results of tuning suites of one workload: folders or archives."),
     ] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="The folder of the figures.")] = Path("reports/study"),
     outcomes: Annotated[Path | None, typer.Option(exists=True, help="outcomes.csv, which outcomes.py writes.")] = None,

@@ -82,7 +82,9 @@ def _hits(row: "pd.Series[float]") -> str:
 
 
 def main(
-    folders: Annotated[list[Path], typer.Argument(exists=True, file_okay=False, help="Results of the study's suites.")],
+    folders: Annotated[
+        list[Path], typer.Argument(exists=True, help="Results of the study's suites: folders or archives.")
+    ],
     out: Annotated[Path, typer.Option("-o", "--out", help="The folder of the tables.")] = Path("reports/study"),
 ) -> None:
     """Write outcomes.csv and outcomes.md."""

@@ -9,6 +9,7 @@ import pytest
 from candidates import (
     METHODS,
     Candidate,
+    app,
     best_of,
     headline_of,
     kept_hits,
@@ -17,11 +18,13 @@ from candidates import (
     near,
     suite_text,
 )
+from typer.testing import CliRunner
 
 from fdabench.api import read_suite
 from fdabench.metrics import METRICS
 
 STUDY = Path(__file__).parents[2] / "suites" / "study"
+REPORTS = Path(__file__).parents[2] / "reports" / "study"
 
 
 def candidates_without_results(suite: Path) -> list[Candidate]:
@@ -103,3 +106,16 @@ def test_the_period_is_halved_and_doubled_and_never_below_one_step():
     shorter, longer, other_rate = near([fedavg(1e-3, 1), fedavg(3e-3, 1, target=1), fedavg(9e-3, 1)])
     assert (shorter.strategy["local_steps"], longer.strategy["local_steps"]) == (1, 2)
     assert other_rate.strategy["local_steps"] == 1
+
+
+def test_the_suite_of_the_study_is_what_the_committed_tuning_results_give():
+    archives = [REPORTS / "tuning" / f"{name}.tar.xz" for name in ("cifar10", "cifar10-near")]
+    written = CliRunner().invoke(app, ["study", *map(str, archives)])
+    assert written.exit_code == 0, written.output
+    assert written.stdout == (STUDY / "cifar10.toml").read_text()
+
+
+def test_the_suite_of_the_near_candidates_is_what_the_first_ones_give():
+    written = CliRunner().invoke(app, ["near", str(REPORTS / "tuning" / "cifar10.tar.xz")])
+    assert written.exit_code == 0, written.output
+    assert written.stdout == (STUDY / "tuning-cifar10-near.toml").read_text()
