@@ -76,12 +76,16 @@ def _few_seeds(data: ReportData) -> Iterator[str]:
 
 
 def _unequal_hits(data: ReportData) -> Iterator[str]:
-    rates = data.at_suite_target.groupby("label", sort=False)["reached"].agg(["sum", "size"])
-    if len(rates) and (rates["sum"] / rates["size"]).nunique() > 1:
-        counts = join_first([f"{label} {row['sum']}/{row['size']}" for label, row in rates.iterrows()], 16)
+    hits = data.at_suite_target.groupby("label", sort=False)["reached"].agg(["sum", "size"])
+    rates = (hits["sum"] / hits["size"]).sort_values(ascending=False, kind="stable")
+    if rates.nunique() > 1:
+        groups: dict[str, list[str]] = {}
+        for label in rates.index:
+            groups.setdefault(f"{hits['sum'][label]} of {hits['size'][label]} runs", []).append(label)
+        texts = [f"{join_first(labels)} ({count})" for count, labels in groups.items()]
         yield (
-            f"Unequal hit rates at the headline target: {counts}. A mean over the cells that reached it is a mean over "
-            "easier cells; a ratio counts a missed target as more than the bytes that the cell spent."
+            f"Unequal hit rates at the headline target: {'; '.join(texts)}. A mean over the cells that reached it is a "
+            "mean over easier cells; a ratio counts a missed target as more than the bytes that the cell spent."
         )
 
 

@@ -88,7 +88,7 @@ def conclude(data: ReportData, suite: str) -> Conclusion:
     outcomes = data.at_suite_target
     order = order_strategies(outcomes)
     more = len(order.labels) - MAX_ROWS
-    notes = [f"and {more} more, which the report lists"] if more > 0 else []
+    notes = [f"and {more} more, in the report's table of all strategies"] if more > 0 else []
     notes += ["level: within a tenth of the fewest bytes, in the order of the suite"] if order.level > 1 else []
     notes += [RULE] if order.less_often else []
     if metric.better(headline.chosen, headline.target):

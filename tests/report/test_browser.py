@@ -255,7 +255,8 @@ def test_every_section_has_a_name_for_screen_readers(page: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (390, "dark")])
+@pytest.mark.parametrize("width", [390, 1400])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_violation(page: Any, width: int, scheme: str) -> None:
     """axe-core's rules, all of them; its file is never downloaded by the test."""
     path = Path(os.environ.get("FDABENCH_AXE") or ROOT / "node_modules" / "axe-core" / "axe.min.js")

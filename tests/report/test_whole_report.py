@@ -20,7 +20,7 @@ from fdabench.report.page.markup import jinja_environment, table_files, tex
 from fdabench.report.tables.build import cells_table, headline_table, targets_table
 from fdabench.report.tables.roles import role_tables
 from fdabench.results.load import Results
-from support.digits_results import periodic
+from support.digits_results import DIRICHLET, Suite, fda, periodic, synchronous, write
 
 Built = tuple[Path, list[Path]]
 
@@ -163,7 +163,8 @@ def test_caveats_are_found(full: Results) -> None:
         "2 cells diverged",
         "Few seeds",
         "No strategy reached 99.9 % on digits mlp",
-        "Unequal hit rates",
+        "Unequal hit rates at the headline target: Synchronous, FedAvg τ=50 (6 of 6 runs); LinearFDA θ=1, "
+        "SketchFDA θ=1 (4 of 4 runs); NaiveFDA θ=1 (4 of 6 runs); FedAdam τ=50 (0 of 6 runs).",
         "Local optimizers differ",
         "cells differ in torch (2.10.0, 2.9.0)",
         "does not state how values were chosen",
@@ -175,6 +176,15 @@ def test_a_state_larger_than_the_model_is_a_caveat(hand_made: Results) -> None:
     assert any(
         "one local state is 20.0 % of one model" in caveat for caveat in find_caveats(combine_results([hand_made]))
     )
+
+
+@pytest.mark.slow
+def test_the_page_of_a_hundred_cells_is_smaller_than_three_megabytes(tmp_path: Path) -> None:
+    strategies = [synchronous(), *(fda("linear", theta) for theta in (0.1, 0.3, 1.0, 3.0))]
+    strategies += [periodic(f"FedAvg τ={steps}", "fedavg", steps) for steps in (10, 20, 40, 60, 80)]
+    suite = Suite(strategies, partitions=({"kind": "iid"}, DIRICHLET), seeds=range(5))
+    build_report([write(tmp_path / "results", suite)], tmp_path / "report")
+    assert (tmp_path / "report" / "index.html").stat().st_size < 3e6
 
 
 def test_a_report_is_written_without_any_result(nothing: Results, tmp_path: Path) -> None:
