@@ -7,6 +7,7 @@ from itertools import combinations, pairwise
 from typing import Any
 
 import pytest
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
@@ -63,6 +64,26 @@ def test_lines_of_predicted_slopes_have_these_slopes(full: Results) -> None:
         actual = [line.get_xydata() for line in axes.lines if line.get_color() == GREY]
         slopes = [math.log(b[1] / a[1]) / math.log(b[0] / a[0]) for a, b in actual]
         assert slopes == pytest.approx([-2, -1])
+
+
+def test_markers_of_estimates_look_as_in_the_legend(full: Results) -> None:
+    data = combine_results([full])
+    without_syncs = replace(data, rounds=data.rounds.assign(variance=math.nan))
+    for results, expected in (
+        (data, {"at a sync": "full", "at an evaluation": "none"}),
+        (without_syncs, {"at an evaluation": "none"}),
+    ):
+        figure = laid_out(BY_NAME["estimate-variance"], results)
+        entries = {str(line.get_label()): line for line in figure.legends[0].get_lines()}
+        del entries["estimate = variance"]
+        assert {label: line.get_fillstyle() for label, line in entries.items()} == expected
+        panel_lines = [
+            line for axes in figure.axes for line in axes.lines if line.get_marker() != "None" and len(line.get_xdata())
+        ]
+        assert {line.get_fillstyle() for line in panel_lines} == set(expected.values())
+        filled = [line for line in (*panel_lines, *entries.values()) if line.get_fillstyle() == "full"]
+        # a transparent interior of small markers looks hollow
+        assert all(to_rgba(line.get_markerfacecolor())[3] == 1 for line in filled)
 
 
 def test_bars_of_costs_mark_misses(full: Results) -> None:

@@ -7,8 +7,9 @@ from matplotlib.lines import Line2D
 
 from fdabench.analysis.data import ReportData
 from fdabench.formatting import format_count, format_percent, format_significant, plural
-from fdabench.report.figures.canvas import GREY, faint_marker, log_limits, number_axis, panels
+from fdabench.report.figures.canvas import GREY, PlotArguments, log_limits, marker, number_axis, panels
 from fdabench.report.figures.plot import FigureSpec
+from fdabench.style.plot_style import PlotStyle
 
 TITLE = "The monitors' estimates against the exact model variance"
 MOST_POINTS = 1500
@@ -44,29 +45,26 @@ def draw_estimate(data: ReportData) -> Figure | None:
     figure, axes = panels(len(families), TITLE, 3.0, 2.9)
     for panel, family in zip(axes, families, strict=True):
         _panel(panel, data, pairs, str(family))
+    style = PlotStyle("", "black", "o", "-", "full")
+    present = set(pairs["at"])
     keys = [
-        Line2D([], [], color="black", marker="o", markersize=4, linestyle="", label="at a sync"),
-        Line2D(
-            [], [], color="black", marker="o", markersize=4, linestyle="", fillstyle="none", label="at an evaluation"
-        ),
-        Line2D([], [], color=GREY, linestyle="--", linewidth=0.9, label="estimate = variance"),
+        Line2D([], [], label=f"at {'an' if at == 'evaluation' else 'a'} {at}", **_marker(style, at))
+        for at in ("sync", "evaluation")
+        if at in present
     ]
-    figure.legend(handles=keys, loc="outside lower center", ncols=3, frameon=False)
+    keys.append(Line2D([], [], color=GREY, linestyle="--", linewidth=0.9, label="estimate = variance"))
+    figure.legend(handles=keys, loc="outside lower center", ncols=len(keys), frameon=False)
     return figure
 
 
 def _panel(axes: Axes, data: ReportData, pairs: pd.DataFrame, family: str) -> None:
     of_family = pairs[pairs["family"] == family]
     style = next(style for style in data.styles.values() if style.family == family)
-    for at, fill in (("sync", "full"), ("evaluation", "none")):
+    # syncs last: they are fewer than evaluations, whose markers would cover them
+    for at in ("evaluation", "sync"):
         points = of_family[of_family["at"] == at]
         points = points.iloc[:: max(1, -(-len(points) // MOST_POINTS))]
-        axes.plot(
-            points["variance"],
-            points["estimate"],
-            rasterized=True,
-            **{**faint_marker(style, 3.5), "fillstyle": fill},
-        )
+        axes.plot(points["variance"], points["estimate"], rasterized=True, **_marker(style, at))
     span = log_limits(pd.concat([pairs["variance"], pairs["estimate"]]))
     axes.axline((1, 1), (10, 10), color=GREY, linestyle="--", linewidth=0.9, zorder=5)
     number_axis(axes.xaxis, span)
@@ -75,6 +73,12 @@ def _panel(axes: Axes, data: ReportData, pairs: pd.DataFrame, family: str) -> No
     axes.set_ylabel("estimate")
     axes.set_title(f"{family}: {_summary(of_family)}")
     axes.grid(visible=True)
+
+
+def _marker(style: PlotStyle, at: str) -> PlotArguments:
+    """Keyword arguments of `Axes.plot`, and of the legend entry, for the points at one `at` of `estimate_pairs`."""
+    fill = "full" if at == "sync" else "none"
+    return {**marker(style, 3.5), "linestyle": "", "fillstyle": fill, "markeredgewidth": 0.5}
 
 
 def _summary(pairs: pd.DataFrame) -> str:
