@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from fdabench.cell_config import ComponentConfig
 from fdabench.published.results import KINDS, STRATEGIES, PublishedResult, published, published_name
 from fdabench.registry.registry import BUILT_IN
 from fdabench.report.build import build_report
-from fdabench.report.figures.published import PUBLISHED
+from fdabench.report.figures.published import PUBLISHED, shifts_of
 from fdabench.report.page.render import house_style
 from fdabench.report.tables.published import published_table
 from fdabench.results.load import Results, load
@@ -249,6 +250,38 @@ def test_the_figure_has_the_cells_their_median_and_what_was_published(tmp_path: 
     # filled is measured, hollow is published: the color is not the only difference
     assert [figure.axes[0].lines[i].get_fillstyle() for i in (1, 2)] == ["full", "none"]
     assert "2 cells of this report with K 10 and θ 1" in PUBLISHED.caption(data)
+
+
+def test_panels_and_strategies_are_in_the_order_of_the_paper_and_large_markers_do_not_overlap(tmp_path: Path) -> None:
+    sketch = {**LINEAR, "monitor": {"kind": "sketch"}}
+    unlike = ({"kind": "sorted", "fraction": 0.6}, {"kind": "label", "label": 0})
+    cells = [
+        *(replace(FIRST, changes={"partition": partition}) for partition in unlike),
+        replace(FIRST, strategy=sketch, label="SketchFDA"),
+        FIRST,
+    ]
+    with house_style():
+        figure = PUBLISHED.draw(combine_results([load(write_lenet5_results(tmp_path / "hand", cells))]))
+        assert figure is not None
+        figure.draw_without_rendering()
+    panels = [(axes.get_title().split(", ")[1], axes.get_xlabel().split()[-2]) for axes in figure.axes]
+    partitions = ("IID", "label(label=0)", "sorted(fraction=0.6)")
+    assert panels == [(partition, target) for partition in partitions for target in ("98", "98.5")]
+    assert [text.get_text() for text in figure.legends[0].get_texts()][:2] == ["LinearFDA", "SketchFDA"]
+    assert "10,000" in [text.get_text() for text in figure.axes[1].get_xticklabels()]
+    for axes in figure.axes:
+        large = [line for line in axes.lines if line.get_markersize() >= 8]
+        centers = [line.get_transform().transform(line.get_xydata())[0] * 72 / figure.dpi for line in large]
+        assert len(centers) == (4 if axes.get_title().endswith("IID") else 2)
+        assert all(math.dist(a, b) > 8 for a, b in combinations(centers, 2))
+
+
+def test_a_large_marker_is_shifted_no_further_than_it_must_be() -> None:
+    shifts = shifts_of([(10, 10), (10, 10), (10, math.nan), (10, 10), (50, 10)], (1, 100), (1, 100))
+    assert sorted(shifts[:2] + shifts[3:]) == [-10, 0, 0, 10]
+    assert shifts[2] == 0
+    # at the left edge there is space on the right only
+    assert shifts_of([(1, 10)] * 3, (1, 100), (1, 100)) == [0, 10, 20]
 
 
 def test_without_a_reached_published_target_there_is_no_figure(tmp_path: Path, full: Results) -> None:

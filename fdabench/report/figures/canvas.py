@@ -224,6 +224,11 @@ def log_limits(values: npt.ArrayLike) -> Limits:
     return low / pad, high * pad
 
 
+def relative_position(value: float, limits: Limits) -> float:
+    """The position of a value on a logarithmic axis, in 0..1."""
+    return math.log(value / limits[0]) / math.log(limits[1] / limits[0])
+
+
 def log_axis(axis: Axis, limits: Limits, formatter: FuncFormatter) -> None:
     """Make an axis logarithmic, with at least two labeled ticks for any range.
 

@@ -5,7 +5,7 @@ It is the main figure of the FDA paper.
 
 from collections.abc import Sequence
 from itertools import chain
-from math import dist, log
+from math import dist
 from textwrap import fill
 
 import numpy as np
@@ -33,6 +33,7 @@ from fdabench.report.figures.canvas import (
     marker_keys,
     panel_title,
     panels,
+    relative_position,
     step_axis,
 )
 from fdabench.report.figures.plot import FigureSpec, sample_note, the_target, truncation_note
@@ -129,8 +130,8 @@ def overlapping_labels(medians: pd.DataFrame, step_limits: Limits, byte_limits: 
     groups: list[list[str]] = []
     positions = {
         str(label): (
-            _relative_position(step, step_limits) * _PANEL[0],
-            _relative_position(cost, byte_limits) * _PANEL[1],
+            relative_position(step, step_limits) * _PANEL[0],
+            relative_position(cost, byte_limits) * _PANEL[1],
         )
         for label, step, cost in medians.sort_values("bytes_total", kind="stable").itertuples()
     }
@@ -138,11 +139,6 @@ def overlapping_labels(medians: pd.DataFrame, step_limits: Limits, byte_limits: 
         near = [group for group in groups if any(dist(position, positions[other]) < _OVERLAP for other in group)]
         groups = [group for group in groups if group not in near] + [[*chain.from_iterable(near), label]]
     return groups
-
-
-def _relative_position(value: float, limits: Limits) -> float:
-    """The position of a value on a logarithmic axis, in 0..1."""
-    return log(value / limits[0]) / log(limits[1] / limits[0])
 
 
 def shifts_of(number: int, position: float) -> list[float]:
@@ -170,7 +166,7 @@ def _markers(axes: Axes, data: ReportData, group: pd.DataFrame, medians: pd.Data
     markers.
     """
     step, num_bytes = (float(np.exp(np.log(medians[cost]).mean())) for cost in ("step", "bytes_total"))
-    position = _relative_position(step, step_limits)
+    position = relative_position(step, step_limits)
     shifts = shifts_of(len(medians), position)
     is_right = position > _LEFT
     if len(medians) > 1:

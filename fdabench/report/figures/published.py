@@ -4,23 +4,27 @@ Each strategy has a cloud of points, as in the figures of the paper, and the pub
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from math import dist
 from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.transforms import ScaledTranslation, Transform
 
 from fdabench.analysis.data import ReportData
 from fdabench.analysis.published import counterparts, matching, measure_cell
 from fdabench.formatting import DASH, format_target, plural
-from fdabench.published.results import GRIDS, IID, PublishedResult, Quantity, published
+from fdabench.published.results import GRIDS, IID, KINDS, PARTITIONS, PublishedResult, Quantity, published
 from fdabench.published.results import PublishedSetting as Setting
 from fdabench.report.figures.canvas import (
     GREY,
     MAX_PANELS,
     LegendEntry,
+    Limits,
+    PlotArguments,
     byte_axis,
     faint_marker,
     legend,
@@ -28,6 +32,7 @@ from fdabench.report.figures.canvas import (
     marker,
     marker_keys,
     panels,
+    relative_position,
     step_axis,
 )
 from fdabench.report.figures.plot import FigureSpec, truncation_note
@@ -35,6 +40,13 @@ from fdabench.style.plot_style import ColorMarker, PlotStyle, assign_styles
 
 TITLE = "Bytes against steps to the target, published and measured"
 Panel = tuple[str, str, float]
+"""Model, partition and target. `"IID"` is either kind of IID partition."""
+Point = tuple[float, float]
+"""Steps and bytes."""
+# in points: the size of a panel's data area, the distance below which large markers overlap, the unit of their shifts
+_PANEL, _OVERLAP, _STEP = (160.0, 150.0), 10.0, 2.0
+_SIZE = 8
+"""The size of large markers, in points."""
 
 
 class PointCloud(NamedTuple):
@@ -52,7 +64,10 @@ class PointCloud(NamedTuple):
 
 
 def point_clouds(data: ReportData) -> dict[Panel, list[PointCloud]]:
-    """The point clouds of each panel, by model, partition and target. Panels and clouds without hits are left out."""
+    """The point clouds of each panel, without panels and clouds that have no hits.
+
+    Panels and clouds have the order of the paper's tables: models, IID before the other partitions, increasing targets.
+    """
     cells = counterparts(data)
     clouds: dict[Panel, list[PointCloud]] = {}
     for axes, facts in _settings():
@@ -64,7 +79,16 @@ def point_clouds(data: ReportData) -> dict[Panel, list[PointCloud]]:
         if len(hits) and axes.target is not None:
             key = (axes.model, "IID" if axes.partition in IID else axes.partition, axes.target)
             clouds.setdefault(key, []).append(PointCloud(axes.strategy, hits, facts))
-    return clouds
+    strategies = list(KINDS)
+    return {
+        panel: sorted(clouds[panel], key=lambda cloud: strategies.index(cloud.strategy))
+        for panel in sorted(clouds, key=_panel_order)
+    }
+
+
+def _panel_order(panel: Panel) -> tuple[int, int, float]:
+    model, partition, target = panel
+    return [*GRIDS].index(model), ["IID", *PARTITIONS.values()].index(partition), target
 
 
 def _settings() -> Iterator[tuple[Setting, dict[Quantity, PublishedResult]]]:
@@ -85,9 +109,7 @@ def draw_published(data: ReportData) -> Figure | None:
     styles = _assign_styles(clouds, data.color_markers)
     figure, axes = panels(len(drawn_clouds), TITLE, 3.1, 3.0)
     for panel, ((model, partition, target), group) in zip(axes, drawn_clouds, strict=True):
-        for cloud in group:
-            _cloud(panel, cloud, styles[cloud.strategy])
-        _frame(panel, group)
+        _panel(panel, group, styles)
         panel.set_title(f"{GRIDS[model].dataset} {model}, {partition}")
         panel.set_xlabel(f"local steps to {format_target(target)}")
     legend(figure, [*marker_keys(styles), *_keys()])
@@ -97,29 +119,81 @@ def draw_published(data: ReportData) -> Figure | None:
 def _assign_styles(
     clouds: dict[Panel, list[PointCloud]], color_markers: Mapping[str, ColorMarker]
 ) -> dict[str, PlotStyle]:
-    names = dict.fromkeys(cloud.strategy for group in clouds.values() for cloud in group)
-    return assign_styles({name: name for name in names}, color_markers)
+    present = {cloud.strategy for group in clouds.values() for cloud in group}
+    return assign_styles({name: name for name in KINDS if name in present}, color_markers)
 
 
-def _cloud(axes: Axes, cloud: PointCloud, style: PlotStyle) -> None:
-    cells, hollow_marker = cloud.cells, {**marker(style, 8), "fillstyle": "none", "markeredgewidth": 1.2}
-    axes.plot(cells["steps"], cells["bytes"], zorder=2, **faint_marker(style, 3.5))
-    axes.plot(cells["steps"].median(), cells["bytes"].median(), linestyle="", zorder=5, **marker(style, 8))
-    steps, num_bytes = cloud.facts["steps"], cloud.facts["bytes"]
-    if math.isfinite(num_bytes.value):
-        axes.hlines(num_bytes.value, steps.low, steps.high, color=style.color, linewidth=0.8, linestyle=":", zorder=1)
-        axes.vlines(
-            steps.value, num_bytes.low, num_bytes.high, color=style.color, linewidth=0.8, linestyle=":", zorder=1
-        )
-        axes.plot(steps.value, num_bytes.value, linestyle="", zorder=4, **hollow_marker)
-
-
-def _frame(axes: Axes, group: list[PointCloud]) -> None:
-    extents = {name: [*_extent(group, name)] for name in ("steps", "bytes")}
-    step_axis(axes.xaxis, log_limits(extents["steps"]))
-    byte_axis(axes.yaxis, log_limits(extents["bytes"]))
+def _panel(axes: Axes, group: list[PointCloud], styles: Mapping[str, PlotStyle]) -> None:
+    step_limits, byte_limits = (log_limits([*_extent(group, quantity)]) for quantity in ("steps", "bytes"))
+    medians = [(cloud.cells["steps"].median(), cloud.cells["bytes"].median()) for cloud in group]
+    references = [(cloud.facts["steps"].value, cloud.facts["bytes"].value) for cloud in group]
+    shifts = shifts_of([*medians, *references], step_limits, byte_limits)
+    for cloud, median, shift in zip(group, medians, shifts[: len(group)], strict=True):
+        style = styles[cloud.strategy]
+        axes.plot(cloud.cells["steps"], cloud.cells["bytes"], zorder=2, **faint_marker(style, 3.5))
+        _large_marker(axes, median, shift, style, hollow=False)
+    for cloud, reference, shift in zip(group, references, shifts[len(group) :], strict=True):
+        if math.isfinite(reference[1]):
+            _reference(axes, cloud.facts, shift, styles[cloud.strategy])
+    step_axis(axes.xaxis, step_limits)
+    byte_axis(axes.yaxis, byte_limits)
+    axes.set_xlim(*step_limits)  # matplotlib's automatic limits ignore shifted markers
+    axes.set_ylim(*byte_limits)
     axes.set_ylabel("bytes of all workers, paper accounting")
     axes.grid(visible=True)
+
+
+def _reference(axes: Axes, facts: Mapping[Quantity, PublishedResult], shift: float, style: PlotStyle) -> None:
+    """Draw a published median and the ranges of its steps and bytes."""
+    steps, num_bytes = facts["steps"], facts["bytes"]
+    line: PlotArguments = {"color": style.color, "linewidth": 0.8, "linestyle": ":", "zorder": 1}
+    axes.hlines(num_bytes.value, steps.low, steps.high, **line)
+    axes.vlines(steps.value, num_bytes.low, num_bytes.high, transform=_shifted(axes, shift), **line)
+    _large_marker(axes, (steps.value, num_bytes.value), shift, style, hollow=True)
+
+
+def _large_marker(axes: Axes, point: Point, shift: float, style: PlotStyle, *, hollow: bool) -> None:
+    """Draw the marker of a median. A thin line leads from a shifted marker to its point."""
+    if shift:
+        axes.annotate(
+            "", point, xytext=(shift, 0), textcoords="offset points", zorder=3,
+            arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0},
+        )  # fmt: skip
+    form: PlotArguments = {"fillstyle": "none", "markeredgewidth": 1.2} if hollow else {}
+    keywords = {**marker(style, _SIZE), **form}
+    axes.plot(*point, linestyle="", zorder=4 if hollow else 5, transform=_shifted(axes, shift), **keywords)
+
+
+def _shifted(axes: Axes, shift: float) -> Transform:
+    """The transform of data to a position that is `shift` points further right."""
+    return axes.transData + ScaledTranslation(shift / 72, 0, axes.figure.dpi_scale_trans)
+
+
+def shifts_of(points: Sequence[Point], step_limits: Limits, byte_limits: Limits) -> list[float]:
+    """The horizontal shifts of large markers after which no two of them overlap.
+
+    Args:
+        points: steps and bytes of each marker.
+        step_limits: the limits of the x axis.
+        byte_limits: the limits of the y axis.
+
+    Returns:
+        For each marker the shift to the right, in points. It is the smallest that keeps the marker in the panel and
+        apart from those before it; 0 if there is none, and for a point that is not finite.
+    """
+    shifts: list[float] = []
+    placed: list[Point] = []
+    for steps, num_bytes in points:
+        x = relative_position(steps, step_limits) * _PANEL[0]
+        y = relative_position(num_bytes, byte_limits) * _PANEL[1]
+        if not math.isfinite(x + y):
+            shifts.append(0.0)
+            continue
+        multiples = sorted(range(-int(x / _STEP), int((_PANEL[0] - x) / _STEP) + 1), key=abs)
+        free = (_STEP * n for n in multiples if all(dist((x + _STEP * n, y), other) >= _OVERLAP for other in placed))
+        shifts.append(next(free, 0.0))
+        placed.append((x + shifts[-1], y))
+    return shifts
 
 
 def _extent(group: list[PointCloud], quantity: Quantity) -> Iterator[float]:
@@ -155,7 +229,8 @@ def caption_published(data: ReportData) -> str:
         f"the target, log scales. Filled: {plural(len(cells), 'cell')} of this report with K {workers} and "
         f"θ {thetas or DASH}; those that missed the target are left out. Hollow: the median over all K and θ of the "
         "FDA paper, as its authors published it, also without misses; dotted lines reach from the lowest to the "
-        f"highest value.{differs}" + truncation_note(len(clouds), MAX_PANELS, "targets")
+        "highest value. Large markers that would overlap are shifted sideways, and a thin line leads to the true "
+        f"position.{differs}" + truncation_note(len(clouds), MAX_PANELS, "targets")
     )
 
 
