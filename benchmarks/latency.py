@@ -1,12 +1,16 @@
-"""What latency costs, measured and predicted: `sudo python benchmarks/latency.py -o FOLDER`; MNIST in FDABENCH_DATA.
+"""Training time against the latency of links, measured and predicted: `sudo python benchmarks/latency.py -o FOLDER`.
 
-Two processes of `suites/wire.toml`, each in a network namespace, whose packets `forwarder.py` passes on after 0, 10, 40
-and 100 ms. Measured: the clock without evaluations. Predicted: the time of the same steps without latency, two messages
-after each other for each collective of the ledger (a ring of two), and one for each time that rank 0 says whether to go
-on, which is after each step or every 0.25 s.
+`suites/wire.toml` trains in two processes. Each process is in a network namespace, and `forwarder.py` delivers every
+packet after 0, 10, 40 or 100 ms. The measured time is the time of the run without its evaluations. The predicted time
+is the measured time without latency plus the latency of all messages that wait for each other:
+
+- two for each collective in the ledger, because a ring of two processes has two stages;
+- one for each broadcast in which rank 0 tells the others whether to continue. There is one every 0.25 s, or after every
+  step if a step takes longer.
+
+Needs root, iproute2 and an otherwise idle machine. MNIST must be in the folder that FDABENCH_DATA names.
 """
 
-import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
@@ -31,47 +35,50 @@ CHANGES = (
 
 def main() -> None:
     parser = ArgumentParser(description=__doc__)
-    parser.add_argument("-o", "--out", type=Path, required=True, help="results and the table")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="folder for the results and the table")
     folder = parser.parse_args().out.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    rows = [row for latency_ms in LATENCIES_MS for row in measured(latency_ms, folder)]
+    rows = [row for latency_ms in LATENCIES_MS for row in measure(latency_ms, folder)]
     table = with_predictions(pd.DataFrame(rows))
     table.to_csv(folder / "latency.csv", index=False)
     print(table.to_string(index=False))
 
 
-def measured(latency_ms: int, folder: Path) -> list[dict[str, object]]:
-    """Run the suite with this latency; what is done already is not run again."""
+def measure(latency_ms: int, folder: Path) -> list[dict[str, object]]:
+    """Run the suite with a one-way latency in milliseconds and return a row for each cell.
+
+    Cells that have results in `folder` are not run again.
+    """
     out, sets = f"results-{latency_ms}ms", [part for change in CHANGES for part in ("--set", change)]
     arguments = [str(SUITE), "-o", out, *sets, "--engine", "distributed", "--reduction", "allreduce", "-q"]
-    with distant_hosts(HOSTS, latency_ms / 1000) as made:
-        done = made.run(["fdabench", "run", *arguments], folder, 1200)
-    if any(program.returncode for program in done):
-        sys.exit("\n".join(program.stderr for program in done))
+    with distant_hosts(HOSTS, latency_ms / 1000) as network:
+        network.run(["fdabench", "run", *arguments], folder, 1200)
     store = ResultsFolder(folder / out)
-    return [row(store, cell.id, cell.label, latency_ms) for cell in store.read_lock().cell]
+    return [measured_row(store, cell.id, cell.label, latency_ms) for cell in store.read_lock().cell]
 
 
-def row(store: ResultsFolder, cell_id: str, label: str, latency_ms: int) -> dict[str, object]:
+def measured_row(store: ResultsFolder, cell_id: str, label: str, latency_ms: int) -> dict[str, object]:
+    """Return the messages that wait for each other (from the ledger) and the seconds without evaluations of a cell."""
     evals, ledger = (store.read_cell_table(cell_id, name).to_pandas() for name in ("evals", "ledger"))
     traffic = store.read_traffic(cell_id)
     assert traffic is not None
-    visited = traffic.to_pandas()
-    apart = visited[visited["kind"] == "evaluation"]["seconds"].sum()
+    collectives = traffic.to_pandas()
+    evaluation_s = collectives[collectives["kind"] == "evaluation"]["seconds"].sum()
     volume = volume_at(ledger, EvalPoint(STEPS, True), HOSTS, CONVENTION)
-    seconds = float(evals["wall_s"].iloc[-1] - apart)
+    seconds = float(evals["wall_s"].iloc[-1] - evaluation_s)
     messages = volume.sequential_messages
     return {"strategy": label, "latency_ms": latency_ms, "messages": messages, "measured_s": seconds}
 
 
 def with_predictions(rows: pd.DataFrame) -> pd.DataFrame:
-    free = rows[rows["latency_ms"] == 0].set_index("strategy")["measured_s"]
+    """Add the columns `predicted_s` and `relative_error` (measured / predicted - 1)."""
+    without_latency_s = rows[rows["latency_ms"] == 0].set_index("strategy")["measured_s"]
     latency_s = rows["latency_ms"] / 1000
-    base_s = rows["strategy"].map(free) + rows["messages"] * latency_s
-    # rank 0 speaks after each step that takes longer than the interval, else once in an interval
-    times = (base_s / (CONTROL_INTERVAL_S - latency_s).clip(lower=1e-9)).clip(upper=STEPS)
-    predicted_s = base_s + times * latency_s
-    return rows.assign(predicted_s=predicted_s, off=rows["measured_s"] / predicted_s - 1)
+    base_s = rows["strategy"].map(without_latency_s) + rows["messages"] * latency_s
+    # rank 0 broadcasts after every step if a step takes longer than the interval, else once in an interval
+    broadcasts = (base_s / (CONTROL_INTERVAL_S - latency_s).clip(lower=1e-9)).clip(upper=STEPS)
+    predicted_s = base_s + broadcasts * latency_s
+    return rows.assign(predicted_s=predicted_s, relative_error=rows["measured_s"] / predicted_s - 1)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""Processes in network namespaces of their own, each with one link to a common switch: hosts, on one machine.
+"""Simulate several hosts on one machine: each is a network namespace with one link to a common switch.
 
-Needs root and iproute2. Nothing else is on the links, so an interface's counters say what the processes sent.
+It needs root and iproute2. No other program uses these links, so the counters of an interface count only what the
+processes in its namespace send and receive.
 """
 
 import os
@@ -9,63 +10,134 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from time import monotonic, sleep
 from typing import NamedTuple
 from uuid import uuid4
 
 INTERFACE = "eth-fda"
 PORT = 29400
+SHOWN_LINES = 20
+"""The number of lines of a failed process's output that an error shows."""
+
+
+class Process(NamedTuple):
+    """A process of a distributed run, and the file that its standard output and standard error are written to."""
+
+    popen: subprocess.Popen[bytes]
+    output: Path
 
 
 class Hosts(NamedTuple):
-    """Namespaces by rank; rank r has the address 10.87.0.(r + 1) on `INTERFACE`."""
+    """The namespaces, in rank order. Rank r has the address 10.87.0.(r + 1) on `INTERFACE`."""
 
     names: tuple[str, ...]
 
     def limit(self, bits_per_s: float) -> None:
-        """Send at most so many; each host by itself."""
-        # a millisecond's worth, at least two packets: an idle link must not make up for it with a burst
+        """Limit the rate at which each host sends, in bits per second."""
+        # an idle host may send a burst at full speed; with a large one its mean rate would exceed the limit
         burst = max(3000, int(bits_per_s / 8 / 1000))
         queue = ("rate", f"{bits_per_s:.0f}bit", "burst", f"{burst}b", "limit", "256mb")
         for name in self.names:
             _ip("netns", "exec", name, "tc", "qdisc", "replace", "dev", INTERFACE, "root", "tbf", *queue)
 
-    def unplug(self, rank: int) -> None:
-        """Pull this host's cable."""
+    def disconnect(self, rank: int) -> None:
+        """Set the interface of a host down: it sends and receives nothing from now on."""
         _ip("-n", self.names[rank], "link", "set", INTERFACE, "down")
 
-    def run(self, arguments: Sequence[str], folder: Path, timeout_s: float) -> list[subprocess.CompletedProcess[str]]:
-        """One process of a distributed run on every host, as torchrun would start them; what each said, by rank."""
-        programs = [self._started(rank, arguments, folder) for rank in range(len(self.names))]
-        done = []
-        try:
-            for program in programs:
-                out, err = program.communicate(timeout=timeout_s)
-                done.append(subprocess.CompletedProcess(program.args, program.returncode, out, err))
-        finally:
-            for program in programs:
-                program.kill()
-                program.wait()
-        return done
+    def run(self, arguments: Sequence[str], folder: Path, timeout_s: float) -> None:
+        """Run `python -m *arguments` in `folder` on every host, with the environment that torchrun would set.
 
-    def _started(self, rank: int, arguments: Sequence[str], folder: Path) -> subprocess.Popen[str]:
-        there = {"RANK": rank, "WORLD_SIZE": len(self.names), "MASTER_ADDR": _address(0), "MASTER_PORT": PORT}
-        environment = os.environ | {name: str(value) for name, value in there.items()}
-        environment |= {"GLOO_SOCKET_IFNAME": INTERFACE, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
-        command = ["ip", "netns", "exec", self.names[rank], sys.executable, "-m", *arguments]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen(command, cwd=folder, env=environment, text=True, **pipes)
+        The output of rank r is in `folder/rank-r.log`.
+
+        Raises:
+            RuntimeError: a process ended with a nonzero exit code; the others were stopped.
+            TimeoutError: a process was still running after `timeout_s` seconds; all were stopped.
+        """
+        wait_for_all(self.start(arguments, folder), timeout_s)
+
+    def start(self, arguments: Sequence[str], folder: Path) -> list[Process]:
+        """Start the processes as `run` does, and return them in rank order without waiting for them."""
+        processes = []
+        for rank, name in enumerate(self.names):
+            variables = {"RANK": rank, "WORLD_SIZE": len(self.names), "MASTER_ADDR": _address(0), "MASTER_PORT": PORT}
+            environment = os.environ | {key: str(value) for key, value in variables.items()}
+            environment |= {"GLOO_SOCKET_IFNAME": INTERFACE, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+            command = ["ip", "netns", "exec", name, sys.executable, "-m", *arguments]
+            processes.append(start_process(command, folder / f"rank-{rank}.log", cwd=folder, env=environment))
+        return processes
+
+
+def start_process(
+    command: Sequence[str], output: Path, cwd: Path | None = None, env: dict[str, str] | None = None
+) -> Process:
+    """Start a process that writes its standard output and standard error to the file `output`."""
+    # a file and not a pipe: a process blocks when its pipe is full and nobody reads it
+    with output.open("wb") as file:
+        return Process(subprocess.Popen(command, cwd=cwd, env=env, stdout=file, stderr=subprocess.STDOUT), output)
+
+
+def wait_for_all(processes: Sequence[Process], timeout_s: float, grace_s: float = 5.0) -> None:
+    """Wait until all processes have ended with exit code 0.
+
+    If one ends with another exit code, the others are stopped. They would
+    otherwise wait in a collective or at the rendezvous until their own timeout.
+
+    Args:
+        processes: one for each rank, in rank order.
+        timeout_s: seconds to wait for all of them.
+        grace_s: seconds between SIGTERM and SIGKILL, as in `stop_all`.
+
+    Raises:
+        RuntimeError: a process ended with a nonzero exit code. The message has its rank, its exit code (-n: ended by
+            signal n) and the last lines of its output.
+        TimeoutError: a process was still running after `timeout_s`. The message names the ranks.
+    """
+    deadline = monotonic() + timeout_s
+    try:
+        while True:
+            codes = [process.popen.poll() for process in processes]
+            if any(codes):
+                failures = (_failure(rank, processes[rank]) for rank, code in enumerate(codes) if code)
+                raise RuntimeError("\n".join(failures))
+            running = [rank for rank, code in enumerate(codes) if code is None]
+            if not running:
+                return
+            if monotonic() > deadline:
+                raise TimeoutError(f"still running after {timeout_s:g} s: rank {', '.join(map(str, running))}")
+            sleep(0.05)
+    finally:
+        stop_all(processes, grace_s)
+
+
+def stop_all(processes: Sequence[Process], grace_s: float = 5.0) -> None:
+    """Send SIGTERM to the processes that are still running, and SIGKILL to those that run `grace_s` seconds later."""
+    for process in processes:
+        process.popen.terminate()
+    deadline = monotonic() + grace_s
+    for process in processes:
+        try:
+            process.popen.wait(max(0.0, deadline - monotonic()))
+        except subprocess.TimeoutExpired:
+            process.popen.kill()
+            process.popen.wait()
+
+
+def _failure(rank: int, process: Process) -> str:
+    lines = process.output.read_text(encoding="utf-8", errors="replace").splitlines()
+    header = f"rank {rank} ended with exit code {process.popen.returncode}; last lines of {process.output}:"
+    return "\n".join([header, *lines[-SHOWN_LINES:]])
 
 
 @contextmanager
 def hosts(count: int) -> Iterator[Hosts]:
-    """So many hosts on one switch; all are gone at the end.
+    """Create `count` hosts that are connected by one switch (a Linux bridge); delete them at the end.
 
     Raises:
-        PermissionError: this machine does not let us.
+        PermissionError: iproute2 is missing, or a namespace or link cannot be created.
     """
-    mark = uuid4().hex[:4]
-    names = tuple(f"fda-{mark}-{rank}" for rank in range(count))
-    switch = f"fda-{mark}-s"
+    prefix = f"fda-{uuid4().hex[:4]}"
+    names = tuple(f"{prefix}-{rank}" for rank in range(count))
+    switch = f"{prefix}-s"
     with ExitStack() as stack:
         for name in (switch, *names):
             _ip("netns", "add", name)
@@ -78,20 +150,22 @@ def hosts(count: int) -> Iterator[Hosts]:
             _ip("-n", name, "addr", "add", f"{_address(rank)}/24", "dev", INTERFACE)
             _ip("-n", name, "link", "set", INTERFACE, "up")
             _ip("-n", name, "link", "set", "lo", "up")
-            _in_order(name, INTERFACE)
-            _in_order(switch, f"p{rank}")
+            _receive_on_one_core(name, INTERFACE)
+            _receive_on_one_core(switch, f"p{rank}")
         yield Hosts(names)
 
 
 @contextmanager
 def distant_hosts(count: int, latency_s: float) -> Iterator[Hosts]:
-    """So many hosts whose packets `forwarder.py` passes on after a latency; `Hosts.limit` and `unplug` do not apply.
+    """Create `count` hosts between which `forwarder.py` delivers each packet after `latency_s`; delete them at the end.
+
+    `Hosts.limit` and `Hosts.disconnect` are not supported: there is no switch and no link with a rate.
 
     Raises:
-        PermissionError: this machine does not let us.
+        PermissionError: iproute2 is missing, or a namespace or device cannot be created.
     """
-    mark = uuid4().hex[:4]
-    names = tuple(f"fda-{mark}-{rank}" for rank in range(count))
+    prefix = f"fda-{uuid4().hex[:4]}"
+    names = tuple(f"{prefix}-{rank}" for rank in range(count))
     with ExitStack() as stack:
         for name in names:
             _ip("netns", "add", name)
@@ -101,7 +175,7 @@ def distant_hosts(count: int, latency_s: float) -> Iterator[Hosts]:
         stack.callback(forwarder.terminate)
         assert forwarder.stdout is not None
         if forwarder.stdout.readline() != "ready\n":
-            raise PermissionError("forwarder.py has not started")
+            raise PermissionError("forwarder.py did not start; its error output has the reason")
         for rank, name in enumerate(names):
             _ip("-n", name, "addr", "add", f"{_address(rank)}/24", "dev", INTERFACE)
             _ip("-n", name, "link", "set", INTERFACE, "mtu", "65000", "up")
@@ -109,8 +183,12 @@ def distant_hosts(count: int, latency_s: float) -> Iterator[Hosts]:
         yield Hosts(names)
 
 
-def _in_order(name: str, interface: str) -> None:
-    """One core takes what arrives: from several, packets overtake each other, and TCP sends again what it misses."""
+def _receive_on_one_core(name: str, interface: str) -> None:
+    """Let one core process all packets that an interface receives (receive packet steering).
+
+    With several cores packets may arrive out of order. TCP takes the late ones for lost and sends them again, and the
+    counters would include these bytes.
+    """
     _ip("netns", "exec", name, "sh", "-c", f"echo 1 > /sys/class/net/{interface}/queues/rx-0/rps_cpus")
 
 
@@ -122,6 +200,6 @@ def _ip(*arguments: str) -> None:
     try:
         done = subprocess.run(["ip", *arguments], capture_output=True, text=True)
     except FileNotFoundError as error:
-        raise PermissionError("there is no iproute2 here") from error
+        raise PermissionError("iproute2 is not installed") from error
     if done.returncode:
         raise PermissionError(f"ip {' '.join(arguments)}: {done.stderr.strip()}")

@@ -6,7 +6,6 @@ Predicted: the bytes of the packed tensors, which the ledger has, by the collect
 iproute2. Prints a table in markdown.
 """
 
-import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
@@ -67,9 +66,7 @@ def main() -> None:
     (folder / "wide.py").write_text(MODEL)
     options = ["--engine", "distributed", "--reduction", "ordered", "--network-interface", INTERFACE, "-q"]
     with hosts(2) as made:
-        done = made.run(["fdabench", "run", "packed.toml", "-o", "results", *options], folder, 3600)
-    if any(item.returncode for item in done):
-        sys.exit("\n".join(item.stderr for item in done))
+        made.run(["fdabench", "run", "packed.toml", "-o", "results", *options], folder, 3600)
     print(_markdown(ResultsFolder(folder / "results")))
 
 

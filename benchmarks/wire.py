@@ -7,7 +7,6 @@ evaluations. Predicted: the bytes by the collective's algorithm, which is the le
 of a link for the payload. Needs root and iproute2, and a machine with a core for each host.
 """
 
-import sys
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -53,9 +52,7 @@ def _measured(made: Hosts, rate: str, folder: Path) -> ResultsFolder:
         made.limit(RATES[rate])
     arguments = ["--engine", "distributed", "--reduction", "allreduce", "-q"]
     arguments += ["--network-interface", INTERFACE] if rate == READ else []
-    done = made.run(["fdabench", "run", str(SUITE), "-o", f"results-{rate}", *arguments], folder, 3600)
-    if any(item.returncode for item in done):
-        sys.exit("\n".join(item.stderr for item in done))
+    made.run(["fdabench", "run", str(SUITE), "-o", f"results-{rate}", *arguments], folder, 3600)
     return ResultsFolder(folder / f"results-{rate}")
 
 
