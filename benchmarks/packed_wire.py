@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def _markdown(store: ResultsFolder) -> str:
-    lines = ["| strategy | syncs | bytes of a message | predicted | on the wire | ratio |", "|" + "---|" * 6]
+    lines = ["| strategy | syncs | bytes of a message | bytes predicted | bytes received | ratio |", "|" + "---|" * 6]
     for cell in store.read_lock().cell:
         traffic = store.read_traffic(cell.id)
         assert traffic is not None

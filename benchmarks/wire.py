@@ -109,7 +109,7 @@ def _markdown(table: pd.DataFrame) -> str:
 
 def _bytes_table(free: pd.DataFrame) -> str:
     lines = [
-        "| strategy | syncs | models, predicted | on the wire | ratio | states, payload | on the wire |",
+        "| strategy | syncs | model bytes, predicted | received | ratio | state bytes, payload | received |",
         "|" + "---|" * 7,
     ]
     for row in free.itertuples():
@@ -122,7 +122,10 @@ def _bytes_table(free: pd.DataFrame) -> str:
 
 
 def _time_table(limited: pd.DataFrame) -> str:
-    lines = ["| strategy | link | measured | predicted | off | in collectives | a step | to 90 % |", "|" + "---|" * 8]
+    lines = [
+        "| strategy | link | measured | predicted | error | in collectives | time per step | to 90 % accuracy |",
+        "|" + "---|" * 8,
+    ]
     for row in limited.itertuples():
         reached = "not reached" if pd.isna(row.to_target_s) else f"{row.to_target_s:.2f} s"
         lines.append(
