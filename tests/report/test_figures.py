@@ -1,6 +1,7 @@
 """Every figure is drawn from its data, and is None without data."""
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations, pairwise
@@ -199,6 +200,29 @@ def test_numbers_on_a_heat_map_stay_in_their_cells(full: Results, times: int) ->
     width = axes.bbox.width / (axes.get_xlim()[1] - axes.get_xlim()[0])
     assert bool(axes.texts) == (times < 1000)
     assert all(text.get_window_extent().width < width for text in axes.texts)
+
+
+def test_the_scale_of_a_heat_map_has_commas_between_thousands(full: Results) -> None:
+    data = combine_results([full])
+    scaled = data.partition.assign(samples=data.partition["samples"] * 1000)
+    figure = laid_out(BY_NAME["partitions"], replace(data, partition=scaled))
+    texts = [
+        text.get_text() for axes in figure.axes if axes.get_ylabel() == "samples" for text in axes.get_yticklabels()
+    ]
+    assert any("," in text for text in texts)
+    assert all(re.fullmatch(r"\d{1,3}(,\d{3})*", text) for text in texts)
+
+
+def test_line_styles_are_distinguishable_in_the_legend(full: Results) -> None:
+    """Each half of a dash-dotted line, left and right of the marker, has space for a dash and a dot."""
+    data = combine_results([full])
+    dashed = {label: replace(style, dashes="-.") for label, style in data.styles.items()}
+    figure = laid_out(BY_NAME["accuracy-bytes"], replace(data, styles=dashed))
+    for line in figure.legends[0].get_lines():
+        length = line.get_window_extent().width * 72 / figure.dpi
+        dash_and_dot = (6.4 + 1.6 + 1) * line.get_linewidth()
+        assert (length - line.get_markersize()) / 2 > dash_and_dot
+    assert all(within(figure, text) for text in figure.legends[0].get_texts())
 
 
 def test_bars_have_the_same_thickness_in_every_panel(full: Results) -> None:

@@ -103,6 +103,21 @@ def test_overlapping_markers_are_drawn_next_to_each_other() -> None:
     assert overlapping_labels(middles, (90, 220), (9e5, 1e7)) == [["a", "c", "b"], ["far"]]
 
 
+@pytest.mark.parametrize(("points", "overlaps"), [(9.0, True), (11.0, False)])
+def test_markers_of_eight_to_twelve_points_overlap_below_ten(points: float, overlaps: bool) -> None:
+    steps = [3.0, 3.0 * 10 ** (points / PANEL_POINTS)]
+    middles = pd.DataFrame({"step": steps, "bytes_total": [1e6, 1e6]}, index=["a", "b"])
+    assert (overlapping_labels(middles, (1, 10), (1e5, 1e7)) == [["a", "b"]]) == overlaps
+
+
+def test_a_marker_that_overlaps_with_a_shifted_marker_joins_its_group() -> None:
+    """The first two markers are 5 points apart, and 10 after their shifts; the third is 12 points from the second."""
+    steps = [3.0 * 10 ** (points / PANEL_POINTS) for points in (0, 5, 17)]
+    middles = pd.DataFrame({"step": steps, "bytes_total": [1e6, 1e6, 1e6]}, index=["a", "b", "c"])
+    assert overlapping_labels(middles, (1, 10), (1e5, 1e7)) == [["a", "b", "c"]]
+    assert overlapping_labels(middles.loc[["b", "c"]], (1, 10), (1e5, 1e7)) == [["b"], ["c"]]
+
+
 @pytest.mark.parametrize("place", [0.0, 0.03, 0.5, 0.98, 1.0])
 def test_shifted_markers_are_within_the_panel(place: float) -> None:
     shifts = shifts_of(5, place)

@@ -36,6 +36,9 @@ MOST_KEYS = 20
 LEGEND_ROWS, ROW_INCHES = 3, 0.17
 # for the width of a legend: a handle with its padding is as wide as KEY_LETTERS letters
 LETTERS_PER_INCH, KEY_LETTERS = 12, 9
+# the length of a handle in font sizes, and that of a line with dashes and a marker, where the marker hides the dashes
+# in the middle; a further font size is as wide as EM_LETTERS letters
+HANDLE_LENGTH, DASHED_LENGTH, EM_LETTERS = 2.0, 4.0, 1.5
 SMALL = 7.5
 """The smallest font size, in points. The page of a report shows it as 12 pixels."""
 BOUND = Path([(0, 0), (0, 1), (-0.25, 0.72), (0, 1), (0.25, 0.72)], [1, 2, 1, 2, 2])
@@ -121,15 +124,27 @@ def legend(figure: Figure, keys: Sequence[LegendEntry]) -> None:
     """Add a legend below the panels, with as many columns as fit. A legend with many rows makes the figure higher."""
     handles, names = zip(*keys, strict=True)
     letters = int(figure.get_figwidth() * LETTERS_PER_INCH)
-    wrapped = [wrap_label(name, letters - KEY_LETTERS) for name in names]
+    length = DASHED_LENGTH if any(map(_has_marker_and_dashes, handles)) else HANDLE_LENGTH
+    key_letters = KEY_LETTERS + round(EM_LETTERS * (length - HANDLE_LENGTH))
+    wrapped = [wrap_label(name, letters - key_letters) for name in names]
     longest = max(len(line) for name in wrapped for line in name.split("\n"))
-    columns = min(max(1, letters // (longest + KEY_LETTERS)), len(names), 6)
+    columns = min(max(1, letters // (longest + key_letters)), len(names), 6)
     rows = math.ceil(len(names) / columns) * max(name.count("\n") + 1 for name in wrapped)
     figure.set_figheight(figure.get_figheight() + max(0, rows - LEGEND_ROWS) * ROW_INCHES)
-    legend_artist = figure.legend(handles, wrapped, loc="outside lower center", ncols=columns, frameon=False)
+    legend_artist = figure.legend(
+        handles, wrapped, loc="outside lower center", ncols=columns, frameon=False, handlelength=length
+    )
     for text, name in zip(legend_artist.get_texts(), names, strict=True):
         # `tags.number_tags` needs the label without line breaks
         text.set_label(name)
+
+
+def _has_marker_and_dashes(handle: Artist) -> bool:
+    return (
+        isinstance(handle, Line2D)
+        and handle.get_marker() not in ("None", "", None)
+        and handle.get_linestyle() not in ("None", "", "-")
+    )
 
 
 def line_keys(styles: Mapping[str, PlotStyle]) -> list[LegendEntry]:

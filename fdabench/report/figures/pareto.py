@@ -3,8 +3,8 @@
 It is the main figure of the FDA paper.
 """
 
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Mapping, Sequence
+from itertools import chain, combinations, product
 from math import dist
 from textwrap import fill
 
@@ -40,7 +40,7 @@ from fdabench.report.figures.plot import FigureSpec, sample_note, the_target, tr
 from fdabench.report.figures.tags import tag_artists
 
 # in points: the size of a panel's data area, the distance below which markers overlap, the distance of shifted markers
-_PANEL, _OVERLAP, _SPACING = (165.0, 135.0), 7.0, 10.0
+_PANEL, _OVERLAP, _SPACING = (165.0, 135.0), 10.0, 10.0
 # a fraction of the panel's width: counts of markers further right are written on their left
 _LEFT = 0.75
 # letters in a line that is as wide as a panel
@@ -127,7 +127,6 @@ def overlapping_labels(medians: pd.DataFrame, step_limits: Limits, byte_limits: 
     Returns:
         Lists of labels, each in increasing order of bytes; a list of one label for a marker that overlaps no other.
     """
-    groups: list[list[str]] = []
     positions = {
         str(label): (
             relative_position(step, step_limits) * _PANEL[0],
@@ -135,10 +134,24 @@ def overlapping_labels(medians: pd.DataFrame, step_limits: Limits, byte_limits: 
         )
         for label, step, cost in medians.sort_values("bytes_total", kind="stable").itertuples()
     }
-    for label, position in positions.items():
-        near = [group for group in groups if any(dist(position, positions[other]) < _OVERLAP for other in group)]
-        groups = [group for group in groups if group not in near] + [[*chain.from_iterable(near), label]]
-    return groups
+    order = list(positions)
+    groups = [[label] for label in order]
+    # markers of a group lie side by side, so they can overlap with those of another group, which then joins it
+    while pair := next((pair for pair in combinations(groups, 2) if _overlap(*pair, positions)), None):
+        groups = [group for group in groups if group not in pair] + [sorted(chain(*pair), key=order.index)]
+    return sorted(groups, key=lambda group: order.index(group[0]))
+
+
+def _overlap(group: list[str], other: list[str], positions: Mapping[str, tuple[float, float]]) -> bool:
+    """Whether a marker of one group overlaps with one of the other, where they are drawn."""
+    spots = [_spots([positions[label] for label in labels]) for labels in (group, other)]
+    return any(dist(first, second) < _OVERLAP for first, second in product(*spots))
+
+
+def _spots(positions: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Where the markers of a group are drawn: side by side around the mean of their positions, in points."""
+    x, y = (sum(axis) / len(positions) for axis in zip(*positions, strict=True))
+    return [(x + shift, y) for shift in shifts_of(len(positions), x / _PANEL[0])]
 
 
 def shifts_of(number: int, position: float) -> list[float]:

@@ -6,8 +6,10 @@ Samples of text have no class; the figure counts those of each owner, such as a 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from fdabench.analysis.data import ReportData
+from fdabench.formatting import format_count
 from fdabench.report.figures.canvas import SMALL, panel_title, panels
 from fdabench.report.figures.plot import FigureSpec, truncation_note
 from fdabench.style.contrast import text_color_on
@@ -50,7 +52,8 @@ def _heat_map(figure: Figure, axes: Axes, samples: pd.DataFrame) -> None:
     """Draw a table of sample counts, workers by classes. Numbers are written into the entries where they fit."""
     largest_class = float(samples.sum().max())
     image = axes.imshow(samples.to_numpy(float), cmap="Blues", aspect="auto", vmin=0, vmax=largest_class)
-    figure.colorbar(image, ax=axes, label="samples", fraction=0.05, pad=0.02)
+    counts = FuncFormatter(lambda value, _: format_count(value))
+    figure.colorbar(image, ax=axes, label="samples", format=counts, fraction=0.05, pad=0.02)
     _ticks(axes, samples)
     most_digits = len(f"{samples.max().max():.0f}")
     points = _DIGIT * SMALL * most_digits
