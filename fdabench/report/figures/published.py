@@ -131,7 +131,7 @@ def _panel(axes: Axes, group: list[PointCloud], styles: Mapping[str, PlotStyle])
     for cloud, median, shift in zip(group, medians, shifts[: len(group)], strict=True):
         style = styles[cloud.strategy]
         axes.plot(cloud.cells["steps"], cloud.cells["bytes"], zorder=2, **faint_marker(style, 3.5))
-        _large_marker(axes, median, shift, style, hollow=False)
+        _large_marker(axes, median, shift, {**marker(style, _SIZE), "zorder": 5})
     for cloud, reference, shift in zip(group, references, shifts[len(group) :], strict=True):
         if math.isfinite(reference[1]):
             _reference(axes, cloud.facts, shift, styles[cloud.strategy])
@@ -149,19 +149,18 @@ def _reference(axes: Axes, facts: Mapping[Quantity, PublishedResult], shift: flo
     line: PlotArguments = {"color": style.color, "linewidth": 0.8, "linestyle": ":", "zorder": 1}
     axes.hlines(num_bytes.value, steps.low, steps.high, **line)
     axes.vlines(steps.value, num_bytes.low, num_bytes.high, transform=_shifted(axes, shift), **line)
-    _large_marker(axes, (steps.value, num_bytes.value), shift, style, hollow=True)
+    hollow: PlotArguments = {**marker(style, _SIZE), "fillstyle": "none", "markeredgewidth": 1.2, "zorder": 4}
+    _large_marker(axes, (steps.value, num_bytes.value), shift, hollow)
 
 
-def _large_marker(axes: Axes, point: Point, shift: float, style: PlotStyle, *, hollow: bool) -> None:
+def _large_marker(axes: Axes, point: Point, shift: float, keywords: PlotArguments) -> None:
     """Draw the marker of a median. A thin line leads from a shifted marker to its point."""
     if shift:
         axes.annotate(
             "", point, xytext=(shift, 0), textcoords="offset points", zorder=3,
             arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0},
         )  # fmt: skip
-    form: PlotArguments = {"fillstyle": "none", "markeredgewidth": 1.2} if hollow else {}
-    keywords = {**marker(style, _SIZE), **form}
-    axes.plot(*point, linestyle="", zorder=4 if hollow else 5, transform=_shifted(axes, shift), **keywords)
+    axes.plot(*point, linestyle="", transform=_shifted(axes, shift), **keywords)
 
 
 def _shifted(axes: Axes, shift: float) -> Transform:
