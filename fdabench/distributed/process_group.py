@@ -5,6 +5,7 @@ encodes and decodes, so nothing that a rank receives is executed.
 """
 
 import json
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
@@ -22,6 +23,10 @@ from fdabench.core.collective import (
     translate_dist_errors,
 )
 from fdabench.errors import ProcessLostError
+
+_LENGTH = struct.Struct("<q")
+_INLINE_BYTES = 248
+"""The longest content that a broadcast sends together with its length."""
 
 T = TypeVar("T")
 Reduction = Literal["ordered", "allreduce"]
@@ -157,11 +162,13 @@ class TorchProcessGroup:
 
     def broadcast(self, make: Callable[[], T]) -> T:
         content = self.codec.encode(make()) if self.rank == 0 else b""
-        size = torch.tensor([len(content)])
+        packet = _first_packet(content)
         with translate_dist_errors():
-            dist.broadcast(size, 0)
-            buffer = _as_tensor(content) if self.rank == 0 else torch.empty(int(size), dtype=torch.uint8)
-            dist.broadcast(buffer, 0)
+            dist.broadcast(packet, 0)
+            size, buffer = _unpack(packet)
+            if size > len(buffer):
+                buffer = _as_tensor(content) if self.rank == 0 else torch.empty(size, dtype=torch.uint8)
+                dist.broadcast(buffer, 0)
         result: T = self._decode(buffer)
         return result
 
@@ -199,6 +206,18 @@ class TorchProcessGroup:
 
 def _as_tensor(content: bytes) -> Tensor:
     return torch.from_numpy(np.frombuffer(bytearray(content), np.uint8))
+
+
+def _first_packet(content: bytes) -> Tensor:
+    """The length of the content and, if it fits, the content: a short message then needs a single broadcast."""
+    inline = content if len(content) <= _INLINE_BYTES else b""
+    return _as_tensor(_LENGTH.pack(len(content)) + inline.ljust(_INLINE_BYTES, b"\0"))
+
+
+def _unpack(packet: Tensor) -> tuple[int, Tensor]:
+    """The length of the content, and the content or, if it does not fit, an empty tensor."""
+    (size,) = _LENGTH.unpack(packet[: _LENGTH.size].numpy().tobytes())
+    return size, packet[_LENGTH.size :][: size if size <= _INLINE_BYTES else 0]
 
 
 def split_evenly(workers: int, processes: int) -> tuple[int, ...]:

@@ -12,8 +12,10 @@ from fdabench.distributed.process_group import ProcessGroup
 from fdabench.engine.loop import TrainingState
 from fdabench.engine.workers import WorkerGroupState
 
-CONTROL_INTERVAL_S = 0.25
-"""Seconds between two broadcasts of whether to stop or save."""
+CONTROL_INTERVAL_S = (0.25, 5.0)
+"""The least and the most seconds between two broadcasts of whether to stop or save."""
+CONTROL_SHARE = 0.1
+"""The part of the time that these broadcasts may take; on links of a long latency the interval grows for it."""
 
 
 class CheckpointState(NamedTuple):
@@ -84,19 +86,24 @@ class StepControl:
 class BroadcastStepControl:
     """Decides whether to stop and whether to save a checkpoint: rank 0 decides, and all ranks act at the same step.
 
-    In each step `should_stop` must be called once, then `should_checkpoint`. The ranks communicate every
-    `CONTROL_INTERVAL_S` seconds and not in every step, because a step may be short.
+    In each step `should_stop` must be called once, then `should_checkpoint`. The ranks do not communicate in every
+    step, because a step may be short. The interval is `CONTROL_INTERVAL_S[0]`, or longer if a broadcast takes more than
+    `CONTROL_SHARE` of it. `CONTROL_INTERVAL_S[1]` limits it, because a broadcast also waits for a slow rank.
     """
 
     def __init__(self, control: StepControl, process_group: ProcessGroup) -> None:
         self._control, self._process_group = control, process_group
-        self._steps_left, self._interval_steps, self._broadcast_at, self._checkpoint_due = 1, 1, monotonic(), False
+        self._steps_left, self._interval_steps, self._checkpoint_due = 1, 1, False
+        self._steps_began_at, self._broadcast_s = monotonic(), 0.0
 
     def should_stop(self) -> bool:
         self._steps_left -= 1
         if self._steps_left:
             return False
+        began_at = monotonic()
         stop, self._checkpoint_due, self._steps_left = self._process_group.broadcast(self._decide)
+        self._steps_began_at = monotonic()
+        self._broadcast_s = self._steps_began_at - began_at
         return stop
 
     def should_checkpoint(self) -> bool:
@@ -104,6 +111,8 @@ class BroadcastStepControl:
         return is_due
 
     def _decide(self) -> tuple[bool, bool, int]:
-        step_s, self._broadcast_at = (monotonic() - self._broadcast_at) / self._interval_steps, monotonic()
-        self._interval_steps = min(max(int(CONTROL_INTERVAL_S / max(step_s, 1e-6)), 1), 2 * self._interval_steps)
+        step_s = (monotonic() - self._steps_began_at) / self._interval_steps
+        shortest_s, longest_s = CONTROL_INTERVAL_S
+        interval_s = min(max(shortest_s, self._broadcast_s / CONTROL_SHARE), longest_s)
+        self._interval_steps = min(max(int(interval_s / max(step_s, 1e-6)), 1), 2 * self._interval_steps)
         return self._control.should_stop(), self._control.should_checkpoint(), self._interval_steps
