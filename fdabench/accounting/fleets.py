@@ -32,6 +32,8 @@ _BLOCK = 1 << 18
 """Step times that are drawn at once. A longer run needs no more memory."""
 _STREAM = 0xF1EE7
 """Separates these random numbers from others of the same seed."""
+EAGER_BYTES = 8
+"""The largest payload whose receivers have announced their buffers before the message arrives (`Links.rendezvous`)."""
 
 
 @dataclass(frozen=True)
@@ -42,24 +44,41 @@ class Links:
         bandwidths: bits per second. Worker k has `bandwidths[k % len(bandwidths)]`.
         latencies: seconds for one way, likewise.
         shared: whether all bytes pass through one channel, one worker after the other.
+        rendezvous: whether a sender waits until the receiver has announced a buffer, as gloo and the rendezvous
+            protocol of MPI do. A message then takes two latencies.
     """
 
     bandwidths: tuple[float, ...]
     latencies: tuple[float, ...] = (0.0,)
     shared: bool = False
+    rendezvous: bool = False
 
-    def seconds(self, wire_bytes: int, messages: int, workers: int) -> float:
+    def num_latencies(self, messages: int, payload_bytes: int) -> int:
+        """Return the number of latencies that a collective takes.
+
+        With `rendezvous` it is two for each message, but one if the payload has at most `EAGER_BYTES`. gloo cuts a
+        larger tensor into a block for each worker, and every worker announces a buffer when it needs the next block. A
+        tensor of up to two floats is one block, which passes from worker to worker. Each has announced its buffer
+        before the block arrives.
+
+        Args:
+            messages: messages that wait for each other.
+            payload_bytes: the bytes that one worker contributes.
+        """
+        return 2 * messages if self.rendezvous and payload_bytes > EAGER_BYTES else messages
+
+    def seconds(self, wire_bytes: int, latencies: int, workers: int) -> float:
         """Return the seconds of a collective: the slowest link and the longest latency decide.
 
         Args:
             wire_bytes: bytes over all workers.
-            messages: messages that wait for each other.
+            latencies: the number of latencies, from `num_latencies`.
             workers: the number of workers that the links join.
         """
         used = min(workers, len(self.bandwidths))
         slowest, longest = min(self.bandwidths[:used]), max(self.latencies[:workers])
         per_worker = wire_bytes if self.shared else wire_bytes / workers
-        return messages * longest + 8 * per_worker / slowest
+        return latencies * longest + 8 * per_worker / slowest
 
 
 @dataclass(frozen=True)
@@ -175,12 +194,13 @@ def _schedule(ledger: pd.DataFrame, instant: EvalPoint, workers: int, convention
 def _collective_seconds(ledger: pd.DataFrame, workers: int, convention: str, fleet: Fleet) -> list[float]:
     """The seconds of one collective of each row of the ledger."""
     seconds = [0.0] * len(ledger)
+    payloads = ledger[["payload_bytes", "down_bytes"]].max(axis="columns")
     for links, num_participants in fleet.tiers(workers):
         messages = sequential_messages(convention, num_participants)
         costs = collective_costs(ledger, num_participants, convention)
         seconds = [
-            before + links.seconds(cost, messages, num_participants)
-            for before, cost in zip(seconds, costs, strict=True)
+            before + links.seconds(cost, links.num_latencies(messages, payload), num_participants)
+            for before, cost, payload in zip(seconds, costs, payloads, strict=True)
         ]
     return seconds
 

@@ -15,6 +15,7 @@ from fdabench.accounting.fleets import Fleet, segment_times
 from fdabench.accounting.network_time import sequential_messages
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.planning.forecast import Forecast, forecast, run_size
+from fdabench.planning.memory import BYTES_PER_NUMBER
 
 _DRAWS = 1 << 21
 """The number of step times that are drawn for an estimate."""
@@ -73,11 +74,12 @@ def _slowest_segment(fleet: Fleet, workers: int, length: float, step_s: float) -
 
 def _communication(prediction: Forecast, syncs: int, fleet: Fleet) -> float:
     """Return the seconds of all collectives, which run within sites first and then between them."""
-    seconds = 0.0
+    seconds, states = 0.0, prediction.num_states(syncs)
     for links, num_participants in fleet.tiers(prediction.size.workers):
         volume = prediction._replace(size=prediction.size._replace(workers=num_participants)).volume(syncs)
         messages = sequential_messages(prediction.convention, num_participants)
-        collectives = volume.sequential_messages // max(messages, 1)
-        seconds += links.seconds(volume.wire_bytes, 0, num_participants)
-        seconds += collectives * links.seconds(0, messages, num_participants)
+        others = volume.sequential_messages // max(messages, 1) - states
+        latencies = states * links.num_latencies(messages, BYTES_PER_NUMBER * prediction.traffic.state_size)
+        latencies += others * links.num_latencies(messages, BYTES_PER_NUMBER * prediction.size.parameters)
+        seconds += links.seconds(volume.wire_bytes, latencies, num_participants)
     return seconds

@@ -58,7 +58,7 @@ class Forecast(NamedTuple):
             Message(size, size)
             for size in (BYTES_PER_NUMBER * self.size.parameters, BYTES_PER_NUMBER * self.traffic.state_size)
         )
-        states = self.traffic.num_states + syncs * self.traffic.states_per_sync
+        states = self.num_states(syncs)
         models, fragments = syncs - self.traffic.num_gradient_syncs, len(self.models)
         moments = sum(syncs // period for period in self.moment_periods)
         corrections = self.corrections.per_run + syncs * self.corrections.per_sync
@@ -72,6 +72,10 @@ class Forecast(NamedTuple):
         wire_bytes += cost["base"](Message(base, base), workers)
         collectives = 1 + (base > 0) + states + models * (1 + len(self.factors)) + moments + corrections
         return communication_volume(self.size.steps, collectives, wire_bytes, workers, self.convention)
+
+    def num_states(self, syncs: int) -> int:
+        """Return the number of collectives of local states in a run with this number of syncs."""
+        return self.traffic.num_states + syncs * self.traffic.states_per_sync
 
     @property
     def low(self) -> CommunicationVolume:

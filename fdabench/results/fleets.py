@@ -41,8 +41,8 @@ def fleet_of(table: FleetTable, folder: Path) -> Fleet:
     """
     between = None
     if table.site_bandwidth_mbps is not None:
-        between = _links([table.site_bandwidth_mbps], [table.site_latency_ms or 0.0], shared=False)
-    links = _links(table.bandwidth_mbps, table.latency_ms, table.shared)
+        between = _links([table.site_bandwidth_mbps], [table.site_latency_ms or 0.0], False, table.rendezvous)
+    links = _links(table.bandwidth_mbps, table.latency_ms, table.shared, table.rendezvous)
     return Fleet(_law(table.step, folder), links, tuple(table.speeds), table.sites or 1, between)
 
 
@@ -60,8 +60,10 @@ def _law(step: StepTable, folder: Path) -> StepTime:
             return Constant()
 
 
-def _links(bandwidth_mbps: Sequence[float], latency_ms: Sequence[float], shared: bool) -> Links:
-    return Links(tuple(1e6 * mbps for mbps in bandwidth_mbps), tuple(1e-3 * ms for ms in latency_ms), shared)
+def _links(bandwidth_mbps: Sequence[float], latency_ms: Sequence[float], shared: bool, rendezvous: bool) -> Links:
+    return Links(
+        tuple(1e6 * mbps for mbps in bandwidth_mbps), tuple(1e-3 * ms for ms in latency_ms), shared, rendezvous
+    )
 
 
 TRACE_COLUMNS: Mapping[str, str] = {"worker": "the index of the worker, from 0", "ms": "the milliseconds of one step"}

@@ -157,6 +157,7 @@ class FleetTable(ConfigTable):
         sites: the number of sites that the workers are evenly divided into.
         site_bandwidth_mbps: of the links between sites; only with `sites`.
         site_latency_ms: of the links between sites; only with `sites`.
+        rendezvous: whether a sender waits until the receiver has announced a buffer, as gloo does.
     """
 
     name: Annotated[str, Field(pattern=f"^{NAME}$")]
@@ -168,6 +169,7 @@ class FleetTable(ConfigTable):
     sites: Annotated[int, Field(ge=2, le=MAX_WORKERS_LISTED)] | None = None
     site_bandwidth_mbps: _Bandwidth | None = None
     site_latency_ms: _Latency | None = None
+    rendezvous: bool = False
 
     @model_validator(mode="after")
     def _sites_are_whole(self) -> Self:

@@ -19,6 +19,7 @@ KEYS: Mapping[str, str] = {
     "sites": "The number of sites that the workers are evenly divided into; a sync is made in each, then between them.",
     "site_bandwidth_mbps": "Megabits per second of a link between sites.",
     "site_latency_ms": "Milliseconds between sites, one way.",
+    "rendezvous": "true: a message waits for its receiver's announcement, as in gloo, and takes two latencies.",
     "sigma": "The standard deviation of the logarithm of a step time, or of a worker's speed.",
     "cap": "The largest step time, in multiples of the smallest.",
     "path": "A file, a folder or a pattern of files, relative to this file.",

@@ -32,6 +32,13 @@ def test_with_equal_machines_the_time_equals_that_of_a_network() -> None:
     assert seconds_on_fleet(actual, 10, equal, 0.5) == pytest.approx(actual.volume(10).seconds(1e6, 0.01, 0.5))
 
 
+def test_a_rendezvous_doubles_the_latencies_of_models_and_not_those_of_states() -> None:
+    actual = forecast_of(4, 100, 10, 100, "ring")
+    rendezvous = Fleet(Constant(), Links((float("inf"),), (0.01,), rendezvous=True))
+    # 100 states of four bytes, the initial model and ten syncs, in a ring with six messages
+    assert seconds_on_fleet(actual, 10, rendezvous, 0.5) == pytest.approx(50 + 6 * (100 + 2 * 11) * 0.01)
+
+
 def test_exponential_steps_with_a_barrier_each_take_the_harmonic_number_of_workers() -> None:
     actual = forecast_of(8, 1000, 0, 1000)
     harmonic = sum(1 / k for k in range(1, 9))

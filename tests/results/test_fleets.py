@@ -149,6 +149,17 @@ def test_two_sites_use_both_networks_in_sequence() -> None:
     assert actual.communication == pytest.approx(2 * 0.1 + 2.0 + 2 * 1.0 + 4.0)
 
 
+def test_with_a_rendezvous_messages_take_two_latencies_but_those_of_short_states_one() -> None:
+    """In a ring of three a collective has four messages: 40 states of 8 bytes, the initial model and three syncs."""
+    eager, rendezvous = (Fleet(Constant(), Links((math.inf,), (0.1,), rendezvous=value)) for value in (False, True))
+    counts = {8: (40 + 4, 40 + 4 * 2), 12: (40 + 4, (40 + 4) * 2)}
+    for state_bytes, expected in counts.items():
+        ledger = FDA.assign(payload_bytes=FDA["payload_bytes"].replace(8, state_bytes))
+        ledger["down_bytes"] = ledger["payload_bytes"]
+        actual = [fleet_time(ledger, EvalPoint(40), 3, "ring", fleet, 0.0, 0).total for fleet in (eager, rendezvous)]
+        assert actual == [pytest.approx(0.1 * 4 * count) for count in expected]
+
+
 def test_the_slowest_link_determines_the_time() -> None:
     fast, mixed = (Fleet(Constant(), Links(bandwidths)) for bandwidths in ((8e3,), (8e3, 2e3)))
     actual = [
@@ -240,7 +251,7 @@ def test_an_invalid_fleet_file_is_reported_with_all_faults(tmp_path: Path) -> No
         "F:8: fleet.1.step.alpha: 0 is out of range: it must be more than 0",
         "F:11: fleet.2: bandwidth_mbps is missing",
         "F:13: fleet.2.bandwith_mbps: unknown key; allowed: name, step, speeds, bandwidth_mbps, latency_ms, shared, "
-        'sites, site_bandwidth_mbps, site_latency_ms; did you mean "bandwidth_mbps"?',
+        'sites, site_bandwidth_mbps, site_latency_ms, rendezvous; did you mean "bandwidth_mbps"?',
     ]
 
 

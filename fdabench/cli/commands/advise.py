@@ -133,9 +133,8 @@ def _deployment(request: AdviseRequest) -> tuple[Deployment, str]:
     name, fleet = next(iter(fleets.items()), ("", Fleet(Constant(), Links((1.0,)))))
     if request.network is not None:
         network = NETWORKS[request.network]
-        fleet = replace(
-            fleet, links=Links((network.bandwidth,), (network.latency,), network.shared), sites=1, between=None
-        )
+        links = Links((network.bandwidth,), (network.latency,), network.shared, fleet.links.rendezvous)
+        fleet = replace(fleet, links=links, sites=1, between=None)
     machines = " with the links of ".join(filter(None, (f"fleet {name}" if name else "", request.network)))
     return Deployment(parameters, request.workers, fleet, request.step_ms / 1e3, request.steps), machines
 
