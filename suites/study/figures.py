@@ -153,8 +153,8 @@ def main(
 
 
 def _unsynchronized(outcomes: pd.DataFrame) -> list[str]:
-    """The methods that reached the easiest target of a suite before their first sync in most of their runs."""
-    easiest = outcomes.groupby(["suite", "method"]).first()
+    """The methods that reached the easiest target of a workload before their first sync in most of their runs."""
+    easiest = outcomes.groupby(["workload", "method"]).first()
     early = easiest["without_sync"] > easiest["reached"] / 2
     return sorted({method for _, method in easiest[early].index})
 

@@ -7,6 +7,7 @@ sync, and may lose it again; bytes to a target hide both, so the tables count th
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +23,7 @@ from fdabench.notebook import ResultsView
 
 
 def outcomes(view: ResultsView) -> Iterator[dict[str, object]]:
-    """Yield a row for each method of the results of one suite and each target, in the order of the plan.
+    """Yield a row for each workload of a suite, each method in the order of the plan, and each target.
 
     `kept` counts the runs that reached the target and whose last evaluation still does; `without_sync` those that
     reached it before their first sync. `bytes` is the geometric mean over the runs that reached it.
@@ -30,8 +31,9 @@ def outcomes(view: ResultsView) -> Iterator[dict[str, object]]:
     metric = METRICS[view.results.lock.metric]
     runs = runs_with_methods(view)
     runs = runs.assign(final=metric.of(runs, "final"))
-    for method in [name for name in METHODS.values() if name in set(runs["method"])]:
-        own = runs[runs["method"] == method]
+    names = [name for name in METHODS.values() if name in set(runs["method"])]
+    for workload, method in product(runs["workload"].unique(), names):
+        own = runs[(runs["workload"] == workload) & (runs["method"] == method)]
         for target in sorted(view.targets["target"].unique(), key=metric.score):
             hits = view.targets[view.targets["target"] == target].merge(own[["cell_id", "final"]], on="cell_id")
             hits = hits[hits["reached"].astype(bool)]
@@ -39,6 +41,7 @@ def outcomes(view: ResultsView) -> Iterator[dict[str, object]]:
             sizes = hits["bytes_total"].astype(float)
             yield {
                 "suite": view.results.lock.suite,
+                "workload": workload,
                 "method": method,
                 "runs": len(own),
                 "final": own["final"].mean(),
@@ -54,13 +57,13 @@ def outcomes(view: ResultsView) -> Iterator[dict[str, object]]:
 
 
 def markdown(rows: pd.DataFrame) -> str:
-    """A table with a row for each method, the best last evaluation first, for each suite."""
+    """A table with a row for each method, the best last evaluation first, for each workload of each suite."""
     parts = []
-    for suite, own in rows.groupby("suite", sort=False):
+    for (suite, workload), own in rows.groupby(["suite", "workload"], sort=False):
         targets = list(own["target"].unique())
         first = own[own["target"] == targets[0]].sort_values("final", ascending=targets[0] > targets[-1])
         heads = ["method", "last evaluation ± sd", "syncs", "bytes", *(f"runs that reached {t:g}" for t in targets)]
-        lines = [f"## {suite}\n", f"| {' | '.join(heads)} |", f"|---|{'--:|' * (len(heads) - 1)}"]
+        lines = [f"## {suite}: {workload}\n", f"| {' | '.join(heads)} |", f"|---|{'--:|' * (len(heads) - 1)}"]
         for row in first.itertuples():
             cells = [_hits(own[(own["method"] == row.method) & (own["target"] == t)].iloc[0]) for t in targets]
             ends = [f"{row.final:.3f} ± {row.sd:.3f}", f"{row.syncs:.0f}", format_bytes(row.total_bytes)]

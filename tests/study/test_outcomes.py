@@ -15,13 +15,15 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_each_method_has_a_row_for_each_target_with_the_numbers_of_its_runs(folder):
+def test_each_method_has_a_row_for_each_workload_and_target_with_the_numbers_of_its_runs(folder):
     view = fdabench.load(folder)
     rows = pd.DataFrame(outcomes(view))
     targets = view.targets["target"].nunique()
-    assert (rows.groupby("method").size() == targets).all()
+    assert (rows.groupby(["workload", "method"]).size() == targets).all()
+    assert set(rows["workload"]) == set(view.runs["workload"])
     row = rows[rows["method"] == "FedAvg"].iloc[0]
     own = view.runs[view.runs["label"].str.startswith("FedAvg") & (view.runs["strategy"] == "fedavg")]
+    own = own[own["workload"] == row["workload"]]
     hits = view.targets[view.targets["cell_id"].isin(own["cell_id"]) & (view.targets["target"] == row["target"])]
     assert (row["runs"], row["reached"]) == (len(own), int(hits["reached"].sum()))
     assert row["final"] == pytest.approx(own["final_accuracy"].mean())
@@ -31,10 +33,12 @@ def test_each_method_has_a_row_for_each_target_with_the_numbers_of_its_runs(fold
 
 
 def test_the_table_states_which_hits_were_lost_and_which_had_no_sync():
-    row = {"suite": "s", "final": 3.75, "sd": 0.1, "syncs": 2.0, "total_bytes": 2e7, "runs": 10}
+    row = {"suite": "s", "workload": "w", "final": 3.75, "sd": 0.1, "syncs": 2.0, "total_bytes": 2e7, "runs": 10}
     early = {"method": "A", "target": 2.6, "reached": 10, "kept": 1, "without_sync": 9, "bytes": 8e6}
     no_hit = {"method": "A", "target": 2.4, "reached": 0, "kept": 0, "without_sync": 0, "bytes": float("nan")}
-    text = markdown(pd.DataFrame([row | early, row | no_hit]))
+    text = markdown(pd.DataFrame([row | early, row | no_hit, row | early | {"workload": "x", "method": "B"}]))
+    assert [line for line in text.splitlines() if line.startswith("#")] == ["## s: w", "## s: x"]
+    assert "| B |" not in text.split("## s: x")[0]
     assert "10 of 10, 8.00 MB (9 before the first sync; 9 lost it again) | 0 of 10 |" in text
 
 
