@@ -2,12 +2,14 @@
 
     python suites/study/answers.py results/study-cifar10 results/study-shakespeare -o reports/study/answers
 
-Writes `answers.csv` (every number with both intervals), `answers.md` (the table for readers), and `sensitivity.csv`:
-the ratios of bytes at each target and in each accounting convention. README.md of this folder has the questions, and
-`docs/results.md` the statistics. A method that the results do not have is left out of the tables, with a note.
+Writes `answers.csv` (every number with both intervals), `answers.md` (the tables for readers), and `sensitivity.csv`:
+the ratios of bytes and the rank correlations at each target, in each accounting convention. README.md of this folder
+has the questions, and `docs/results.md` the statistics. A method that the results do not have is left out of the
+tables, with a note.
 """
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -196,11 +198,15 @@ def ratios(
 ) -> Iterator[Answer]:
     """Yield the ratio of each pair of methods over all workloads, then of each workload."""
     for top, bottom in pairs:
-        workloads = ((": ".join(map(str, key)), rows) for key, rows in frame.groupby(WORKLOAD, sort=False))
-        for where, rows in (("all", frame), *workloads):
+        for where, rows in (("all", frame), *by_workload(frame)):
             value = ratio(rows, top, bottom, cost)
             if value is not None:
                 yield Answer(question, f"{what}, {top} / {bottom}", where, "ratio", value)
+
+
+def by_workload(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the name and the rows of each workload."""
+    return ((": ".join(map(str, key)), rows) for key, rows in frame.groupby(WORKLOAD, sort=False))
 
 
 def costs(study: Study, question: int) -> Iterator[Answer]:
@@ -209,7 +215,7 @@ def costs(study: Study, question: int) -> Iterator[Answer]:
 
 
 def metrics(study: Study, question: int) -> Iterator[Answer]:
-    """Questions 1 to 3: the difference of the metric at equal steps and at equal bytes."""
+    """Questions 1 to 3: the difference of the metric at equal steps and at equal bytes, by suite and by workload."""
     ((top, bottom),) = PAIRS[question]
     for data in study.suites:
         runs = study.with_methods(data.finished)
@@ -219,9 +225,10 @@ def metrics(study: Study, question: int) -> Iterator[Answer]:
             "at equal bytes": at_equal_bytes(data, runs[runs["method"].isin([top, bottom])]),
         }
         for name, frame in frames.items():
-            value = difference(frame, top, bottom, "value")
-            if value is not None:
-                yield Answer(question, f"{metric} {name}, {top} - {bottom}", suite, metric, value)
+            for where, rows in ((suite, frame), *by_workload(frame)):
+                value = difference(rows, top, bottom, "value")
+                if value is not None:
+                    yield Answer(question, f"{metric} {name}, {top} - {bottom}", where, metric, value)
 
 
 def at_equal_bytes(data: ReportData, runs: pd.DataFrame) -> pd.DataFrame:
@@ -272,9 +279,9 @@ def with_times(data: ReportData, fleet: Fleet) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def heterogeneity(study: Study) -> Iterator[Answer]:
-    """Question 6: Kendall's tau of the order by bytes between partitions of a workload."""
-    for suite, rows in study.headline.groupby("suite", sort=False):
+def heterogeneity(outcomes: pd.DataFrame) -> Iterator[Answer]:
+    """Question 6: Kendall's tau of the order by bytes between partitions of a workload, from outcomes at one target."""
+    for suite, rows in outcomes.groupby("suite", sort=False):
         for first, second in combinations(dict.fromkeys(rows["workload"]), 2):
             value = rank_correlation(rows, first, second)
             yield Answer(6, f"Kendall's tau, {first} and {second}", str(suite), "tau", value)
@@ -292,21 +299,29 @@ def state_shares(study: Study) -> Iterator[Answer]:
 
 
 def bytes_by_convention(results: Sequence[Results]) -> Iterator[Answer]:
-    """Question 8: bytes of each method relative to DDP in each accounting convention, the fewest first."""
+    """Question 8: bytes of each method relative to DDP in each accounting convention.
+
+    The methods are in the order of their bytes, those with a bound last. First come the numbers over all workloads.
+    """
     pairs = [(method, "DDP") for method in METHODS.values() if method != "DDP"]
     for name in CONVENTIONS:
-        actual = ratios(study_of(results, name).headline, 8, f"bytes to the target ({name})", pairs, "cost_bytes")
-        yield from sorted((item for item in actual if item.where == "all"), key=lambda item: item.value.mean)
+        actual = list(ratios(study_of(results, name).headline, 8, f"bytes to the target ({name})", pairs, "cost_bytes"))
+        actual.sort(key=lambda item: (item.value.bound != "", item.value.mean))
+        places = ["all", *dict.fromkeys(item.where for item in actual if item.where != "all")]
+        yield from sorted(actual, key=lambda item: places.index(item.where))
 
 
 def sensitivity(results: Sequence[Results]) -> Iterator[dict[str, object]]:
-    """Yield the ratios of bytes at every target of each suite, in every convention."""
+    """Yield the ratios of bytes and the rank correlations at every target of each suite, in every convention."""
     for name in CONVENTIONS:
         for (suite, target), rows in study_of(results, name).outcomes.groupby(["suite", "target"], sort=False):
-            for question, pairs in PAIRS.items():
-                for item in ratios(rows, question, "bytes to the target", pairs, "cost_bytes"):
-                    if item.where == "all":
-                        yield {"convention": name, "suite": suite, "target": target, **record_of(item)}
+            items = [
+                item
+                for question, pairs in PAIRS.items()
+                for item in ratios(rows, question, "bytes to the target", pairs, "cost_bytes")
+            ]
+            for item in (*items, *heterogeneity(rows)):
+                yield {"convention": name, "suite": suite, "target": target, **record_of(item)}
 
 
 def answers(results: Sequence[Results]) -> Iterator[Answer]:
@@ -317,7 +332,7 @@ def answers(results: Sequence[Results]) -> Iterator[Answer]:
         yield from metrics(study, question)
     yield from barrier(study)
     yield from costs(study, 5)
-    yield from heterogeneity(study)
+    yield from heterogeneity(study.headline)
     yield from costs(study, 7)
     yield from state_shares(study)
     yield from bytes_by_convention(results)
@@ -345,8 +360,16 @@ def record_of(answer: Answer) -> dict[str, object]:
     }
 
 
-def markdown(rows: Iterable[Answer]) -> str:
-    """Return the answers as a Markdown table: the estimate with its 95 % interval, and the verdict."""
+def markdown(rows: Sequence[Answer]) -> str:
+    """Return two Markdown tables: the answers with 95 % intervals, and the first methods of each workload.
+
+    Of question 8 the first table has the numbers over all workloads.
+    """
+    shown = [item for item in rows if item.question != 8 or item.where == "all"]
+    return "\n".join([_answers(shown), *_winners(rows)])
+
+
+def _answers(rows: Iterable[Answer]) -> str:
     lines = ["| question | number | where | estimate [95 %] | pairs | verdict |", "|--:|---|---|--:|--:|---|"]
     for item in rows:
         value = item.value
@@ -358,6 +381,22 @@ def markdown(rows: Iterable[Answer]) -> str:
             f"| {value.pairs} | {item.verdict} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _winners(rows: Sequence[Answer]) -> Iterator[str]:
+    """Yield the table of the three methods of the fewest bytes of each workload, in each convention."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for item in rows:
+        name = re.fullmatch(r"bytes to the target \((.+)\), (.+) / DDP", item.number)
+        if name and item.where != "all" and not item.value.bound:
+            found.setdefault((item.where, name[1]), []).append(f"{name[2]} {item.value.mean:.3g}")
+    if found:
+        yield "## The fewest bytes to the target\n"
+        yield "Bytes relative to DDP, of the methods that need no bound.\n"
+        yield "| workload | convention | first | second | third |\n|---|---|---|---|---|"
+        for (where, convention), methods in found.items():
+            yield f"| {where} | {convention} | {' | '.join([*methods[:3], *['—'] * (3 - len(methods))])} |"
+        yield ""
 
 
 def main(

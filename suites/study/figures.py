@@ -3,16 +3,17 @@
     python suites/study/figures.py reports/study/answers.csv --outcomes reports/study/outcomes.csv -o reports/study \\
         --tuning results/study-tuning-cifar10 --tuning results/study-tuning-cifar10-near
 
-`bytes-vs-ddp` has the bytes of each method to the headline target, divided by DDP's, with both intervals. It shows
-`answers.csv`, which `answers.py` writes, and marks methods that `outcomes.csv` says reached the target before their
-first sync. `learning-rates-NAME` has the final metric of each candidate of a tuning suite
-by learning rate, one panel for each method.
+`bytes-vs-ddp` has the bytes of each method to the headline target of each workload, divided by DDP's, with both
+intervals. It shows `answers.csv`, which `answers.py` writes, and marks methods that `outcomes.csv` says reached the
+target before their first sync. `learning-rates-NAME` has the final metric of each candidate of a tuning suite by
+learning rate, one panel for each method.
 """
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import pandas as pd
 import typer
 from candidates import METHODS, runs_with_methods
@@ -31,37 +32,59 @@ COLUMNS = 3
 LINE, LIGHT = "#1f4e79", "#8fb3d9"
 
 
-def draw_ratios(answers: pd.DataFrame, unsynchronized: Collection[str] = ()) -> Figure:
-    """Draw the ratio of each method's bytes to DDP's, the fewest on top.
+def draw_ratios(answers: pd.DataFrame, unsynchronized: Collection[tuple[str, str]] = ()) -> Figure:
+    """Draw the ratio of each method's bytes to DDP's, one panel for each workload, the fewest bytes on top.
 
     Args:
         answers: the rows of `answers.csv` whose question is 8 and whose convention is `paper`.
-        unsynchronized: methods that reached the target before their first sync in most of their runs.
+        unsynchronized: workload and method of those that reached the target before their first sync in most of their
+            runs.
     """
-    rows = answers.sort_values("mean", ascending=False).reset_index(drop=True)
-    figure, axes = plt.subplots(figsize=(WIDTH, 0.9 + 0.24 * len(rows)), layout="constrained")
-    names = rows["number"].str.extract(r", (.+) / DDP$")[0]
-    for place, (row, name) in enumerate(zip(rows.to_dict("records"), names, strict=True)):
-        _interval(axes, float(place), row, LINE if name not in unsynchronized else "white")
-    axes.axvline(1, color="black", linewidth=0.8)
-    axes.set_yticks(range(len(rows)), names)
-    axes.set_ylim(-0.7, len(rows) - 0.3)
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
-    axes.set_xlabel("bytes to the headline target, relative to gradient averaging at every step (DDP)")
-    axes.grid(visible=True, axis="x")
-    axes.tick_params(axis="y", length=0)
+    rows = answers[answers["where"] != "all"].assign(
+        method=lambda frame: frame["number"].str.extract(r", (.+) / DDP$")[0],
+        bound=lambda frame: frame["bound"].fillna(""),
+    )
+    logs = np.log(rows["mean"].where(rows["bound"] == "")).groupby(rows["method"]).mean()
+    names = list(logs.sort_values(ascending=False, na_position="first").index)
+    workloads = list(dict.fromkeys(rows["where"]))
+    height = 1.2 + 0.2 * len(names)
+    figure, grid = plt.subplots(
+        1, len(workloads), figsize=(WIDTH, height), sharex=True, sharey=True, layout="constrained", squeeze=False
+    )
+    for axes, workload in zip(grid[0], workloads, strict=True):
+        for row in rows[rows["where"] == workload].to_dict("records"):
+            early = (workload, row["method"]) in unsynchronized
+            _interval(axes, float(names.index(row["method"])), row, "white" if early else LINE)
+        axes.axvline(1, color="black", linewidth=0.8)
+        axes.set_title(_short_name(workload), fontsize="small")
+        axes.grid(visible=True, axis="x")
+        axes.tick_params(axis="y", length=0)
+    first = grid[0][0]
+    first.set_yticks(range(len(names)), names)
+    first.set_ylim(-0.7, len(names) - 0.3)
+    first.set_xscale("log")
+    first.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
+    figure.supxlabel(
+        "bytes to the headline target, relative to gradient averaging at every step (DDP)", fontsize="small"
+    )
     keys = [
         plt.Line2D([], [], color=LINE, marker="o", linewidth=2.4, label="mean, 95 % interval"),
         plt.Line2D([], [], color=LIGHT, linewidth=1.2, label="99.4 % interval"),
     ]
-    if (rows["bound"].fillna("") != "").any():
-        keys.append(plt.Line2D([], [], color=LINE, marker=">", markerfacecolor="white", linewidth=0, label="at least"))
-    if set(names) & set(unsynchronized):
+    if (rows["bound"] != "").any():
+        label = "at least: runs missed the target"
+        keys.append(plt.Line2D([], [], color=LINE, marker=">", markerfacecolor="white", linewidth=0, label=label))
+    if unsynchronized:
         label = "mean; reached before the first sync"
         keys.append(plt.Line2D([], [], color=LINE, marker="o", markerfacecolor="white", linewidth=2.4, label=label))
-    figure.legend(handles=keys, loc="outside lower center", ncols=min(len(keys), 2), frameon=False)
+    figure.legend(handles=keys, loc="outside lower center", ncols=min(len(keys), 3), frameon=False)
     return figure
+
+
+def _short_name(workload: str) -> str:
+    """The model with its data and the partition, in two lines: "suite: cifar10 cnn, K=8, b=32, iid" has three parts."""
+    model, *_, partition = workload.rpartition(": ")[2].split(", ")
+    return f"{model}\n{partition}"
 
 
 def _interval(axes: Axes, place: float, row: Mapping[Hashable, Any], fill_of_mean: str) -> None:
@@ -152,11 +175,12 @@ def main(
     typer.echo(f"{2 * len(figures)} files in {out}")
 
 
-def _unsynchronized(outcomes: pd.DataFrame) -> list[str]:
+def _unsynchronized(outcomes: pd.DataFrame) -> list[tuple[str, str]]:
     """The methods that reached the easiest target of a workload before their first sync in most of their runs."""
-    easiest = outcomes.groupby(["workload", "method"]).first()
+    where = outcomes["suite"] + ": " + outcomes["workload"]
+    easiest = outcomes.groupby([where, "method"]).first()
     early = easiest["without_sync"] > easiest["reached"] / 2
-    return sorted({method for _, method in easiest[early].index})
+    return list(easiest[early].index)
 
 
 def _named(tuning: Sequence[Path]) -> tuple[str, Figure]:

@@ -104,6 +104,18 @@ def test_the_table_has_a_bound_instead_of_an_interval():
     assert markdown([bound]).splitlines()[-1] == "| 1 | bytes to the target, FedAvg / DDP | all | ≥ 3 | 4 | clear |"
 
 
+def test_the_table_of_winners_has_three_methods_of_each_workload_and_no_bound():
+    def item(method, where, mean, bound=""):
+        interval = Interval(mean, mean, mean, mean, mean, bound, 5)
+        return Answer(8, f"bytes to the target (ring), {method} / DDP", where, "ratio", interval)
+
+    iid = [item("FedAvg", "s: iid", 0.1), item("QSR", "s: iid", 0.25), item("LinearFDA", "s: iid", 0.2, "≥")]
+    text = markdown([item("FedAvg", "all", 0.3), *iid])
+    assert "| 8 | bytes to the target (ring), FedAvg / DDP | all | 0.3 [0.3, 0.3] | 5 | clear |" in text
+    assert text.splitlines()[-1] == "| s: iid | ring | FedAvg 0.1 | QSR 0.25 | — |"
+    assert "LinearFDA" not in text
+
+
 @pytest.mark.slow
 def test_the_program_writes_every_number_and_names_the_methods_without_results(tmp_path, capsys):
     """The results are written by hand, so the numbers mean nothing; what is tested is that each question has some."""
@@ -113,11 +125,13 @@ def test_the_program_writes_every_number_and_names_the_methods_without_results(t
     assert set(table["question"]) == {1, 4, 6, 7}
     assert (table["low"].isna() | (table["low"] <= table["mean"])).all()
     at_targets = pd.read_csv(tmp_path / "study" / "sensitivity.csv")
+    assert {1, 6, 7} <= set(at_targets["question"])
     assert set(at_targets["convention"]) == {"paper", "star", "ring", "upload"}
     headline = table[(table["number"] == "bytes to the target, SketchFDA / LinearFDA") & (table["where"] == "all")]
     assert float(headline["mean"].iloc[0]) in at_targets.loc[at_targets["convention"] == "paper", "mean"].tolist()
     title, empty, *rows = (tmp_path / "study" / "answers.md").read_text().splitlines()
-    assert (title, empty, len(rows)) == ("# Answers of the study", "", len(table) + 2)
+    pooled = table[(table["question"] != 8) | (table["where"] == "all")]
+    assert (title, empty, len(rows)) == ("# Answers of the study", "", len(pooled) + 2)
     assert "no results of" in capsys.readouterr().err
 
 

@@ -7,12 +7,21 @@ from matplotlib import pyplot as plt
 
 from support.digits_results import FULL, write
 
+IID, UNLIKE = "study-s: mnist cnn, K=8, iid", "study-s: mnist cnn, K=8, dirichlet(0.1)"
+
 
 def answers() -> pd.DataFrame:
-    rows = [("FedAvg", "", 0.1, 0.08, 0.13), ("QSR", "", 0.4, 0.2, 0.7), ("FedProx", "≥", 0.9, 0.9, None)]
+    rows = [
+        ("FedAvg", "all", "≥", 0.2, 0.2, None),
+        ("FedAvg", IID, "", 0.1, 0.08, 0.13),
+        ("QSR", IID, "", 0.4, 0.2, 0.7),
+        ("FedProx", IID, "≥", 0.9, 0.9, None),
+        ("QSR", UNLIKE, "", 0.6, 0.5, 0.7),
+    ]
     return pd.DataFrame(
         {
             "question": 8,
+            "where": where,
             "number": f"bytes to the target (paper), {method} / DDP",
             "bound": bound,
             "mean": mean,
@@ -21,25 +30,27 @@ def answers() -> pd.DataFrame:
             "clear_low": low * 0.9,
             "clear_high": None if high is None else high * 1.1,
         }
-        for method, bound, mean, low, high in rows
+        for method, where, bound, mean, low, high in rows
     )
 
 
-def test_the_method_of_the_fewest_bytes_is_on_top_and_a_bound_has_no_interval():
+def test_each_workload_has_a_panel_with_the_fewest_bytes_on_top_and_a_bound_has_no_interval():
     figure = draw_ratios(answers())
-    (axes,) = figure.axes
+    axes, unlike = figure.axes
+    assert [panel.get_title() for panel in figure.axes] == ["mnist cnn\niid", "mnist cnn\ndirichlet(0.1)"]
+    assert [line.get_ydata()[0] for line in unlike.get_lines() if line.get_marker() == "o"] == [1]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["FedProx", "QSR", "FedAvg"]
     points = [line for line in axes.get_lines() if line.get_marker() in ("o", ">")]
-    assert [line.get_marker() for line in points] == [">", "o", "o"]
+    assert sorted((line.get_ydata()[0], line.get_marker()) for line in points) == [(0, ">"), (1, "o"), (2, "o")]
     intervals = [line for line in axes.get_lines() if line.get_marker() == "None" and len(set(line.get_xdata())) == 2]
     assert len(intervals) == 4
     plt.close(figure)
 
 
 def test_a_method_that_reached_the_target_before_its_first_sync_has_an_open_circle():
-    figure = draw_ratios(answers(), ["QSR"])
-    points = [line for line in figure.axes[0].get_lines() if line.get_marker() == "o"]
-    assert [line.get_markerfacecolor() == "white" for line in points] == [True, False]
+    figure = draw_ratios(answers(), [(IID, "QSR")])
+    points = [line for axes in figure.axes for line in axes.get_lines() if line.get_marker() == "o"]
+    assert [line.get_markerfacecolor() == "white" for line in points] == [False, True, False]
     assert "mean; reached before the first sync" in [text.get_text() for text in figure.legends[0].get_texts()]
     plt.close(figure)
 
