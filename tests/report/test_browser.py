@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fdabench.report.figures.tags import strategy_tag
-from support.browser_scripts import CONTRAST, DARK_FIGURES, OUTSIDE, SCROLLING, SIZES
+from support.browser_scripts import CONTRAST, DARK_FIGURES, FOCUSED, OUTSIDE, SCROLLING, SIZES, UNSCROLLED
 
 pytestmark = pytest.mark.browser
 FLAGS = (
@@ -151,14 +151,86 @@ def test_every_link_has_a_target_in_the_file(page: Any) -> None:
     assert "strategy" in caught.value.path().read_text(encoding="utf-8").splitlines()[0]
 
 
-def test_every_control_has_keyboard_focus_and_a_visible_outline(page: Any) -> None:
-    for what in ("#cells-table thead button", ".scroll", ".picture", "a[download]", "summary"):
-        first = page.locator(what).first
-        first.focus()
-        page.keyboard.press("Shift+Tab")
-        page.keyboard.press("Tab")
-        assert first.evaluate("e => e === document.activeElement"), what
-        assert first.evaluate("e => getComputedStyle(e).outlineStyle") == "solid", what
+@pytest.mark.slow
+@pytest.mark.parametrize("key", ["Tab", "Shift+Tab"])
+@pytest.mark.parametrize("width", [390, 1400])
+def test_the_tab_key_reaches_every_control_in_order_and_the_focus_is_visible(page: Any, width: int, key: str) -> None:
+    """No control is left out, none keeps the focus, and nothing that stays in place covers the one with the focus."""
+    page.set_viewport_size({"width": width, "height": 800})
+    for i in range(3):
+        page.locator("summary").nth(i).evaluate("e => e.parentElement.open = true")
+    count = page.evaluate(f"({FOCUSED.replace('.indexOf(e)', '.length')})()")["stop"]
+    assert count > 70
+    stops = []
+    for _ in range(count):
+        page.keyboard.press(key)
+        stops.append(page.evaluate(FOCUSED))
+    assert [stop["stop"] for stop in stops] == list(range(count))[:: 1 if key == "Tab" else -1]
+    assert [stop["text"] for stop in stops if not (stop["outline"] and stop["uncovered"])] == []
+    page.keyboard.press(key)
+    assert page.evaluate(FOCUSED)["stop"] == -1, "the focus leaves the page"
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+def test_the_arrow_keys_scroll_each_box_that_is_a_stop_of_the_tab_key(page: Any, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    boxes = page.locator(".scroll, .picture")
+    page.wait_for_function(
+        f"() => ({SCROLLING})(document.querySelectorAll('.overflowing')).length > 5 || {width} > 1000"
+    )
+    stops = 0
+    for i in range(boxes.count()):
+        box = boxes.nth(i)
+        box.evaluate("e => { e.tabIndex === 0 && e.focus(); }")
+        stops += box.evaluate("e => e === document.activeElement")
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowDown")
+        page.wait_for_timeout(100)
+        assert not box.evaluate(UNSCROLLED), box.get_attribute("aria-labelledby")
+    beyond = "(e) => Math.max(e.scrollWidth - e.clientWidth, e.scrollHeight - e.clientHeight) > 1"
+    assert stops == boxes.evaluate_all(f"all => all.filter({beyond}).length") > 0, "no stop where the content fits"
+
+
+def test_the_filter_keeps_the_table_of_all_cells_a_stop_exactly_while_it_scrolls(page: Any) -> None:
+    page.set_viewport_size({"width": 1400, "height": 900})
+    box = page.locator(".scroll:has(#cells-table)")
+    for words, expected in (("", 0), ("sketchfda iid s0", -1), ("", 0)):
+        page.get_by_label("Show only cells").fill(words)
+        page.wait_for_function(f"() => document.querySelector('.scroll:has(#cells-table)').tabIndex === {expected}")
+        assert box.evaluate("e => e.scrollHeight > e.clientHeight + 1") == (expected == 0)
+
+
+def test_the_first_column_and_its_heading_cover_what_is_scrolled_below_them(page: Any) -> None:
+    page.set_viewport_size({"width": 390, "height": 800})
+    box = page.locator(".scroll:has(#cells-table)")
+    box.evaluate("e => { e.scrollIntoView(); e.scrollLeft = 200; e.scrollTop = 100; }")
+    corner = page.locator("#cells-table thead th").first
+    assert corner.evaluate("""e => {
+      const box = e.getBoundingClientRect();
+      return e.contains(document.elementFromPoint(box.right - 4, box.bottom - 4));
+    }""")
+
+
+def test_the_skip_link_leads_past_the_contents(page: Any) -> None:
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the conclusion"
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.querySelector('main').contains(document.activeElement)")
+
+
+@pytest.mark.parametrize("key", ["Enter", "Space"])
+def test_the_keyboard_opens_and_closes_the_choice_of_strategies(page: Any, key: str) -> None:
+    summary = page.locator("#figure-pareto summary")
+    summary.focus()
+    page.keyboard.press(key)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.type") == "checkbox"
+    page.keyboard.press("Space")
+    assert "4 of 5 shown" in summary.inner_text()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press(key)
+    assert not page.locator("#figure-pareto details").evaluate("e => e.open")
 
 
 def test_the_printed_page_fits_its_paper(page: Any) -> None:

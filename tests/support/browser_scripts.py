@@ -60,3 +60,24 @@ DARK_FIGURES = """all => all.map((svg) => {
   const lines = strokes.filter((stroke) => stroke !== "none").map(ratio);
   return { plate, words: Math.min(99, ...words), lines: Math.min(99, ...lines) };
 })"""
+
+FOCUSED = """() => {
+  const e = document.activeElement, box = e.getClientRects()[0]; // of a text that wraps: its first line
+  const middle = (from, to, size) => (Math.max(from, 0) + Math.min(to, size)) / 2;
+  const x = middle(box.left, box.right, innerWidth), y = middle(box.top, box.bottom, innerHeight);
+  const top = document.elementFromPoint(x, y);
+  const stops = Array.from(document.querySelectorAll("a[href], button, input, summary, [tabindex='0']"));
+  const style = getComputedStyle(e);
+  return {
+    stop: stops.filter((other) => other.checkVisibility()).indexOf(e), text: e.textContent.trim().slice(0, 40),
+    outline: style.outlineStyle === "solid" && parseFloat(style.outlineWidth) >= 2, uncovered: e.contains(top),
+  };
+}"""
+"""The element with the focus: its place among the visible stops of the Tab key (-1: none), and whether it is seen."""
+
+UNSCROLLED = """(box) => {
+  const sizes = [box.scrollWidth - box.clientWidth, box.scrollHeight - box.clientHeight].map((size) => size > 1);
+  const scrolled = [box.scrollLeft, box.scrollTop].map((offset) => offset > 0);
+  return sizes.some((size, i) => size && !scrolled[i]);
+}"""
+"""Whether a box has content beyond an edge and has not been scrolled toward it."""

@@ -84,8 +84,8 @@ function makeSwitches(box) {
   box.hidden = false;
 }
 
-// Shows a hint above a box while it is wider than the page and scrolls sideways.
-function makeHint(box) {
+// Shows a hint above a box while it is wider than the page and scrolls sideways. A box whose content fits is no stop of the Tab key.
+function makeScrollable(box) {
   const hint = document.createElement("p");
   hint.className = "hint";
   hint.textContent = "scroll → for more";
@@ -93,13 +93,16 @@ function makeHint(box) {
     const more = box.scrollWidth > box.clientWidth + 1;
     hint.hidden = !more;
     box.classList.toggle("overflowing", more);
+    box.tabIndex = more || box.scrollHeight > box.clientHeight + 1 ? 0 : -1;
   };
   box.before(hint);
-  new ResizeObserver(check).observe(box);
+  const observer = new ResizeObserver(check);
+  observer.observe(box);
+  observer.observe(box.firstElementChild); // the filter changes the size of the table, and maybe not that of the box
   check();
 }
 
-for (const box of document.querySelectorAll(".scroll, .picture")) makeHint(box);
+for (const box of document.querySelectorAll(".scroll, .picture")) makeScrollable(box);
 for (const box of document.querySelectorAll(".switches")) makeSwitches(box);
 const cells = document.getElementById("cells-table");
 const statusLine = document.getElementById("cells-status");
