@@ -14,7 +14,8 @@ from fdabench.cell_config import ComponentConfig
 from fdabench.published.results import KINDS, STRATEGIES, PublishedResult, published, published_name
 from fdabench.registry.registry import BUILT_IN
 from fdabench.report.build import build_report
-from fdabench.report.figures.published import PUBLISHED, shifts_of
+from fdabench.report.figures.canvas import shifts_of
+from fdabench.report.figures.published import PUBLISHED
 from fdabench.report.page.render import house_style
 from fdabench.report.tables.published import published_table
 from fdabench.results.load import Results, load
@@ -277,11 +278,11 @@ def test_panels_and_strategies_are_in_the_order_of_the_paper_and_large_markers_d
 
 
 def test_a_large_marker_is_shifted_no_further_than_it_must_be() -> None:
-    shifts = shifts_of([(10, 10), (10, 10), (10, math.nan), (10, 10), (50, 10)], (1, 100), (1, 100))
+    shifts = shifts_of([(10, 10), (10, 10), (10, math.nan), (10, 10), (50, 10)], (1, 100), (1, 100), (160, 150))
     assert sorted(shifts[:2] + shifts[3:]) == [-10, 0, 0, 10]
     assert shifts[2] == 0
     # at the left edge there is space on the right only
-    assert shifts_of([(1, 10)] * 3, (1, 100), (1, 100)) == [0, 10, 20]
+    assert shifts_of([(1, 10)] * 3, (1, 100), (1, 100), (160, 150)) == [0, 10, 20]
 
 
 def test_without_a_reached_published_target_there_is_no_figure(tmp_path: Path, full: Results) -> None:

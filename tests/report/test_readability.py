@@ -7,17 +7,16 @@ from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
 from fdabench.analysis.data import ReportData, combine_results
 from fdabench.report.figures import PLOTS
-from fdabench.report.figures.canvas import SMALL
+from fdabench.report.figures.canvas import LARGE, SMALL, note_offsets, shifts_of
 from fdabench.report.figures.cost import common_limits
 from fdabench.report.figures.crossover import TIE, fastest_regions, ties
 from fdabench.report.figures.error_scale import WORDS, worst_shown_value
-from fdabench.report.figures.pareto import overlapping_labels, shifts_of, workloads_without
+from fdabench.report.figures.pareto import workloads_without
 from fdabench.report.figures.profile import LEAST_PAIRS, absence_profile
 from fdabench.report.figures.sweep import absence_sweep
 from fdabench.report.page.render import house_style, render
@@ -25,7 +24,7 @@ from fdabench.results.load import Results
 from fdabench.style.contrast import contrast
 
 BY_NAME = {plot.name: plot for plot in PLOTS}
-PANEL_POINTS = 165.0
+PANEL = (160.0, 125.0)
 WIDEST = 9.3
 """Inches: 1.2 times as large they fit a page that is 1400 pixels wide."""
 
@@ -96,35 +95,60 @@ def test_strategies_below_the_axis_are_named(full: Results) -> None:
     assert f"always below this axis: {label}" in figure.axes[0].get_xlabel().replace("\n", " ")
 
 
-def test_overlapping_markers_are_drawn_next_to_each_other() -> None:
-    middles = pd.DataFrame(
-        {"step": [100.0, 100.0, 101.0, 200.0], "bytes_total": [1e6, 1.01e6, 1e6, 9e6]}, index=["a", "b", "c", "far"]
-    )
-    assert overlapping_labels(middles, (90, 220), (9e5, 1e7)) == [["a", "c", "b"], ["far"]]
-
-
 @pytest.mark.parametrize(("points", "overlaps"), [(9.0, True), (11.0, False)])
 def test_markers_of_eight_to_twelve_points_overlap_below_ten(points: float, overlaps: bool) -> None:
-    steps = [3.0, 3.0 * 10 ** (points / PANEL_POINTS)]
-    middles = pd.DataFrame({"step": steps, "bytes_total": [1e6, 1e6]}, index=["a", "b"])
-    assert (overlapping_labels(middles, (1, 10), (1e5, 1e7)) == [["a", "b"]]) == overlaps
+    steps = [3.0, 3.0 * 10 ** (points / PANEL[0])]
+    shifts = shifts_of([(step, 1e6) for step in steps], (1, 10), (1e5, 1e7), PANEL)
+    assert (shifts != [0.0, 0.0]) == overlaps
 
 
-def test_a_marker_that_overlaps_with_a_shifted_marker_joins_its_group() -> None:
-    """The first two markers are 5 points apart, and 10 after their shifts; the third is 12 points from the second."""
-    steps = [3.0 * 10 ** (points / PANEL_POINTS) for points in (0, 5, 17)]
-    middles = pd.DataFrame({"step": steps, "bytes_total": [1e6, 1e6, 1e6]}, index=["a", "b", "c"])
-    assert overlapping_labels(middles, (1, 10), (1e5, 1e7)) == [["a", "b", "c"]]
-    assert overlapping_labels(middles.loc[["b", "c"]], (1, 10), (1e5, 1e7)) == [["b"], ["c"]]
+def test_shifted_markers_keep_their_order_and_stay_apart() -> None:
+    middles = (0, 5, 12)
+    steps = [3.0 * 10 ** (points / PANEL[0]) for points in middles]
+    shifts = shifts_of([(step, 1e6) for step in steps], (1, 10), (1e5, 1e7), PANEL)
+    centers = [middle + shift for middle, shift in zip(middles, shifts, strict=True)]
+    assert shifts[1] == 0
+    assert min(right - left for left, right in pairwise(centers)) >= 10 - 1e-9
 
 
 @pytest.mark.parametrize("place", [0.0, 0.03, 0.5, 0.98, 1.0])
 def test_shifted_markers_are_within_the_panel(place: float) -> None:
-    shifts = shifts_of(5, place)
-    assert [right - left for left, right in pairwise(shifts)] == pytest.approx([10.0] * 4)
-    edges = [place * PANEL_POINTS + shift for shift in (shifts[0], shifts[-1])]
-    assert 4 < edges[0] < edges[1] < PANEL_POINTS - 4
-    assert shifts_of(1, place) == [0.0]
+    shifts = shifts_of([(10**place, 1e6)] * 5, (1, 10), (1e5, 1e7), PANEL)
+    assert shifts[0] == 0
+    edges = [place * PANEL[0] + shift for shift in shifts[1:]]
+    assert min(edges) >= LARGE / 2
+    assert max(edges) <= PANEL[0] - LARGE / 2
+    assert min(abs(a - b) for a, b in combinations(shifts, 2)) >= 10
+
+
+def test_markers_that_do_not_fit_side_by_side_are_as_far_apart_as_possible() -> None:
+    shifts = shifts_of([(3.0, 1e6)] * 3, (1, 10), (1e5, 1e7), (15.0, 100.0))
+    assert len(set(shifts)) == 3
+
+
+def test_notes_beside_markers_cover_no_marker_and_no_other_note() -> None:
+    """The marker in the middle of three has space above; at the right edge there is space on the left."""
+    row = note_offsets([(50, 50), (60, 50), (70, 50)], ["1/3"] * 3, [-10, 0, 10], (160, 125))
+    assert [np.sign(offset).tolist() for offset in row] == [[-1, 0], [0, 1], [1, 0]]
+    ((x, y),) = note_offsets([(155, 50)], ["1/3"], [0], (160, 125))
+    assert x < 0
+    assert y == 0
+
+
+def test_each_marker_of_the_pareto_figure_has_its_own_costs_and_count(full: Results) -> None:
+    data = combine_results([full])
+    rows = data.outcomes.assign(step=100.0, bytes_total=1e7, reached=data.outcomes["seed"] > 0)
+    far = rows["label"].map({label: 1 + 0.01 * i for i, label in enumerate(data.labels)})
+    figure = draw("pareto", replace(data, outcomes=rows.assign(bytes_total=1e7 * far)))
+    figure.draw_without_rendering()
+    for panel in figure.axes:
+        bold = [line for line in panel.lines if line.get_markersize() >= 8]
+        assert sorted(line.get_ydata()[0] for line in bold) == pytest.approx(sorted(1e7 * far.unique()))
+        boxes = [text.get_window_extent() for text in panel.texts if re.fullmatch(r"\d/\d", text.get_text())]
+        assert len(boxes) > 3
+        assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+        centers = [line.get_transform().transform(line.get_xydata())[0] for line in bold]
+        assert not any(box.contains(*center) for box in boxes for center in centers)
 
 
 def test_no_two_marks_of_the_pareto_figure_overlap(full: Results) -> None:

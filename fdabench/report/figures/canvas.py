@@ -4,6 +4,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from math import dist
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.transforms import ScaledTranslation, Transform
 
 from fdabench.analysis.data import ReportData
 from fdabench.formatting import format_bytes, format_count, format_significant
@@ -26,6 +28,9 @@ from fdabench.style.plot_style import PlotStyle
 
 LegendEntry = tuple[Artist, str]
 Limits = tuple[float, float]
+Point = tuple[float, float]
+Box = tuple[float, float, float, float]
+"""Left, bottom, right and top."""
 
 PlotArguments = dict[str, Any]
 """Keyword arguments or parameters of matplotlib, each of a type of its own."""
@@ -46,6 +51,13 @@ BOUND = Path([(0, 0), (0, 1), (-0.25, 0.72), (0, 1), (0.25, 0.72)], [1, 2, 1, 2,
 GREY = "#6E6E6E"
 FAINT = 0.35
 """The opacity of the interior of markers of single cells."""
+LARGE = 8
+"""The size of large markers, in points."""
+OVERLAP = 10.0
+"""The distance in points below which large markers overlap, because some shapes are larger than others."""
+_STEP = 2.0
+# in points: the size of a letter of a note, and the space between a note and a marker
+_LETTER, _LINE, _SPACE = 0.62 * SMALL, SMALL, 1.0
 STYLE: PlotArguments = {
     "font.size": 8,
     "axes.titlesize": 8,
@@ -192,6 +204,104 @@ def faint_marker(style: PlotStyle, scale: float) -> PlotArguments:
     """Keyword arguments of `Axes.plot` for the points of single cells: as `marker`, but the interior is transparent."""
     pale = {"markerfacecolor": to_rgba(style.color, FAINT), "markeredgewidth": 0.5}
     return {"linestyle": "", **marker(style, scale), **pale}
+
+
+def shifts_of(points: Sequence[Point], x_limits: Limits, y_limits: Limits, panel: Point) -> list[float]:
+    """The horizontal shifts of large markers after which no two of them overlap.
+
+    Args:
+        points: x and y of each marker.
+        x_limits: the limits of the x axis, which is logarithmic.
+        y_limits: the limits of the y axis, which is logarithmic.
+        panel: the width and the height of the panel's data area, in points.
+
+    Returns:
+        For each marker the shift to the right, in points; 0 for a point that is not finite. It is the smallest
+        multiple of 2 that keeps the marker in the panel and apart from those that are closer to the middle. Where no
+        such shift exists, it is the one that brings the marker furthest from these.
+    """
+    positions = [position_of(point, x_limits, y_limits, panel) for point in points]
+    finite = {i: (x, y) for i, (x, y) in enumerate(positions) if math.isfinite(x + y)}
+    middle = sum(x for x, _ in finite.values()) / max(len(finite), 1)
+    shifts, placed = [0.0] * len(points), list[Point]()
+    # from the middle outward, so that shifted markers tend to keep their order from left to right
+    for i, (x, y) in sorted(finite.items(), key=lambda item: abs(item[1][0] - middle)):
+        multiples = [_STEP * n for n in range(math.ceil(-x / _STEP), math.floor((panel[0] - x) / _STEP) + 1)]
+        # a whole marker fits beside the edge; only an unshifted one may lie on the edge
+        inside = [shift for shift in multiples if LARGE / 2 <= x + shift <= panel[0] - LARGE / 2 or not shift]
+        clearances = {
+            shift: min((dist((x + shift, y), other) for other in placed), default=math.inf)
+            for shift in sorted(inside, key=abs)
+        }
+        # `max` returns the first of equal values, which is the smallest shift
+        shifts[i] = max(clearances, key=lambda shift: min(clearances[shift], OVERLAP))
+        placed.append((x + shifts[i], y))
+    return shifts
+
+
+def position_of(point: Point, x_limits: Limits, y_limits: Limits, panel: Point) -> Point:
+    """The position of a point in a panel, in points from its lower left corner; arguments as in `shifts_of`."""
+    return relative_position(point[0], x_limits) * panel[0], relative_position(point[1], y_limits) * panel[1]
+
+
+def large_marker(axes: Axes, point: Point, shift: float, keywords: PlotArguments) -> None:
+    """Draw a large marker. A thin line leads from a shifted marker to its point.
+
+    Args:
+        axes: the panel.
+        point: x and y.
+        shift: to the right, in points.
+        keywords: of `Axes.plot`.
+    """
+    if shift:
+        axes.annotate(
+            "", point, xytext=(shift, 0), textcoords="offset points", zorder=3,
+            arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0},
+        )  # fmt: skip
+    axes.plot(*point, linestyle="", transform=shifted(axes, shift), **keywords)
+
+
+def shifted(axes: Axes, shift: float) -> Transform:
+    """The transform of data to a position that is `shift` points further right."""
+    return axes.transData + ScaledTranslation(shift / 72, 0, axes.figure.dpi_scale_trans)
+
+
+def note_offsets(markers: Sequence[Point], notes: Sequence[str], shifts: Sequence[float], panel: Point) -> list[Point]:
+    """The offsets of notes beside large markers, so that they cover no marker and no other note.
+
+    Args:
+        markers: the positions of all markers in the panel, in points.
+        notes: the text beside each marker, on one line; `""` for none.
+        shifts: the shift of each marker. Its note is on the side that is opposite to its line, if there is space.
+        panel: the width and the height of the panel's data area, in points.
+
+    Returns:
+        For each marker the offset of the center of its note from the center of the marker, in points.
+    """
+    radius = OVERLAP / 2
+    occupied = [(x - radius, y - radius, x + radius, y + radius) for x, y in markers]
+    offsets: list[Point] = []
+    for (x, y), note, shift in zip(markers, notes, shifts, strict=True):
+        half = (_LETTER * len(note) / 2, _LINE / 2)
+        across, above = radius + half[0] + _SPACE, radius + half[1] + _SPACE
+        first = math.copysign(across, shift)
+        sides = [(first, 0.0), (0.0, above), (0.0, -above), (-first, 0.0), (across, above), (-across, above),
+                 (across, -above), (-across, -above)]  # fmt: skip
+        boxes = {(dx, dy): (x + dx - half[0], y + dy - half[1], x + dx + half[0], y + dy + half[1]) for dx, dy in sides}
+        inside = [side for side, box in boxes.items() if _is_within(box, panel)]
+        free = [side for side in inside if not any(_overlap(boxes[side], other) for other in occupied)]
+        offsets.append((free or sides)[0])
+        if note:
+            occupied.append(boxes[offsets[-1]])
+    return offsets
+
+
+def _is_within(box: Box, panel: Point) -> bool:
+    return box[0] >= 0 and box[1] >= 0 and box[2] <= panel[0] and box[3] <= panel[1]
+
+
+def _overlap(box: Box, other: Box) -> bool:
+    return box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]
 
 
 def mark_lower_bound(axes: Axes, place: float, value: float, style: PlotStyle) -> None:

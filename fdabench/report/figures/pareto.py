@@ -3,23 +3,20 @@
 It is the main figure of the FDA paper.
 """
 
-from collections.abc import Mapping, Sequence
-from itertools import chain, combinations, product
-from math import dist
+from collections.abc import Sequence
 from textwrap import fill
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.transforms import ScaledTranslation
 
 from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.analysis.headline import labels_in_order
 from fdabench.formatting import join_first, plural
 from fdabench.report.figures.canvas import (
     GREY,
+    LARGE,
     LETTERS_PER_INCH,
     MAX_PANELS,
     SMALL,
@@ -27,22 +24,23 @@ from fdabench.report.figures.canvas import (
     Limits,
     byte_axis,
     faint_marker,
+    large_marker,
     legend,
     log_limits,
     marker,
     marker_keys,
+    note_offsets,
     panel_title,
     panels,
-    relative_position,
+    position_of,
+    shifts_of,
     step_axis,
 )
 from fdabench.report.figures.plot import FigureSpec, sample_note, the_target, truncation_note
 from fdabench.report.figures.tags import tag_artists
 
-# in points: the size of a panel's data area, the distance below which markers overlap, the distance of shifted markers
-_PANEL, _OVERLAP, _SPACING = (165.0, 135.0), 10.0, 10.0
-# a fraction of the panel's width: counts of markers further right are written on their left
-_LEFT = 0.75
+_PANEL = (160.0, 125.0)
+"""The width and the height of a panel's data area, in points."""
 # letters in a line that is as wide as a panel
 _LETTERS = 32
 TITLE = "Bytes against steps to the target"
@@ -106,8 +104,7 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> bool:
     byte_axis(axes.yaxis, limits[1])
     axes.set_xlim(*limits[0])  # matplotlib's automatic limits ignore shifted markers
     axes.set_ylim(*limits[1])
-    for labels in overlapping_labels(medians, *limits):
-        _markers(axes, data, group, medians.loc[labels], limits[0])
+    _markers(axes, data, group, medians, limits)
     unreached = [label for label in labels_in_order(group) if label not in medians.index]
     missing = "\n" + _wrap_text(f"not reached by {join_first(unreached, 2)}") if unreached else ""
     axes.set_xlabel(f"local steps to {group['target_name'].iloc[0]}{missing}")
@@ -116,91 +113,27 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> bool:
     return _frontier(axes, medians)
 
 
-def overlapping_labels(medians: pd.DataFrame, step_limits: Limits, byte_limits: Limits) -> list[list[str]]:
-    """Group the strategies whose markers would overlap.
-
-    Args:
-        medians: the median `step` and `bytes_total` of each strategy, by label.
-        step_limits: the limits of the x axis.
-        byte_limits: the limits of the y axis.
-
-    Returns:
-        Lists of labels, each in increasing order of bytes; a list of one label for a marker that overlaps no other.
-    """
-    positions = {
-        str(label): (
-            relative_position(step, step_limits) * _PANEL[0],
-            relative_position(cost, byte_limits) * _PANEL[1],
-        )
-        for label, step, cost in medians.sort_values("bytes_total", kind="stable").itertuples()
-    }
-    order = list(positions)
-    groups = [[label] for label in order]
-    # markers of a group lie side by side, so they can overlap with those of another group, which then joins it
-    while pair := next((pair for pair in combinations(groups, 2) if _overlap(*pair, positions)), None):
-        groups = [group for group in groups if group not in pair] + [sorted(chain(*pair), key=order.index)]
-    return sorted(groups, key=lambda group: order.index(group[0]))
-
-
-def _overlap(group: list[str], other: list[str], positions: Mapping[str, tuple[float, float]]) -> bool:
-    """Whether a marker of one group overlaps with one of the other, where they are drawn."""
-    spots = [_spots([positions[label] for label in labels]) for labels in (group, other)]
-    return any(dist(first, second) < _OVERLAP for first, second in product(*spots))
-
-
-def _spots(positions: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Where the markers of a group are drawn: side by side around the mean of their positions, in points."""
-    x, y = (sum(axis) / len(positions) for axis in zip(*positions, strict=True))
-    return [(x + shift, y) for shift in shifts_of(len(positions), x / _PANEL[0])]
-
-
-def shifts_of(number: int, position: float) -> list[float]:
-    """The horizontal shifts of markers that are drawn side by side around one position, within the panel.
-
-    Args:
-        number: of markers.
-        position: in 0..1 of the panel's width.
-
-    Returns:
-        For each marker the shift to the right, in points.
-
-    >>> shifts_of(3, 0.5)
-    [-10.0, 0.0, 10.0]
-    """
-    half, center = _SPACING * (number - 1) / 2, position * _PANEL[0]
-    shift = min(max(center, half + _OVERLAP), _PANEL[0] - half - _OVERLAP) - center if number > 1 else 0.0
-    return [shift - half + _SPACING * i for i in range(number)]
-
-
-def _markers(axes: Axes, data: ReportData, group: pd.DataFrame, medians: pd.DataFrame, step_limits: Limits) -> None:
-    """Draw the markers of strategies that would overlap, side by side and joined by a line.
-
-    A single strategy is drawn at its position. If cells missed the target, the counts of hits are written beside the
-    markers.
-    """
-    step, num_bytes = (float(np.exp(np.log(medians[cost]).mean())) for cost in ("step", "bytes_total"))
-    position = relative_position(step, step_limits)
-    shifts = shifts_of(len(medians), position)
-    is_right = position > _LEFT
-    if len(medians) > 1:
-        axes.annotate(
-            "", (step, num_bytes), xytext=(max(shifts, key=abs), 0), textcoords="offset points",
-            arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0},
-        )  # fmt: skip
-    counts = []
-    for label, shift in zip(medians.index, shifts, strict=True):
-        shifted = axes.transData + ScaledTranslation(shift / 72, 0, axes.figure.dpi_scale_trans)
+def _markers(
+    axes: Axes, data: ReportData, group: pd.DataFrame, medians: pd.DataFrame, limits: tuple[Limits, Limits]
+) -> None:
+    """Draw the median of each strategy. If cells missed the target, the count of hits is written beside the marker."""
+    medians = medians.sort_values("bytes_total", kind="stable")
+    points = [(float(step), float(cost)) for step, cost in zip(medians["step"], medians["bytes_total"], strict=True)]
+    shifts = shifts_of(points, *limits, _PANEL)
+    reached = group["reached"].astype(bool).groupby(group["label"]).agg(["sum", "size"])
+    counts = [reached.loc[label] for label in medians.index]
+    notes = [f"{count['sum']}/{count['size']}" if count["sum"] < count["size"] else "" for count in counts]
+    positions = [position_of(point, *limits, _PANEL) for point in points]
+    centers = [(x + shift, y) for (x, y), shift in zip(positions, shifts, strict=True)]
+    offsets = note_offsets(centers, notes, shifts, _PANEL)
+    for label, point, shift, note, offset in zip(medians.index, points, shifts, notes, offsets, strict=True):
         with tag_artists(axes, str(label)):
-            axes.plot(step, num_bytes, linestyle="", zorder=4, transform=shifted, **marker(data.styles[str(label)], 8))
-        of_label = group[group["label"] == label]
-        counts.append((int(of_label["reached"].sum()), len(of_label)))
-    if any(reached < cells for reached, cells in counts):
-        words = ", ".join(f"{reached}/{cells}" for reached, cells in counts)
-        side = shifts[0] - 6 if is_right else shifts[-1] + 6
-        axes.annotate(
-            words, (step, num_bytes), xytext=(side, 4), textcoords="offset points", fontsize=SMALL,
-            ha="right" if is_right else "left",
-        )  # fmt: skip
+            large_marker(axes, point, shift, {**marker(data.styles[str(label)], LARGE), "zorder": 4})
+            if note:
+                axes.annotate(
+                    note, point, xytext=(shift + offset[0], offset[1]), textcoords="offset points", fontsize=SMALL,
+                    ha="center", va="center",
+                )  # fmt: skip
 
 
 def _wrap_text(text: str) -> str:
@@ -235,9 +168,9 @@ def caption_pareto(data: ReportData) -> str:
     return (
         "Bytes of all workers against local steps of each worker until the first evaluation at "
         f"{the_target(data)}, both on log scales; down and left is better. "
-        f"{sample_note(data)}. Faint: one cell each; bold: median over the seeds that reached it. Markers that would "
-        f"overlap are drawn side by side on a line. Dashed: the Pareto frontier.{left_out}{not_drawn}"
-        + truncation_note(rows.groupby(WORKLOAD).ngroups, MAX_PANELS, "workloads")
+        f"{sample_note(data)}. Faint: one cell each; bold: median over the seeds that reached it. Large markers that "
+        "would overlap are shifted sideways, and a thin line leads to the true position. Dashed: the Pareto "
+        f"frontier.{left_out}{not_drawn}" + truncation_note(rows.groupby(WORKLOAD).ngroups, MAX_PANELS, "workloads")
     )
 
 

@@ -4,15 +4,13 @@ Each strategy has a cloud of points, as in the figures of the paper, and the pub
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from math import dist
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.transforms import ScaledTranslation, Transform
 
 from fdabench.analysis.data import ReportData
 from fdabench.analysis.published import counterparts, matching, measure_cell
@@ -21,18 +19,20 @@ from fdabench.published.results import GRIDS, IID, KINDS, PARTITIONS, PublishedR
 from fdabench.published.results import PublishedSetting as Setting
 from fdabench.report.figures.canvas import (
     GREY,
+    LARGE,
     MAX_PANELS,
     LegendEntry,
-    Limits,
     PlotArguments,
     byte_axis,
     faint_marker,
+    large_marker,
     legend,
     log_limits,
     marker,
     marker_keys,
     panels,
-    relative_position,
+    shifted,
+    shifts_of,
     step_axis,
 )
 from fdabench.report.figures.plot import FigureSpec, truncation_note
@@ -41,12 +41,8 @@ from fdabench.style.plot_style import ColorMarker, PlotStyle, assign_styles
 TITLE = "Bytes against steps to the target, published and measured"
 Panel = tuple[str, str, float]
 """Model, partition and target. `"IID"` is either kind of IID partition."""
-Point = tuple[float, float]
-"""Steps and bytes."""
-# in points: the size of a panel's data area, the distance below which large markers overlap, the unit of their shifts
-_PANEL, _OVERLAP, _STEP = (160.0, 150.0), 10.0, 2.0
-_SIZE = 8
-"""The size of large markers, in points."""
+_PANEL = (160.0, 150.0)
+"""The width and the height of a panel's data area, in points."""
 
 
 class PointCloud(NamedTuple):
@@ -127,11 +123,11 @@ def _panel(axes: Axes, group: list[PointCloud], styles: Mapping[str, PlotStyle])
     step_limits, byte_limits = (log_limits([*_extent(group, quantity)]) for quantity in ("steps", "bytes"))
     medians = [(cloud.cells["steps"].median(), cloud.cells["bytes"].median()) for cloud in group]
     references = [(cloud.facts["steps"].value, cloud.facts["bytes"].value) for cloud in group]
-    shifts = shifts_of([*medians, *references], step_limits, byte_limits)
+    shifts = shifts_of([*medians, *references], step_limits, byte_limits, _PANEL)
     for cloud, median, shift in zip(group, medians, shifts[: len(group)], strict=True):
         style = styles[cloud.strategy]
         axes.plot(cloud.cells["steps"], cloud.cells["bytes"], zorder=2, **faint_marker(style, 3.5))
-        _large_marker(axes, median, shift, {**marker(style, _SIZE), "zorder": 5})
+        large_marker(axes, median, shift, {**marker(style, LARGE), "zorder": 5})
     for cloud, reference, shift in zip(group, references, shifts[len(group) :], strict=True):
         if math.isfinite(reference[1]):
             _reference(axes, cloud.facts, shift, styles[cloud.strategy])
@@ -148,51 +144,9 @@ def _reference(axes: Axes, facts: Mapping[Quantity, PublishedResult], shift: flo
     steps, num_bytes = facts["steps"], facts["bytes"]
     line: PlotArguments = {"color": style.color, "linewidth": 0.8, "linestyle": ":", "zorder": 1}
     axes.hlines(num_bytes.value, steps.low, steps.high, **line)
-    axes.vlines(steps.value, num_bytes.low, num_bytes.high, transform=_shifted(axes, shift), **line)
-    hollow: PlotArguments = {**marker(style, _SIZE), "fillstyle": "none", "markeredgewidth": 1.2, "zorder": 4}
-    _large_marker(axes, (steps.value, num_bytes.value), shift, hollow)
-
-
-def _large_marker(axes: Axes, point: Point, shift: float, keywords: PlotArguments) -> None:
-    """Draw the marker of a median. A thin line leads from a shifted marker to its point."""
-    if shift:
-        axes.annotate(
-            "", point, xytext=(shift, 0), textcoords="offset points", zorder=3,
-            arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0},
-        )  # fmt: skip
-    axes.plot(*point, linestyle="", transform=_shifted(axes, shift), **keywords)
-
-
-def _shifted(axes: Axes, shift: float) -> Transform:
-    """The transform of data to a position that is `shift` points further right."""
-    return axes.transData + ScaledTranslation(shift / 72, 0, axes.figure.dpi_scale_trans)
-
-
-def shifts_of(points: Sequence[Point], step_limits: Limits, byte_limits: Limits) -> list[float]:
-    """The horizontal shifts of large markers after which no two of them overlap.
-
-    Args:
-        points: steps and bytes of each marker.
-        step_limits: the limits of the x axis.
-        byte_limits: the limits of the y axis.
-
-    Returns:
-        For each marker the shift to the right, in points. It is the smallest that keeps the marker in the panel and
-        apart from those before it; 0 if there is none, and for a point that is not finite.
-    """
-    shifts: list[float] = []
-    placed: list[Point] = []
-    for steps, num_bytes in points:
-        x = relative_position(steps, step_limits) * _PANEL[0]
-        y = relative_position(num_bytes, byte_limits) * _PANEL[1]
-        if not math.isfinite(x + y):
-            shifts.append(0.0)
-            continue
-        multiples = sorted(range(-int(x / _STEP), int((_PANEL[0] - x) / _STEP) + 1), key=abs)
-        free = (_STEP * n for n in multiples if all(dist((x + _STEP * n, y), other) >= _OVERLAP for other in placed))
-        shifts.append(next(free, 0.0))
-        placed.append((x + shifts[-1], y))
-    return shifts
+    axes.vlines(steps.value, num_bytes.low, num_bytes.high, transform=shifted(axes, shift), **line)
+    hollow: PlotArguments = {**marker(style, LARGE), "fillstyle": "none", "markeredgewidth": 1.2, "zorder": 4}
+    large_marker(axes, (steps.value, num_bytes.value), shift, hollow)
 
 
 def _extent(group: list[PointCloud], quantity: Quantity) -> Iterator[float]:
