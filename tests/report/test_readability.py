@@ -256,6 +256,23 @@ def test_the_figure_of_scaling_shows_single_seeds(results_of: Callable[..., Resu
     assert all(len(line.get_xdata()) >= len(other.get_xdata()) for line, other in zip(single, lines, strict=True))
 
 
+@pytest.mark.parametrize("factor", [1.0, 1.6, 30.0])
+def test_estimates_above_theta_are_within_the_panel_or_marked(full: Results, factor: float) -> None:
+    data = combine_results([full])
+    rounds = data.rounds[data.rounds["theta"] > 0]
+    theta = float(rounds["theta"].max())
+    trace = data.trace.assign(estimate=factor * theta)
+    figure = draw("sync-timeline", replace(data, trace=trace))
+    panels = [panel for panel in figure.axes if panel.get_ylabel() == "estimate"]
+    assert panels
+    for panel in panels:
+        top = panel.get_ylim()[1]
+        marks = [line for line in panel.lines if line.get_marker() == "^"]
+        assert (factor * theta <= top) == (not marks)
+        assert any(f"▲ up to {factor * theta:.0f}" in text.get_text() for text in panel.texts) == bool(marks)
+        assert all(max(line.get_ydata()) < top for line in marks)
+
+
 def test_bounds_are_slim_arrows_without_text(full: Results) -> None:
     figure = draw("heterogeneity", combine_results([full]))
     assert not any("≥" in text.get_text() for panel in figure.axes for text in panel.texts)

@@ -25,6 +25,8 @@ from fdabench.tables import Record
 TITLE = "Syncs over local steps"
 MOST_CELLS = 8
 MOST_SYNCS = 60
+MOST_THETAS = 2
+"""The axis of a panel contains estimates up to this multiple of theta, at least. Higher ones are cut off and marked."""
 _LETTERS = 34
 
 
@@ -105,13 +107,19 @@ def _cell(axes: Axes, data: ReportData, cell: Record, end: float) -> None:
     style = data.styles[cell["label"]]
     syncs = data.rounds[data.rounds["cell_id"] == cell["cell_id"]]
     drawn_syncs = syncs[syncs["step"] <= end]
-    top = _estimate_curve(axes, data, cell["cell_id"], drawn_syncs, style, end)
+    tick, values = _estimate_curve(axes, data, cell["cell_id"], drawn_syncs, style, end)
+    top = max(tick, min(_top(values), MOST_THETAS * tick))
     _ticks(axes, drawn_syncs["step"].to_numpy(float), (-0.22 * top, -0.06 * top), style.color)
     axes.axhline(0, color="black", linewidth=0.5)
     axes.set_ylim(-0.25 * top, 1.15 * top)
-    axes.set_yticks([0, top], ["0", format_significant(top, 2)])
+    axes.set_yticks([0, tick], ["0", format_significant(tick, 2)])
     axes.grid(visible=False)
-    axes.text(1.01, 0.5, _cell_text(cell, syncs), transform=axes.transAxes, va="center", fontsize=7.5)
+    text = _cell_text(cell, syncs)
+    if len(cut := values[values > 1.15 * top]):
+        # the markers end at the upper edge of the panel
+        axes.plot(cut.index, np.full(len(cut), 1.1 * top), "^", color=style.color, markersize=4)
+        text += f"\n▲ up to {format_significant(float(cut.max()), 2)}"
+    axes.text(1.01, 0.5, text, transform=axes.transAxes, va="center", fontsize=7.5)
 
 
 def _ticks(axes: Axes, steps: npt.NDArray[np.float64], span: tuple[float, float], color: str) -> None:
@@ -125,29 +133,31 @@ def _ticks(axes: Axes, steps: npt.NDArray[np.float64], span: tuple[float, float]
 
 def _estimate_curve(
     axes: Axes, data: ReportData, cell_id: str, syncs: pd.DataFrame, style: PlotStyle, end: float
-) -> float:
+) -> tuple[float, "pd.Series[float]"]:
     """Draw the estimate, or the exact model variance for a strategy without a monitor.
 
     Returns:
-        The highest value that the y axis has to contain.
+        The value that is labeled on the y axis: theta, or the highest value if no single theta exists; and the values
+        by step.
     """
     trace = data.trace[(data.trace["cell_id"] == cell_id) & (data.trace["step"] <= end)].dropna(subset="estimate")
     thetas = syncs["theta"].unique()
     if len(trace):
-        _sync_sawtooth(axes, trace.set_index("step")["estimate"], syncs["step"], style, "-")
+        estimates = trace.set_index("step")["estimate"]
+        _sync_sawtooth(axes, estimates, syncs["step"], style, "-")
         axes.set_ylabel("estimate")
         # FDA-Opt has another theta in each round, and 0 in the first, so no single line shows it
         if len(thetas) != 1 or not 0 < thetas[0] < math.inf:
-            return _top(trace["estimate"])
+            return _top(estimates), estimates
         axes.axhline(thetas[0], color=GREY, linewidth=0.9, linestyle="--")
-        return float(thetas[0])
+        return float(thetas[0]), estimates
     evals = data.evals[(data.evals["cell_id"] == cell_id) & (data.evals["step"] <= end)]
     variances = (
         pd.concat([evals.set_index("step")["variance"], syncs.set_index("step")["variance"]]).groupby(level=0).last()
     )
     _sync_sawtooth(axes, variances, syncs["step"], style, ":")
     axes.set_ylabel("variance")
-    return _top(variances)
+    return _top(variances), variances
 
 
 def _top(values: "pd.Series[float]") -> float:
@@ -191,8 +201,9 @@ def caption_timeline(data: ReportData) -> str:
     axis = "accuracies has the error on a log scale" if metric.name == "accuracy" else f"{metric.title} has a log scale"
     return (
         f"One cell for each strategy ({first['workload']}; seed {seeds}).{note}{part} Ticks: syncs. Solid: the "
-        "monitor's estimate, up to about 2,000 evenly spaced steps of a run; dashed: theta. Dotted: the exact model "
-        "variance (squared L2 norm) at evaluations and just before syncs, of strategies that have no monitor. "
+        "monitor's estimate, up to about 2,000 evenly spaced steps of a run; dashed: theta; ▲: an estimate above the "
+        "axis, whose highest value is beside the panel. Dotted: the exact model variance (squared L2 norm) at "
+        "evaluations and just before syncs, of strategies that have no monitor. "
         f"The axis of {axis}."
     )
 
