@@ -2,14 +2,27 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from matplotlib.contour import QuadContourSet
+from matplotlib.figure import Figure
+from matplotlib.text import Annotation, Text
 
 from fdabench.accounting.fleets import FLEETS
 from fdabench.analysis.data import ReportData, combine_results
 from fdabench.formatting import format_duration
 from fdabench.report.build import build_report
 from fdabench.report.figures.barrier import BARRIER, JITTER, SIGMAS, fastest_by_jitter, jitter_curves
-from fdabench.report.figures.crossover import CROSSOVER, fastest_regions
+from fdabench.report.figures.crossover import (
+    BANDWIDTHS,
+    CROSSOVER,
+    LATENCIES,
+    MapGrid,
+    draw_regions,
+    fastest_regions,
+    label_regions,
+)
+from fdabench.report.figures.plot import FigureSpec
 from fdabench.report.page.render import house_style
 from fdabench.report.tables.fleets import fleet_tables, fleets_frame
 from fdabench.report.tables.times import fastest, times_frame, times_tables
@@ -63,6 +76,49 @@ def test_the_map_agrees_with_the_seconds_at_its_corners(tmp_path: Path) -> None:
         figure = CROSSOVER.draw(data)
     assert figure is not None
     assert figure.axes[0].get_xlabel() == "bandwidth of each worker's link"
+
+
+def test_each_region_has_a_name_and_a_narrow_region_an_arrow() -> None:
+    wide, narrow = np.ones((111, 111), dtype=bool), np.zeros((111, 111), dtype=bool)
+    narrow[:, 50:52] = True
+    figure = Figure()
+    axes = figure.subplots()
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    grid = MapGrid(BANDWIDTHS, LATENCIES)
+    label_regions(axes, grid, {"wide": wide & ~narrow, "narrow": narrow}, np.zeros_like(narrow))
+    inside, beside = axes.texts
+    assert [inside.get_text(), beside.get_text()] == ["wide", "narrow"]
+    assert isinstance(beside, Annotation)
+    assert BANDWIDTHS[50] <= beside.xy[0] <= BANDWIDTHS[51]
+    figure.draw_without_rendering()
+    assert not inside.get_window_extent().overlaps(Text.get_window_extent(beside))
+
+
+def test_ties_keep_the_hatch_of_their_region() -> None:
+    """The whole map is a tie; its regions have faint colors, but not white."""
+    left = np.zeros((111, 111), dtype=bool)
+    left[:, :50] = True
+    axes = Figure().subplots()
+    regions = {"left": (left, ("#ff0000", "///")), "right": (~left, ("#0000ff", "xxx"))}
+    draw_regions(axes, MapGrid(BANDWIDTHS, LATENCIES), regions, np.ones_like(left))
+    areas = [area for area in axes.collections if isinstance(area, QuadContourSet) and area.filled]
+    assert [area.hatches for area in areas] == [["///"], ["xxx"]]
+    colors = [tuple(area.get_facecolor()[0]) for area in areas]
+    assert len(set(colors)) == 2
+    assert (1.0, 1.0, 1.0, 1.0) not in colors
+
+
+@pytest.mark.parametrize("plot", [CROSSOVER, JITTER], ids=lambda plot: plot.name)
+def test_maps_name_the_strategies_in_their_regions(plot: FigureSpec, tmp_path: Path) -> None:
+    data = fleet_data_of(tmp_path, EQUAL)
+    with house_style():
+        figure = plot.draw(data)
+    assert figure is not None
+    (group,) = [group for _, group in data.volumes.groupby("workload")]
+    winners = fastest_regions(group) if plot is CROSSOVER else fastest_by_jitter(data, group)
+    assert winners
+    assert set(winners) <= {text.get_text() for text in figure.axes[0].texts}
 
 
 def test_a_single_strategy_has_no_map(tmp_path: Path) -> None:

@@ -1,13 +1,11 @@
 """Two figures of fleets: the time at barriers if step times vary, and the fastest strategy by bandwidth and jitter."""
 
 import math
-from collections.abc import Mapping
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fdabench.accounting.costs import EvalPoint
@@ -17,9 +15,10 @@ from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.analysis.headline import labels_in_order
 from fdabench.report.figures.canvas import LegendEntry, legend, line_keys, marker, panel_title, panels
 from fdabench.report.figures.crossover import (
-    EDGE,
-    RegionFill,
+    MapGrid,
     bandwidth_axis,
+    draw_regions,
+    label_regions,
     median_row,
     median_volume,
     region_fills,
@@ -111,7 +110,12 @@ def draw_jitter(data: ReportData) -> Figure | None:
     maps = [fastest_by_jitter(data, group) for _, group in groups]
     fills = region_fills(data, {label for regions in maps for label in regions})
     for panel, (workload, group), regions in zip(axes, groups, maps, strict=True):
-        _map(panel, regions, fills)
+        panel.set_xscale("log")
+        grid = MapGrid(BANDWIDTHS, _ROWS)
+        nothing = np.zeros((len(_ROWS), len(BANDWIDTHS)), dtype=bool)
+        draw_regions(panel, grid, {label: (region, fills[label]) for label, region in regions.items()}, nothing)
+        label_regions(panel, grid, regions, nothing)
+        bandwidth_axis(panel)
         panel_title(panel, data, workload)
         panel.set_ylabel(f"jitter, sigma (to {group['target_name'].iloc[0]})")
     keys: list[LegendEntry] = [(region_patch(fill), label) for label, fill in fills.items()]
@@ -135,15 +139,6 @@ def fastest_by_jitter(data: ReportData, group: pd.DataFrame) -> dict[str, npt.ND
     return {label: best == at for at, label in enumerate(times) if (best == at).any()}
 
 
-def _map(axes: Axes, regions: Mapping[str, npt.NDArray[np.bool_]], fills: Mapping[str, RegionFill]) -> None:
-    axes.set_xscale("log")
-    for label, region in regions.items():
-        color, hatch = fills[label]
-        area = axes.contourf(BANDWIDTHS, _ROWS, region, levels=[0.5, 1.5], colors=[color], hatches=[hatch])
-        area.set(edgecolor=EDGE, linewidth=0.7)
-    bandwidth_axis(axes)
-
-
 def caption_barrier(data: ReportData) -> str:
     """Return the caption of the figure of barriers."""
     total = len(_groups(data))
@@ -162,7 +157,7 @@ def caption_jitter(data: ReportData) -> str:
     return (
         "The strategy with the shortest modeled time to the target, of those that reached it. The time is the sum of "
         f"that in the figure above, and of the collectives on links with a latency of {1e3 * LATENCY:g} ms one way. A "
-        "collective with slack takes as long as without overlap. "
+        "collective with slack takes as long as without overlap. An arrow leads from a name to a narrow region. "
         f"Accounting: {data.conventions}." + truncation_note(total, MOST_WORKLOADS, "workloads")
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Set
 from itertools import cycle
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from fdabench.analysis.headline import labels_in_order
 from fdabench.formatting import plural
 from fdabench.report.figures.canvas import SMALL, LegendEntry, PlotArguments, legend, panel_title, panels
 from fdabench.report.figures.plot import FigureSpec, truncation_note
+from fdabench.report.figures.wrapping import wrap_label
 from fdabench.report.tables.times import networks_of
 from fdabench.style.contrast import blend
 
@@ -32,17 +34,36 @@ LATENCIES = np.logspace(-6, -0.5, 111)
 """In seconds, one way."""
 # names of networks with a smaller bandwidth, in bit/s, are on the right of their dots, the others on the left
 _MIDDLE = 3e9
-# half of the size of a name, in grid points of the map: columns for each letter, and rows
+# half of the size of a name, in grid points of the map: columns for each letter, and rows for each line
 _COLUMNS, _ROWS = 1.15, 4
+# an arrow to a region ends at least this share of the greatest distance from its border
+_INNER = 0.7
+# letters in a line of a region's name: the second number is for narrow regions
+_LETTERS = (22, 12)
 EDGE = "#555555"
-_TIE_COLOR = (1.0, 1.0, 1.0, 0.75)
+# the share of white in the color of a region, and in that of its ties
+_PALE, _TIE_PALE = 0.5, 0.85
 _HATCHES = ("", "///", "...", "\\\\\\", "xxx", "---", "ooo", "|||")
 _SPEEDS = {1e6: "1 Mbit/s", 1e7: "10 Mbit/s", 1e8: "100 Mbit/s", 1e9: "1 Gbit/s", 1e10: "10 Gbit/s", 1e11: "100 Gbit/s"}
 _TIMES = {1e-6: "1 µs", 1e-5: "10 µs", 1e-4: "0.1 ms", 1e-3: "1 ms", 1e-2: "10 ms", 1e-1: "0.1 s"}
 
 Region = npt.NDArray[np.bool_]
+Place = tuple[int, int]
+"""A row and a column of a map."""
 RegionFill = tuple[str, str]
 """A color and a hatch."""
+
+
+class MapGrid(NamedTuple):
+    """The points of a map.
+
+    Args:
+        bandwidths: on the x axis, in bit/s.
+        heights: on the y axis.
+    """
+
+    bandwidths: npt.NDArray[np.float64]
+    heights: npt.NDArray[np.float64]
 
 
 def draw_crossover(data: ReportData) -> Figure | None:
@@ -60,8 +81,8 @@ def draw_crossover(data: ReportData) -> Figure | None:
         panel_title(panel, data, (str(pair[0]), str(pair[1])))
     keys: list[LegendEntry] = [(region_patch(fill), label) for label, fill in fills.items()]
     if any(ties(group).any() for _, group in drawn_groups):
-        tie = Patch(facecolor=_TIE_COLOR, edgecolor=EDGE, linestyle="--", linewidth=0.7)
-        keys.append((tie, f"the second is within {100 * TIE:.0f} % of the fastest"))
+        tie = Patch(facecolor="white", edgecolor=EDGE, linestyle="--", linewidth=0.7)
+        keys.append((tie, f"faint: the second is within {100 * TIE:.0f} %"))
     legend(figure, keys)
     return figure
 
@@ -118,39 +139,122 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame, regions: Mapping[s
     axes.set_xscale("log")
     axes.set_yscale("log")
     points = _network_points(data, group)
-    is_free = ~_occupied(points)
-    for region, (color, hatch) in regions.values():
-        area = axes.contourf(BANDWIDTHS, LATENCIES, region, levels=[0.5, 1.5], colors=[color], hatches=[hatch])
-        area.set(edgecolor=EDGE, linewidth=0.7)
-    close = ties(group)
-    if close.any():
-        border = axes.contourf(BANDWIDTHS, LATENCIES, close, levels=[0.5, 1.5], colors=[_TIE_COLOR])
-        border.set(edgecolor=EDGE, linewidth=0.7, linestyle="--")
-    for label, (region, _) in regions.items():
-        _label(axes, region & is_free & ~close, label)
+    grid = MapGrid(BANDWIDTHS, LATENCIES)
+    draw_regions(axes, grid, regions, ties(group))
+    label_regions(axes, grid, {label: region for label, (region, _) in regions.items()}, _occupied(points))
     _dots(axes, points)
     _named_ticks(axes.yaxis, _TIMES)
     bandwidth_axis(axes)
     axes.set_ylabel(f"latency, one way (to {group['target_name'].iloc[0]})")
 
 
-def _label(axes: Axes, is_free: Region, label: str) -> None:
-    """Write the label of a strategy into its region, as far from the border as possible.
+def draw_regions(axes: Axes, grid: MapGrid, regions: Mapping[str, tuple[Region, RegionFill]], close: Region) -> None:
+    """Fill the region of each strategy.
 
-    It is omitted where it fits nowhere, because the legend contains it too.
+    The part where the second strategy is about as fast is faint. It keeps the hatch, so that narrow regions can be
+    recognized. Borders of regions are solid lines, borders of these parts are dashed.
 
     Args:
         axes: the panel.
-        is_free: a mask of the region without the places that other text covers, shape [latency, bandwidth].
-        label: the text.
+        grid: of the masks.
+        regions: a mask, shape [height, bandwidth], and the fill of each strategy, by label.
+        close: a mask of the parts that are faint.
     """
-    box = (2 * _ROWS + 1, 2 * int(_COLUMNS * len(label)) + 1)
-    fits = ndimage.minimum_filter(is_free, box, mode="constant")
-    if fits.any():
-        distance = ndimage.distance_transform_edt(fits)
-        row, column = np.unravel_index(int(np.argmax(distance)), fits.shape)
-        text = axes.text(BANDWIDTHS[column], LATENCIES[row], label, ha="center", va="center", fontsize=SMALL)
-        text.set_bbox({"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 1})
+    for region, (color, hatch) in regions.values():
+        for part, shade in ((region & ~close, color), (region & close, _tie_color(color))):
+            if part.any():
+                area = axes.contourf(*grid, part, levels=[0.5, 1.5], colors=[shade], hatches=[hatch or None])
+                area.set(edgecolor=EDGE, linewidth=0)
+    masks = [(close, "--", 0.7), *((region, "-", 1.0) for region, _ in regions.values())]
+    for mask, dashes, width in masks:
+        if mask.any() and not mask.all():
+            axes.contour(*grid, mask, levels=[0.5], colors=[EDGE], linestyles=[dashes], linewidths=width)
+
+
+def _tie_color(color: str) -> str:
+    """The color of a region's ties: of `color`, which is mixed with `_PALE` white, a mix with `_TIE_PALE` white."""
+    return blend(color, "white", 1 - (1 - _TIE_PALE) / (1 - _PALE))
+
+
+def label_regions(axes: Axes, grid: MapGrid, regions: Mapping[str, Region], occupied: Region) -> None:
+    """Write the label of each strategy into its region, as far from the border as possible.
+
+    The label of a region that is too narrow is written beside it, with an arrow. A label that fits nowhere is omitted;
+    the legend contains it too.
+
+    Args:
+        axes: the panel.
+        grid: of the masks.
+        regions: a mask by label, shape [height, bandwidth].
+        occupied: a mask of the places that other text covers.
+    """
+    occupied = occupied.copy()
+    narrow = []
+    for label, region in regions.items():
+        text, places = _first_fit(label, region & ~occupied)
+        if places.any():
+            row, column = np.unravel_index(int(np.argmax(ndimage.distance_transform_edt(places))), places.shape)
+            _label(axes, grid, text, (int(row), int(column)), occupied)
+        else:
+            narrow.append(label)
+    narrow_regions = np.any([regions[label] for label in narrow], axis=0) if narrow else occupied
+    for label in narrow:
+        # the second choice covers other narrow regions
+        choices = [_first_fit(label, ~occupied & ~other) for other in (narrow_regions, regions[label])]
+        text, places = next((choice for choice in choices if choice[1].any()), choices[0])
+        if places.any():
+            place, point = _nearest(places, regions[label])
+            arrow = (float(grid.bandwidths[point[1]]), float(grid.heights[point[0]]))
+            _label(axes, grid, text, place, occupied, arrow)
+
+
+def _first_fit(label: str, is_free: Region) -> tuple[str, Region]:
+    """The label in as few lines as fit, and a mask of the places around which it covers only free points."""
+    texts = [wrap_label(label, letters) for letters in _LETTERS if max(map(len, label.split()), default=0) <= letters]
+    fits = [(text, _places(is_free, text)) for text in texts or [wrap_label(label, max(_LETTERS))]]
+    return next((fit for fit in fits if fit[1].any()), fits[0])
+
+
+def _nearest(places: Region, region: Region) -> tuple[Place, Place]:
+    """The place that is nearest to the inner part of a region, and the point of that part that is nearest to it."""
+    depth = ndimage.distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
+    distance, points = ndimage.distance_transform_edt(depth < _INNER * depth.max(), return_indices=True)
+    place = np.unravel_index(int(np.argmin(np.where(places, distance, np.inf))), places.shape)
+    return (int(place[0]), int(place[1])), (int(points[0][place]), int(points[1][place]))
+
+
+def _box(text: str) -> tuple[int, int]:
+    """Half of the height and of the width of a label, in grid points."""
+    lines = text.split("\n")
+    return _ROWS * len(lines), int(_COLUMNS * max(map(len, lines)))
+
+
+def _places(is_free: Region, text: str) -> Region:
+    """A mask of the points around which the label covers only free points."""
+    rows, columns = _box(text)
+    places: Region = ndimage.minimum_filter(is_free, (2 * rows + 1, 2 * columns + 1), mode="constant")
+    return places
+
+
+def _label(
+    axes: Axes,
+    grid: MapGrid,
+    text: str,
+    place: Place,
+    occupied: Region,
+    arrow: tuple[float, float] | None = None,
+) -> None:
+    """Write a label at a row and a column, with an arrow to a point, and mark the points that it covers."""
+    (row, column), (above, beside) = place, _box(text)
+    occupied[max(0, row - above) : row + above + 1, max(0, column - beside) : column + beside + 1] = True
+    box = {"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 1}
+    options: PlotArguments = {"ha": "center", "va": "center", "fontsize": SMALL, "bbox": box}
+    point = (float(grid.bandwidths[column]), float(grid.heights[row]))
+    if arrow is None:
+        axes.text(*point, text, **options)
+        return
+    line = {"arrowstyle": "-|>", "mutation_scale": 6, "color": "black", "linewidth": 0.7, "shrinkA": 0, "shrinkB": 0}
+    axes.annotate(text, arrow, xytext=point, arrowprops=line, **options)
 
 
 def region_fills(data: ReportData, winners: Set[str]) -> dict[str, RegionFill]:
@@ -160,7 +264,7 @@ def region_fills(data: ReportData, winners: Set[str]) -> dict[str, RegionFill]:
     """
     labels = [label for label in data.labels if label in winners]
     return {
-        label: (blend(data.styles[label].color, "white", 0.6), hatch)
+        label: (blend(data.styles[label].color, "white", _PALE), hatch)
         for label, hatch in zip(labels, cycle(_HATCHES), strict=False)
     }
 
@@ -223,8 +327,9 @@ def caption_crossover(data: ReportData) -> str:
         "The strategy with the shortest modeled time to the workload's target, of those that reached it, if each "
         "worker has a link of its own. Dots are the named networks; of a shared channel, each worker has an equal "
         "share of the bandwidth. Of each strategy, the seed with the median number of bytes, of at most "
-        f"{plural(int(seeds), 'seed')}. In the pale band the second strategy is within {100 * TIE:.0f} % of the "
-        "fastest, so the border is not exact. Compute time and model as in the table of times. "
+        f"{plural(int(seeds), 'seed')}. Where a color is faint, the second strategy is within "
+        f"{100 * TIE:.0f} % of the fastest, so the border is not exact. An arrow leads from a name to a narrow region. "
+        "Compute time and model as in the table of times. "
         f"Accounting: {data.conventions}." + truncation_note(total, MOST_WORKLOADS, "workloads")
     )
 
