@@ -66,6 +66,21 @@ def test_a_band_needs_two_seeds(full: Results, results_of: Callable[..., Results
     assert len(marked) == strategies, "one line for each, not one for each seed"
 
 
+def test_bands_differ_by_more_than_their_color(results_of: Callable[..., Results]) -> None:
+    """The edges of a band have the dashes of its line, and a bar reaches through each marker from edge to edge."""
+    data = combine_results([results_of(seeds=(0, 1))])
+    dashed = {label: replace(style, dashes="--") for label, style in data.styles.items()}
+    panel = draw("accuracy-bytes", replace(data, styles=dashed)).axes[0]
+    for mean in [line for line in panel.lines if line.get_marker() not in ("None", "", None)]:
+        of_strategy = [line for line in panel.lines if line.get_color() == mean.get_color() and line is not mean]
+        low, high = (line for line in of_strategy if line.get_linestyle() == "--")
+        (bars,) = (line for line in of_strategy if line.get_linestyle() == "-")
+        first, every = mean.get_markevery()
+        for edge, heights in ((low, bars.get_ydata()[0::3]), (high, bars.get_ydata()[1::3])):
+            assert heights.tolist() == np.asarray(edge.get_ydata())[first::every].tolist()
+        assert bars.get_xdata()[0::3].tolist() == np.asarray(mean.get_xdata())[first::every].tolist()
+
+
 def test_every_axis_of_accuracies_has_the_same_scale_and_states_it(full: Results) -> None:
     """Also where nobody reaches 90 %."""
     data = combine_results([full])

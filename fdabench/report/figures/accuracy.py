@@ -122,10 +122,7 @@ def _strategy(axes: Axes, rows: pd.DataFrame, x: str, style: PlotStyle, index: i
     last_common_step = -1
     if over_seeds is not None and len(over_seeds):
         last_common_step = over_seeds.index.max()
-        axes.fill_between(
-            over_seeds["x"], over_seeds["low"], over_seeds["high"], color=to_rgba(style.color, 0.18),
-            edgecolor=style.color, linewidth=0.3,
-        )  # fmt: skip
+        _band(axes, over_seeds, style, index)
         _line(axes, over_seeds["x"], over_seeds["mean"], style, index)
     single = rows.loc[(rows["state"] == "diverged") | (rows["step"] > last_common_step), "cell_id"].unique()
     for _, cell in rows[rows["cell_id"].isin(single)].groupby("cell_id", sort=False):
@@ -166,11 +163,37 @@ def _over_seeds(evals: pd.DataFrame, x: str, seeds: int) -> pd.DataFrame:
     return frame[steps.size() == seeds]
 
 
+def _band(axes: Axes, over_seeds: pd.DataFrame, style: PlotStyle, index: int) -> None:
+    """Draw the range over seeds: an area whose edges have the dashes of the line, and a bar through each marker.
+
+    A bar belongs to its marker, so the bands of two strategies differ by more than their color.
+    """
+    low, high = over_seeds["low"], over_seeds["high"]
+    axes.fill_between(over_seeds["x"], low, high, color=to_rgba(style.color, 0.18), linewidth=0)
+    for edge in (low, high):
+        axes.plot(over_seeds["x"], edge, color=style.color, linestyle=style.dashes, linewidth=0.5, zorder=2)
+    first, every = _marked(len(over_seeds), index)
+    marked = over_seeds.iloc[first::every]
+    # one line with gaps
+    heights = np.column_stack([marked["low"], marked["high"], np.full(len(marked), np.nan)]).ravel()
+    axes.plot(np.repeat(marked["x"], 3), heights, color=style.color, linewidth=1.0, zorder=3)
+
+
+def _marked(points: int, index: int) -> tuple[int, int]:
+    """The first point of a line that has a marker, and the distance to the next one.
+
+    Strategies have markers at different evaluations, so that overlapping lines can be distinguished.
+    """
+    every = _every(points)
+    return index % every, every
+
+
 def _line(axes: Axes, xs: "pd.Series[float]", ys: "pd.Series[float]", style: PlotStyle, index: int) -> None:
-    """Draw a mean. Strategies have markers at different evaluations, so that overlapping lines can be distinguished."""
-    every = _every(len(xs))
-    marks = (index % every, every)
-    axes.plot(xs, ys, color=style.color, linestyle=style.dashes, markevery=marks, zorder=3, **marker(style, 4.5))
+    """Draw a mean."""
+    axes.plot(
+        xs, ys, color=style.color, linestyle=style.dashes, markevery=_marked(len(xs), index), zorder=3,
+        **marker(style, 4.5),
+    )  # fmt: skip
 
 
 def _thin_line(axes: Axes, cell: pd.DataFrame, x: str, style: PlotStyle, *, with_markers: bool) -> None:
@@ -201,9 +224,9 @@ def caption_metric(data: ReportData, x: str) -> str:
     title = metric.title.capitalize()
     return (
         f"{title} of the mean of the workers' models on the test set against {_X_LABEL[x]}, log scale. "
-        f"{sample_note(data)}. Line: mean over seeds{across}; band: lowest to highest seed, over the steps at "
-        f"which every seed was evaluated. Thin lines: single seeds, if there are fewer than {BAND_SEEDS} or after the "
-        f"last step that all seeds have; ✕: diverged.{lines} {scale_words(metric)} "
+        f"{sample_note(data)}. Line: mean over seeds{across}; band and bars: lowest to highest seed, over the "
+        "steps at which every seed was evaluated. Thin lines: single seeds, if there are fewer than "
+        f"{BAND_SEEDS} or after the last step that all seeds have; ✕: diverged.{lines} {scale_words(metric)} "
         f"the last value that three quarters of the strategies reach; values {metric.worse_side} it are not shown."
         + truncation_note(len(data.workloads), MAX_PANELS, "workloads")
     )
