@@ -1,9 +1,13 @@
-"""The bytes of packed messages by the ledger and on the wire: `sudo python benchmarks/packed_wire.py -o FOLDER`.
+"""Bytes of packed messages, in the ledger and on the link: `sudo python benchmarks/packed_wire.py -o FOLDER`.
 
-Two workers train a wide perceptron on the digits, each in a process with a network namespace and a link of its own
-(`namespaces.py`), whose speed has no limit. Measured: the interfaces' counters around each gather of packed messages.
-Predicted: the bytes of the packed tensors, which the ledger has, by the collective's algorithm. Needs root and
-iproute2. Prints a table in markdown.
+Two workers train an MLP of 1,500,010 parameters on the digits. Each worker is a process in its own network namespace
+(`namespaces.py`), which has one link without a rate limit.
+
+Measured: the counters of the network interfaces before and after each all-gather of packed messages. Predicted: the
+size of the packed tensors, which the ledger has, times P (P - 1) for P processes, because each process receives the
+messages of all others.
+
+Needs root and iproute2. Prints a table in Markdown.
 """
 
 from argparse import ArgumentParser
@@ -59,14 +63,14 @@ MODELS = {"wide": ModelSpec(build, None, "1,500,010 parameters: 6 MB")}
 
 def main() -> None:
     parser = ArgumentParser(description=__doc__)
-    parser.add_argument("-o", "--out", type=Path, required=True, help="folder of the results")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="folder for the results")
     folder = parser.parse_args().out.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "packed.toml").write_text(SUITE)
     (folder / "wide.py").write_text(MODEL)
     options = ["--engine", "distributed", "--reduction", "ordered", "--network-interface", INTERFACE, "-q"]
-    with hosts(2) as made:
-        made.run(["fdabench", "run", "packed.toml", "-o", "results", *options], folder, 3600)
+    with hosts(2) as network:
+        network.run(["fdabench", "run", "packed.toml", "-o", "results", *options], folder, 3600)
     print(_markdown(ResultsFolder(folder / "results")))
 
 
