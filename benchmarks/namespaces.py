@@ -16,6 +16,11 @@ from uuid import uuid4
 
 INTERFACE = "eth-fda"
 PORT = 29400
+TCP_BUFFERS = "4096 4194304 6291456"
+"""The least, initial and most bytes of a socket's buffer on distant hosts; a model must fit into the initial one.
+
+Linux begins with a window of 64 kB. A longer message then takes further round trips, until the kernel has enlarged it.
+"""
 SHOWN_LINES = 20
 """The number of lines of a failed process's output that an error shows."""
 
@@ -179,6 +184,8 @@ def distant_hosts(count: int, latency_s: float) -> Iterator[Hosts]:
         for rank, name in enumerate(names):
             _ip("-n", name, "addr", "add", f"{_address(rank)}/24", "dev", INTERFACE)
             _ip("-n", name, "link", "set", INTERFACE, "mtu", "65000", "up")
+            for buffer in ("tcp_rmem", "tcp_wmem"):
+                _ip("netns", "exec", name, "sysctl", "-qw", f"net.ipv4.{buffer}={TCP_BUFFERS}")
             _ip("-n", name, "link", "set", "lo", "up")
         yield Hosts(names)
 
