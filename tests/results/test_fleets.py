@@ -1,7 +1,6 @@
-"""Time on fleets: closed forms, the times of networks as a special case, and measured threads that sleep."""
+"""Time on fleets: closed forms, the times of networks as a special case, and measured processes that sleep."""
 
 import math
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+import torch.distributed as dist
 
 from fdabench.accounting.costs import CONVENTIONS, EvalPoint
 from fdabench.accounting.fleets import FLEETS, Fleet, Links, fleet_time
@@ -18,6 +19,7 @@ from fdabench.accounting.step_time import Constant, Exponential, Lognormal, Pare
 from fdabench.errors import ResultError, UsageError
 from fdabench.results.fleets import read_trace
 from fdabench.validation.fleet_file import read_fleets
+from support.launch import launch
 
 COLUMNS = [
     *("kind", "first_step", "last_step", "count", "elements", "dtype", "payload_bytes"),
@@ -173,30 +175,30 @@ def test_built_in_fleets_differ() -> None:
     assert len(set(times.values())) == len(FLEETS)
 
 
+SLEEPERS, SLEEPS, MEAN_SLEEP_S = 4, 120, 0.02
+JITTER = Fleet(Lognormal(0.6), FREE)
+
+
+def seconds_of_sleepers(period: int) -> float:
+    """Sleep for the drawn times of this rank's steps, with an all-reduce after each period. Returns the seconds."""
+    rank, flag = dist.get_rank(), torch.zeros(1)
+    seconds_TK = JITTER.step_time.draw(np.random.default_rng((0xF1EE7, 2)), SLEEPS, np.ones(SLEEPERS), MEAN_SLEEP_S)
+    dist.barrier()
+    start = time.perf_counter()
+    for step, seconds in enumerate(seconds_TK[:, rank], start=1):
+        time.sleep(seconds)
+        if step % period == 0:
+            dist.all_reduce(flag)
+    return time.perf_counter() - start
+
+
 @pytest.mark.slow
-def test_threads_that_sleep_take_the_predicted_time() -> None:
-    """Four threads sleep by the law and meet at a barrier; the whole takes the predicted time within 10 %."""
-    fleet, steps, workers, mean = Fleet(Lognormal(0.6), FREE), 120, 4, 0.02
-    for period in (1, 10):
-        predicted = fleet_time(every(period, steps), EvalPoint(steps), workers, "paper", fleet, mean, seed=2).total
-        samples = fleet.step_time.draw(np.random.default_rng((0xF1EE7, 2)), steps, np.ones(workers), mean)
-        barrier = threading.Barrier(workers)
-
-        def work(
-            worker: int, samples: np.ndarray = samples, period: int = period, barrier: threading.Barrier = barrier
-        ) -> None:
-            for step in range(steps):
-                time.sleep(samples[step, worker])
-                if (step + 1) % period == 0:
-                    barrier.wait()
-
-        threads = [threading.Thread(target=work, args=(worker,)) for worker in range(workers)]
-        start = time.perf_counter()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert time.perf_counter() - start == pytest.approx(predicted, rel=0.1)
+@pytest.mark.parametrize("period", [1, 10])
+def test_processes_that_sleep_take_the_predicted_time(period: int) -> None:
+    """Four processes sleep by the law and meet in collectives of gloo; this takes the predicted time within 10 %."""
+    ledger = every(period, SLEEPS)
+    predicted = fleet_time(ledger, EvalPoint(SLEEPS), SLEEPERS, "paper", JITTER, MEAN_SLEEP_S, seed=2).total
+    assert max(launch(seconds_of_sleepers, SLEEPERS, period)) == pytest.approx(predicted, rel=0.1)
 
 
 def test_a_trace_replaces_the_times_of_steps(tmp_path: Path) -> None:
