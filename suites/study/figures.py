@@ -64,9 +64,9 @@ def draw_ratios(answers: pd.DataFrame, unsynchronized: Collection[tuple[str, str
     first.set_ylim(-0.7, len(names) - 0.3)
     first.set_xscale("log")
     first.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
-    figure.supxlabel(
-        "bytes to the headline target, relative to gradient averaging at every step (DDP)", fontsize="small"
-    )
+    # `supxlabel` and a legend outside would be drawn at the same place
+    label = "bytes to the headline target, relative to gradient averaging at every step (DDP)"
+    grid[0][len(workloads) // 2].set_xlabel(label, fontsize="small")
     keys = [
         plt.Line2D([], [], color=LINE, marker="o", linewidth=2.4, label="mean, 95 % interval"),
         plt.Line2D([], [], color=LIGHT, linewidth=1.2, label="99.4 % interval"),
