@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from matplotlib.colors import to_rgba
@@ -19,6 +19,7 @@ from fdabench.registry.registry import BUILT_IN
 from fdabench.report.figures import PLOTS
 from fdabench.report.figures.canvas import GREY, number_axis
 from fdabench.report.figures.error_scale import accuracy_axis
+from fdabench.report.figures.estimate import estimate_pairs
 from fdabench.report.figures.plot import FigureSpec
 from fdabench.report.figures.tags import number_tags, strategy_tag
 from fdabench.report.page.render import house_style
@@ -85,6 +86,26 @@ def test_markers_of_estimates_look_as_in_the_legend(full: Results) -> None:
         filled = [line for line in (*panel_lines, *entries.values()) if line.get_fillstyle() == "full"]
         # a transparent interior of small markers looks hollow
         assert all(to_rgba(line.get_markerfacecolor())[3] == 1 for line in filled)
+
+
+class Lagged(NamedTuple):
+    """The table of a strategy, with a lag."""
+
+    table: dict[str, object]
+
+    def to_table(self) -> dict[str, object]:
+        return self.table | {"lag": 5}
+
+
+def test_estimates_of_an_earlier_step_are_not_compared_with_the_variance(full: Results) -> None:
+    data = combine_results([full])
+    pairs = estimate_pairs(data)
+    cell = str(pairs["cell_id"].iloc[0])
+    lagged = data.configs[cell].model_copy(update={"strategy": Lagged(data.configs[cell].strategy.to_table())})
+    actual = replace(data, configs={**data.configs, cell: lagged})
+    assert set(estimate_pairs(actual)["cell_id"]) == set(pairs["cell_id"]) - {cell}
+    caption = BY_NAME["estimate-variance"].caption
+    assert ("`lag`" in caption(data), "`lag`" in caption(actual)) == (False, True)
 
 
 def test_bars_of_costs_mark_misses(full: Results) -> None:

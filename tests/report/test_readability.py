@@ -288,6 +288,19 @@ def test_estimates_above_theta_are_within_the_panel_or_marked(full: Results, fac
         assert all(max(line.get_ydata()) < top for line in marks)
 
 
+def test_variances_of_rounding_have_a_short_label(full: Results) -> None:
+    data = combine_results([full])
+    small = {"rounds": data.rounds.assign(variance=7.1e-16), "evals": data.evals.assign(variance=7.1e-16)}
+    figure = draw("sync-timeline", replace(data, **small))
+    labels = [
+        label.get_text()
+        for panel in figure.axes
+        if panel.get_ylabel() == "variance"
+        for label in panel.get_yticklabels()
+    ]
+    assert {"0", "7.1e-16"} == set(labels)
+
+
 def test_bounds_are_slim_arrows_without_text(full: Results) -> None:
     figure = draw("heterogeneity", combine_results([full]))
     assert not any("≥" in text.get_text() for panel in figure.axes for text in panel.texts)

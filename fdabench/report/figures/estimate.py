@@ -20,6 +20,8 @@ _ROUNDING = 1e-4
 def estimate_pairs(data: ReportData) -> pd.DataFrame:
     """The estimates for which the exact variance at the same step is known: just before syncs and at evaluations.
 
+    Cells whose FDA has a `lag` are left out, because their estimate is that of an earlier step.
+
     Returns:
         A row for each, with the columns `cell_id`, `label`, `family`, `estimate`, `variance` and `at`, which is
         `"sync"` or `"evaluation"`.
@@ -28,7 +30,11 @@ def estimate_pairs(data: ReportData) -> pd.DataFrame:
     parts = [data.rounds[columns].assign(at="sync"), data.evals[columns].assign(at="evaluation")]
     nonempty = [part for part in parts if len(part)]
     pairs = pd.concat(nonempty, ignore_index=True) if nonempty else parts[0]
-    return pairs.dropna(subset=["estimate", "variance"])
+    return pairs[~pairs["cell_id"].isin(_cells_with_lag(data))].dropna(subset=["estimate", "variance"])
+
+
+def _cells_with_lag(data: ReportData) -> set[str]:
+    return {cell for cell, config in data.configs.items() if config.strategy.to_table().get("lag")}
 
 
 def positive_only(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -96,6 +102,8 @@ def caption_estimate(data: ReportData) -> str:
     pairs = estimate_pairs(data)
     hidden = len(pairs) - len(positive_only(pairs))
     left_out = f" {hidden} pairs that are not positive are left out." if hidden else ""
+    if _cells_with_lag(data):
+        left_out += " Cells with `lag` are left out: their estimate is that of an earlier step."
     return (
         "The monitor's estimate, meant as an upper bound of the model variance, against the exact variance (squared L2 "
         f"norms), just before syncs and at evaluations; {plural(len(pairs), 'pair')} from "

@@ -27,6 +27,8 @@ MOST_CELLS = 8
 MOST_SYNCS = 60
 MOST_THETAS = 2
 """The axis of a panel contains estimates up to this multiple of theta, at least. Higher ones are cut off and marked."""
+SMALLEST_DECIMAL = 1e-3
+"""The smallest value that is labeled without an exponent."""
 _LETTERS = 34
 
 
@@ -112,7 +114,8 @@ def _cell(axes: Axes, data: ReportData, cell: Record, end: float) -> None:
     _ticks(axes, drawn_syncs["step"].to_numpy(float), (-0.22 * top, -0.06 * top), style.color)
     axes.axhline(0, color="black", linewidth=0.5)
     axes.set_ylim(-0.25 * top, 1.15 * top)
-    axes.set_yticks([0, tick], ["0", format_significant(tick, 2)])
+    # variances of gradient averaging are those of rounding, and would have a dozen zeros
+    axes.set_yticks([0, tick], ["0", format_significant(tick, 2) if tick >= SMALLEST_DECIMAL else f"{tick:.1e}"])
     axes.grid(visible=False)
     text = _cell_text(cell, syncs)
     if len(cut := values[values > 1.15 * top]):
