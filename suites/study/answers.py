@@ -385,16 +385,16 @@ def _answers(rows: Iterable[Answer]) -> str:
 
 def _winners(rows: Sequence[Answer]) -> Iterator[str]:
     """Yield the table of the three methods of the fewest bytes of each workload, in each convention."""
-    found: dict[tuple[str, str], list[str]] = {}
+    winners: dict[tuple[str, str], list[str]] = {}
     for item in rows:
         name = re.fullmatch(r"bytes to the target \((.+)\), (.+) / DDP", item.number)
         if name and item.where != "all" and not item.value.bound:
-            found.setdefault((item.where, name[1]), []).append(f"{name[2]} {item.value.mean:.3g}")
-    if found:
+            winners.setdefault((item.where, name[1]), []).append(f"{name[2]} {item.value.mean:.3g}")
+    if winners:
         yield "## The fewest bytes to the target\n"
         yield "Bytes relative to DDP, of the methods that need no bound.\n"
         yield "| workload | convention | first | second | third |\n|---|---|---|---|---|"
-        for (where, convention), methods in found.items():
+        for (where, convention), methods in winners.items():
             yield f"| {where} | {convention} | {' | '.join([*methods[:3], *['—'] * (3 - len(methods))])} |"
         yield ""
 

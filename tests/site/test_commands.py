@@ -40,14 +40,12 @@ EXECUTED_ELSEWHERE = {
 """Page and a part of the command, and the test that executes it."""
 ONLY_PARSED = {
     "--executor ray": "needs the package ray and a cluster",
-    "suites/cifar.toml": "needs CIFAR-10 and an hour",
     "suites/tuning/": "needs CIFAR-10 or a GPU, and hours",
     "suites/paper/": "needs MNIST and hours",
     "suites/shakespeare.toml": "trains a GPT for an hour",
-    "suites/study/": "trains a GPT for days",
+    "suites/study/": "takes hours, and needs CIFAR-10 or trains a GPT",
     "suites/pretrain.toml": "needs text that .ci/get-data downloads",
     "suites/participation.toml": "trains a GPT for an hour",
-    "report results/cifar": "needs the results of suites/cifar.toml",
     "report results/schedules": "needs the results of suites/schedules.toml",
     "report results/paper-mnist-lenet5-small": "needs the results of suites/paper/mnist-lenet5-small.toml",
     "report results/fleets": "draws for ten seconds; the report of docs/fleets.md is drawn in its place",
