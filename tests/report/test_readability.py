@@ -19,6 +19,7 @@ from fdabench.report.figures.error_scale import WORDS, worst_shown_value
 from fdabench.report.figures.pareto import workloads_without
 from fdabench.report.figures.profile import LEAST_PAIRS, absence_profile
 from fdabench.report.figures.sweep import absence_sweep
+from fdabench.report.figures.timeline import chosen_cells
 from fdabench.report.page.render import house_style, render
 from fdabench.results.load import Results
 from fdabench.style.contrast import contrast
@@ -286,6 +287,17 @@ def test_estimates_above_theta_are_within_the_panel_or_marked(full: Results, fac
         assert (factor * theta <= top) == (not marks)
         assert any(f"▲ up to {factor * theta:.0f}" in text.get_text() for text in panel.texts) == bool(marks)
         assert all(max(line.get_ydata()) < top for line in marks)
+
+
+def test_of_many_strategies_the_timeline_shows_those_whose_syncs_depend_on_the_data(
+    full: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = combine_results([full])
+    everything = list(chosen_cells(data)["monitor"])
+    monkeypatch.setattr("fdabench.report.figures.timeline.MOST_CELLS", 4)
+    actual = list(chosen_cells(data)["monitor"])
+    assert "" in everything[: everything.index("naive")]
+    assert actual == ["", "naive", "linear", "sketch"]
 
 
 def test_variances_of_rounding_have_a_short_label(full: Results) -> None:

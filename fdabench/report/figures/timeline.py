@@ -35,7 +35,8 @@ _LETTERS = 34
 def chosen_cells(data: ReportData) -> pd.DataFrame:
     """Select one finished cell for each strategy of the first workload, or one for each family if there are many.
 
-    Of several seeds it is the lowest; of a family it is the strategy in the middle of its order.
+    Of several seeds it is the lowest; of a family it is the strategy in the middle of its order. Of more than
+    `MOST_CELLS`, those with a monitor come first: only their syncs depend on the data.
     """
     finished = data.finished
     if finished.empty:
@@ -47,8 +48,9 @@ def chosen_cells(data: ReportData) -> pd.DataFrame:
     if len(cells) > MOST_CELLS:
         middles = [group.index[len(group) // 2] for _, group in cells.groupby("family", sort=False)]
         cells = cells.loc[middles]
-    first_cells: pd.DataFrame = cells.head(MOST_CELLS)
-    return first_cells
+    monitored_first = cells.iloc[np.argsort(cells["monitor"].to_numpy() == "", kind="stable")]
+    chosen: pd.DataFrame = monitored_first.head(MOST_CELLS).sort_index()
+    return chosen
 
 
 def zoom_window(data: ReportData, cells: pd.DataFrame) -> tuple[float, bool]:
