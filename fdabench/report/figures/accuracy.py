@@ -169,9 +169,10 @@ def _band(axes: Axes, over_seeds: pd.DataFrame, style: PlotStyle, index: int) ->
     A bar belongs to its marker, so the bands of two strategies differ by more than their color.
     """
     low, high = over_seeds["low"], over_seeds["high"]
-    axes.fill_between(over_seeds["x"], low, high, color=to_rgba(style.color, 0.18), linewidth=0)
-    for edge in (low, high):
-        axes.plot(over_seeds["x"], edge, color=style.color, linestyle=style.dashes, linewidth=0.5, zorder=2)
+    axes.fill_between(
+        over_seeds["x"], low, high, color=to_rgba(style.color, 0.18), edgecolor=style.color, linestyle=style.dashes,
+        linewidth=0.5,
+    )  # fmt: skip
     first, every = _marked(len(over_seeds), index)
     marked = over_seeds.iloc[first::every]
     # one line with gaps
