@@ -161,14 +161,14 @@ def draw_regions(axes: Axes, grid: MapGrid, regions: Mapping[str, tuple[Region, 
         close: a mask of the parts that are faint.
     """
     for region, (color, hatch) in regions.values():
-        for part, shade in ((region & ~close, color), (region & close, _tie_color(color))):
+        for part, shade, dashes in ((region & ~close, color, "-"), (region & close, _tie_color(color), "--")):
             if part.any():
                 area = axes.contourf(*grid, part, levels=[0.5, 1.5], colors=[shade], hatches=[hatch or None])
-                area.set(edgecolor=EDGE, linewidth=0)
+                area.set(edgecolor=EDGE, linewidth=0.7, linestyle=dashes)
     masks = [(close, "--", 0.7), *((region, "-", 1.0) for region, _ in regions.values())]
-    for mask, dashes, width in masks:
+    for mask, line, width in masks:
         if mask.any() and not mask.all():
-            axes.contour(*grid, mask, levels=[0.5], colors=[EDGE], linestyles=[dashes], linewidths=width)
+            axes.contour(*grid, mask, levels=[0.5], colors=[EDGE], linestyles=[line], linewidths=width)
 
 
 def _tie_color(color: str) -> str:
