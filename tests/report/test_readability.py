@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from fdabench.analysis.data import ReportData, combine_results
@@ -74,11 +75,14 @@ def test_bands_differ_by_more_than_their_color(results_of: Callable[..., Results
     panel = draw("accuracy-bytes", replace(data, styles=dashed)).axes[0]
     for mean in [line for line in panel.lines if line.get_marker() not in ("None", "", None)]:
         of_strategy = [line for line in panel.lines if line.get_color() == mean.get_color() and line is not mean]
-        low, high = (line for line in of_strategy if line.get_linestyle() == "--")
-        (bars,) = (line for line in of_strategy if line.get_linestyle() == "-")
+        (bars,) = of_strategy
         first, every = mean.get_markevery()
-        for edge, heights in ((low, bars.get_ydata()[0::3]), (high, bars.get_ydata()[1::3])):
-            assert heights.tolist() == np.asarray(edge.get_ydata())[first::every].tolist()
+        bands = [band for band in panel.collections if to_hex(band.get_edgecolor()[0]) == to_hex(mean.get_color())]
+        (band,) = bands
+        assert band.get_linestyle()[0][1] is not None, "dashes"
+        border = {tuple(point) for path in band.get_paths() for point in path.vertices.tolist()}
+        for ends in (0, 1):
+            assert set(zip(bars.get_xdata()[ends::3], bars.get_ydata()[ends::3], strict=True)) <= border
         assert bars.get_xdata()[0::3].tolist() == np.asarray(mean.get_xdata())[first::every].tolist()
 
 
