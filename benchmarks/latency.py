@@ -20,7 +20,7 @@ from namespaces import distant_hosts
 from fdabench.accounting.costs import EvalPoint
 from fdabench.accounting.fleets import Fleet, Links, fleet_time
 from fdabench.accounting.step_time import Constant
-from fdabench.experiment.checkpoint.state import CONTROL_INTERVAL_S, CONTROL_SHARE
+from fdabench.experiment.checkpoint.state import next_interval
 from fdabench.results.folder import ResultsFolder
 
 SUITE = Path(__file__).resolve().parents[1] / "suites" / "wire.toml"
@@ -112,13 +112,11 @@ def with_predictions(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def num_broadcasts(step_s: float, broadcast_s: float) -> int:
-    """Return how often rank 0 tells rank 1 whether to go on; `BroadcastStepControl` has the rule."""
-    shortest_s, longest_s = CONTROL_INTERVAL_S
-    interval_s = min(max(shortest_s, broadcast_s / CONTROL_SHARE), longest_s)
+    """Return how often rank 0 tells rank 1 whether to go on."""
     count, step, interval = 0, 0, 1
     while step < STEPS:
         count, step = count + 1, step + interval
-        interval = min(max(int(interval_s / step_s), 1), 2 * interval)
+        interval = next_interval(interval, step_s, broadcast_s)
     return count
 
 

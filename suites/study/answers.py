@@ -9,8 +9,7 @@ tables, with a note.
 """
 
 import math
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -21,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import typer
+from answer_tables import Answer, Interval, markdown, record_of
 from candidates import METHODS, method_of
 from scipy.stats import kendalltau
 
@@ -51,65 +51,6 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Interval:
-    """An estimate with the two intervals of the study; an end is NaN if the data leave it open.
-
-    Args:
-        mean: the estimate or, with a bound, the bound.
-        low, high: ends of the 95 % interval.
-        clear_low, clear_high: ends of the Bonferroni interval.
-        bound: "≥" or "≤" if misses leave the other end open, else "".
-        pairs: how many pairs of the same workload and seed.
-    """
-
-    mean: float
-    low: float
-    high: float
-    clear_low: float
-    clear_high: float
-    bound: str
-    pairs: int
-
-    def verdict(self, none: float) -> str:
-        """Return "clear" or "likely" if an interval excludes the value of no difference, else "open"."""
-        if _excludes(self.clear_low, self.clear_high, none, self.bound):
-            return "clear"
-        return "likely" if _excludes(self.low, self.high, none, self.bound) else "open"
-
-
-def _excludes(low: float, high: float, value: float, bound: str) -> bool:
-    if bound:
-        return low > value if bound == "≥" else high < value
-    return low > value or high < value
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One number of the study.
-
-    Args:
-        question: 1 to 8, as in README.md.
-        number: what was measured, such as "bytes to 0.55, LinearFDA / FedAvg".
-        where: the workloads, "all" for the mean over all of them.
-        unit: "ratio", or the unit of a difference or a share.
-        value: the estimate with its intervals.
-    """
-
-    question: int
-    number: str
-    where: str
-    unit: str
-    value: Interval
-
-    @property
-    def verdict(self) -> str:
-        """Whether the number differs from "no difference"; "" for a share, which answers no such question."""
-        if self.unit == "share":
-            return ""
-        return self.value.verdict(1.0 if self.unit == "ratio" else 0.0)
-
-
-@dataclass(frozen=True)
 class Study:
     """The results of the study in one accounting convention: one `ReportData` for each suite, as metrics differ."""
 
@@ -131,7 +72,7 @@ class Study:
         return frame.assign(method=[method_of(configs[cell].strategy.to_table()) for cell in frame["cell_id"]])
 
 
-def study_of(results: Sequence[Results], convention: ConventionName = "paper") -> Study:
+def study_of(results: Sequence[Results], convention: ConventionName) -> Study:
     return Study([combine_results([in_convention(item, convention)]) for item in results])
 
 
@@ -298,23 +239,23 @@ def state_shares(study: Study) -> Iterator[Answer]:
             yield Answer(7, f"share of local states in the bytes, {method}", "all", "share", value)
 
 
-def bytes_by_convention(results: Sequence[Results]) -> Iterator[Answer]:
+def bytes_by_convention(studies: Mapping[ConventionName, Study]) -> Iterator[Answer]:
     """Question 8: bytes of each method relative to DDP in each accounting convention.
 
-    The methods are in the order of their bytes, those with a bound last. First come the numbers over all workloads.
+    First come the numbers over all workloads, then those of each workload. The methods are in the order of their bytes,
+    those with a bound last.
     """
     pairs = [(method, "DDP") for method in METHODS.values() if method != "DDP"]
-    for name in CONVENTIONS:
-        actual = list(ratios(study_of(results, name).headline, 8, f"bytes to the target ({name})", pairs, "cost_bytes"))
-        actual.sort(key=lambda item: (item.value.bound != "", item.value.mean))
-        places = ["all", *dict.fromkeys(item.where for item in actual if item.where != "all")]
-        yield from sorted(actual, key=lambda item: places.index(item.where))
+    for name, study in studies.items():
+        actual = list(ratios(study.headline, 8, f"bytes to the target ({name})", pairs, "cost_bytes"))
+        places = list(dict.fromkeys(["all", *(item.where for item in actual)]))
+        yield from sorted(actual, key=lambda item: (places.index(item.where), item.value.bound != "", item.value.mean))
 
 
-def sensitivity(results: Sequence[Results]) -> Iterator[dict[str, object]]:
+def sensitivity(studies: Mapping[ConventionName, Study]) -> Iterator[dict[str, object]]:
     """Yield the ratios of bytes and the rank correlations at every target of each suite, in every convention."""
-    for name in CONVENTIONS:
-        for (suite, target), rows in study_of(results, name).outcomes.groupby(["suite", "target"], sort=False):
+    for name, study in studies.items():
+        for (suite, target), rows in study.outcomes.groupby(["suite", "target"], sort=False):
             items = [
                 item
                 for question, pairs in PAIRS.items()
@@ -324,9 +265,9 @@ def sensitivity(results: Sequence[Results]) -> Iterator[dict[str, object]]:
                 yield {"convention": name, "suite": suite, "target": target, **record_of(item)}
 
 
-def answers(results: Sequence[Results]) -> Iterator[Answer]:
-    """Yield all numbers of the study, by question."""
-    study = study_of(results)
+def answers(studies: Mapping[ConventionName, Study]) -> Iterator[Answer]:
+    """Yield all numbers of the study, by question; those of the questions 1 to 7 are in the convention `paper`."""
+    study = studies["paper"]
     for question in (1, 2, 3):
         yield from costs(study, question)
         yield from metrics(study, question)
@@ -335,68 +276,7 @@ def answers(results: Sequence[Results]) -> Iterator[Answer]:
     yield from heterogeneity(study.headline)
     yield from costs(study, 7)
     yield from state_shares(study)
-    yield from bytes_by_convention(results)
-
-
-# Files
-
-
-def record_of(answer: Answer) -> dict[str, object]:
-    """Return a row of the CSV files."""
-    value = answer.value
-    return {
-        "question": answer.question,
-        "number": answer.number,
-        "where": answer.where,
-        "unit": answer.unit,
-        "bound": value.bound,
-        "mean": value.mean,
-        "low": value.low,
-        "high": value.high,
-        "clear_low": value.clear_low,
-        "clear_high": value.clear_high,
-        "pairs": value.pairs,
-        "verdict": answer.verdict,
-    }
-
-
-def markdown(rows: Sequence[Answer]) -> str:
-    """Return two Markdown tables: the answers with 95 % intervals, and the first methods of each workload.
-
-    Of question 8 the first table has the numbers over all workloads.
-    """
-    shown = [item for item in rows if item.question != 8 or item.where == "all"]
-    return "\n".join([_answers(shown), *_winners(rows)])
-
-
-def _answers(rows: Iterable[Answer]) -> str:
-    lines = ["| question | number | where | estimate [95 %] | pairs | verdict |", "|--:|---|---|--:|--:|---|"]
-    for item in rows:
-        value = item.value
-        ends = "" if value.bound or math.isnan(value.low) else f" [{value.low:.3g}, {value.high:.3g}]"
-        bound = f"{value.bound} " if value.bound else ""
-        unit = "" if item.unit in ("ratio", "tau") else f" {item.unit}"
-        lines.append(
-            f"| {item.question} | {item.number} | {item.where} | {bound}{value.mean:.3g}{unit}{ends} "
-            f"| {value.pairs} | {item.verdict} |"
-        )
-    return "\n".join(lines) + "\n"
-
-
-def _winners(rows: Sequence[Answer]) -> Iterator[str]:
-    """Yield the table of the three methods of the fewest bytes of each workload, in each convention."""
-    winners: dict[tuple[str, str], list[str]] = {}
-    for item in rows:
-        name = re.fullmatch(r"bytes to the target \((.+)\), (.+) / DDP", item.number)
-        if name and item.where != "all" and not item.value.bound:
-            winners.setdefault((item.where, name[1]), []).append(f"{name[2]} {item.value.mean:.3g}")
-    if winners:
-        yield "## The fewest bytes to the target\n"
-        yield "Bytes relative to DDP, of the methods that need no bound.\n"
-        yield "| workload | convention | first | second | third |\n|---|---|---|---|---|"
-        for (where, convention), methods in winners.items():
-            yield f"| {where} | {convention} | {' | '.join([*methods[:3], *['—'] * (3 - len(methods))])} |"
-        yield ""
+    yield from bytes_by_convention(studies)
 
 
 def main(
@@ -407,9 +287,10 @@ def main(
 ) -> None:
     """Write answers.csv, answers.md and sensitivity.csv."""
     results = [load(folder) for folder in folders]
-    rows = list(answers(results))
-    at_targets = list(sensitivity(results))
-    missing = sorted(set(METHODS.values()) - set(study_of(results).headline["method"]))
+    studies = {name: study_of(results, name) for name in CONVENTIONS}
+    rows = list(answers(studies))
+    at_targets = list(sensitivity(studies))
+    missing = sorted(set(METHODS.values()) - set(studies["paper"].headline["method"]))
     if not rows:
         raise typer.BadParameter("the results have no two methods of the study that reached a target")
     out.mkdir(parents=True, exist_ok=True)

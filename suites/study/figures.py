@@ -49,9 +49,15 @@ def draw_ratios(answers: pd.DataFrame, unsynchronized: Collection[tuple[str, str
     workloads = list(dict.fromkeys(rows["where"]))
     height = 1.2 + 0.2 * len(names)
     figure, grid = plt.subplots(
-        1, len(workloads), figsize=(WIDTH, height), sharex=True, sharey=True, layout="constrained", squeeze=False
+        1,
+        max(len(workloads), 1),
+        figsize=(WIDTH, height),
+        sharex=True,
+        sharey=True,
+        layout="constrained",
+        squeeze=False,
     )
-    for axes, workload in zip(grid[0], workloads, strict=True):
+    for axes, workload in zip(grid[0], workloads, strict=False):  # one empty panel if DDP has no results
         for row in rows[rows["where"] == workload].to_dict("records"):
             early = (workload, row["method"]) in unsynchronized
             _interval(axes, float(names.index(row["method"])), row, "white" if early else LINE)

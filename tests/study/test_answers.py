@@ -6,14 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from answer_tables import Answer, Interval, markdown
 from answers import (
     FLEET_NAMES,
     PAIRS,
-    Answer,
-    Interval,
     difference,
     main,
-    markdown,
     rank_correlation,
     ratio,
     with_times,

@@ -112,7 +112,18 @@ class BroadcastStepControl:
 
     def _decide(self) -> tuple[bool, bool, int]:
         step_s = (monotonic() - self._steps_began_at) / self._interval_steps
-        shortest_s, longest_s = CONTROL_INTERVAL_S
-        interval_s = min(max(shortest_s, self._broadcast_s / CONTROL_SHARE), longest_s)
-        self._interval_steps = min(max(int(interval_s / max(step_s, 1e-6)), 1), 2 * self._interval_steps)
+        self._interval_steps = next_interval(self._interval_steps, step_s, self._broadcast_s)
         return self._control.should_stop(), self._control.should_checkpoint(), self._interval_steps
+
+
+def next_interval(steps: int, step_s: float, broadcast_s: float) -> int:
+    """Return the number of local steps until the next broadcast of `BroadcastStepControl`, at most twice the last one.
+
+    Args:
+        steps: the number of local steps since the last broadcast.
+        step_s: the mean seconds of these steps.
+        broadcast_s: the seconds that the last broadcast took.
+    """
+    shortest_s, longest_s = CONTROL_INTERVAL_S
+    interval_s = min(max(shortest_s, broadcast_s / CONTROL_SHARE), longest_s)
+    return min(max(int(interval_s / max(step_s, 1e-6)), 1), 2 * steps)
