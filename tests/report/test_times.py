@@ -87,10 +87,12 @@ def test_each_region_has_a_name_and_a_narrow_region_an_arrow() -> None:
     axes.set_yscale("log")
     grid = MapGrid(BANDWIDTHS, LATENCIES)
     label_regions(axes, grid, {"wide": wide & ~narrow, "narrow": narrow}, np.zeros_like(narrow))
-    inside, beside = axes.texts
-    assert [inside.get_text(), beside.get_text()] == ["wide", "narrow"]
-    assert isinstance(beside, Annotation)
-    assert BANDWIDTHS[50] <= beside.xy[0] <= BANDWIDTHS[51]
+    inside, beside, arrow = axes.texts
+    assert [inside.get_text(), beside.get_text(), arrow.get_text()] == ["wide", "narrow", ""]
+    assert isinstance(arrow, Annotation)
+    assert BANDWIDTHS[50] <= arrow.xy[0] <= BANDWIDTHS[51]
+    assert arrow.get_position() == beside.get_position()
+    assert arrow.get_zorder() < inside.get_zorder(), "an arrow crosses no label"
     figure.draw_without_rendering()
     assert not inside.get_window_extent().overlaps(Text.get_window_extent(beside))
 

@@ -161,14 +161,13 @@ def draw_regions(axes: Axes, grid: MapGrid, regions: Mapping[str, tuple[Region, 
         close: a mask of the parts that are faint.
     """
     for region, (color, hatch) in regions.values():
-        for part, shade, dashes in ((region & ~close, color, "-"), (region & close, _tie_color(color), "--")):
+        for part, shade in ((region & ~close, color), (region & close, _tie_color(color))):
             if part.any():
                 area = axes.contourf(*grid, part, levels=[0.5, 1.5], colors=[shade], hatches=[hatch or None])
-                area.set(edgecolor=EDGE, linewidth=0.7, linestyle=dashes)
-    masks = [(close, "--", 0.7), *((region, "-", 1.0) for region, _ in regions.values())]
-    for mask, line, width in masks:
-        if mask.any() and not mask.all():
-            axes.contour(*grid, mask, levels=[0.5], colors=[EDGE], linestyles=[line], linewidths=width)
+                area.set(edgecolor=EDGE, linewidth=0.7, linestyle="--")
+    for region, _ in regions.values():
+        if not region.all():
+            axes.contour(*grid, region, levels=[0.5], colors=[EDGE], linewidths=1.0)
 
 
 def _tie_color(color: str) -> str:
@@ -248,13 +247,13 @@ def _label(
     (row, column), (above, beside) = place, _box(text)
     occupied[max(0, row - above) : row + above + 1, max(0, column - beside) : column + beside + 1] = True
     box = {"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 1}
-    options: PlotArguments = {"ha": "center", "va": "center", "fontsize": SMALL, "bbox": box}
+    options: PlotArguments = {"ha": "center", "va": "center", "fontsize": SMALL, "bbox": box, "zorder": 4}
     point = (float(grid.bandwidths[column]), float(grid.heights[row]))
-    if arrow is None:
-        axes.text(*point, text, **options)
-        return
-    line = {"arrowstyle": "-|>", "mutation_scale": 6, "color": "black", "linewidth": 0.7, "shrinkA": 0, "shrinkB": 0}
-    axes.annotate(text, arrow, xytext=point, arrowprops=line, **options)
+    axes.text(*point, text, **options)
+    if arrow is not None:
+        line: PlotArguments = {"arrowstyle": "-|>", "mutation_scale": 6, "color": "black", "linewidth": 0.7}
+        # below all labels, which it may cross
+        axes.annotate("", arrow, xytext=point, arrowprops={**line, "shrinkA": 0, "shrinkB": 0}, zorder=2)
 
 
 def region_fills(data: ReportData, winners: Set[str]) -> dict[str, RegionFill]:
