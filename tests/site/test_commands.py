@@ -49,6 +49,7 @@ ONLY_PARSED = {
     "report results/schedules": "needs the results of suites/schedules.toml",
     "report results/paper-mnist-lenet5-small": "needs the results of suites/paper/mnist-lenet5-small.toml",
     "report results/fleets": "draws for ten seconds; the report of docs/fleets.md is drawn in its place",
+    "report reports/study/cifar10.tar.xz": "draws 315 cells for half a minute",
     "--published": "needs results of a model of the FDA paper",
     "baseline accept DIR/results": "needs the results of .ci/suite",
     "parameters=7e9 --results": "needs results of the suite; tests/planning/test_extrapolate.py has them",
