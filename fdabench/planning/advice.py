@@ -84,6 +84,7 @@ class Advice:
         estimates: the estimates, sorted by time; strategies that are not `leading` come last.
         level: the labels of the strategies that are not clearly slower than the first one, without that one.
         target: the target, as text.
+        suites: the names of the measured suites.
         workloads: the titles of the measured workloads.
         seeds: the number of measured seeds.
         parameters, workers: the measured numbers of parameters and of workers, sorted.
@@ -93,6 +94,7 @@ class Advice:
     estimates: tuple[Estimate, ...]
     level: tuple[str, ...]
     target: str
+    suites: tuple[str, ...]
     workloads: tuple[str, ...]
     seeds: int
     parameters: tuple[int, ...]
@@ -144,6 +146,7 @@ def advise(data: ReportData, deployment: Deployment, cells: Collection[str] | No
             if estimate.leading and not _clearly_slower(with_costs[with_costs["label"] == estimate.label], best)
         ),
         target=", ".join(dict.fromkeys(outcomes["target_name"])),
+        suites=tuple(dict.fromkeys(map(str, runs["suite"]))),
         workloads=tuple(data.workload_title(*pair) for pair in data.workloads if pair in measured),
         seeds=int(runs["seed"].nunique()),
         parameters=tuple(sorted(map(int, runs["num_parameters"].unique()))),

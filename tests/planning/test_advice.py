@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from fdabench.cli.main import app
 from fdabench.errors import ResultError
 from fdabench.notebook import load as load_view
 from fdabench.planning.advice import Advice, Deployment, advise
+from fdabench.results.archive import write_archive
 from fdabench.results.load import load
 from support.digits_results import FULL, write
 
@@ -151,6 +153,26 @@ def test_json_has_numbers_and_k_selects_cells(folder: Path) -> None:
     assert all(isinstance(row["bytes_ratio"], float | None) for row in rows)
     _, chosen, _ = invoke(folder, *arguments, "-k", "iid")
     assert {row["runs"] for row in json.loads(chosen)} < {row["runs"] for row in rows} | set(range(4))
+
+
+def test_suites_of_different_metrics_have_an_estimate_each(folder: Path, tmp_path: Path) -> None:
+    """As in reports/study, where one suite has targets of the accuracy and one of the loss."""
+    in_nats = shutil.copytree(folder, tmp_path / "nats") / "suite.lock.toml"
+    lock = in_nats.read_text(encoding="utf-8")
+    in_nats.write_text(lock.replace('suite = "results"', 'suite = "nats"\nmetric = "loss"'), encoding="utf-8")
+    (tmp_path / "both").mkdir()
+    write_archive(folder, tmp_path / "both" / "a.tar.xz")
+    write_archive(tmp_path / "nats", tmp_path / "both" / "b.tar.xz")
+    arguments = ("--parameters", "1M", "--workers", "8", "--network", next(iter(NETWORKS)))
+    code, both, err = invoke(tmp_path / "both", *arguments)
+    assert code == 0
+    alone = [invoke(one, *arguments)[1] for one in (folder, tmp_path / "nats")]
+    assert [line for line in both.splitlines() if "its bytes" in line] == [text.splitlines()[1] for text in alone]
+    assert [line for line in both.splitlines() if line.endswith(":")] == ["results:", "nats:"]
+    assert err.count("assumed to be as in the results at any size") == 1
+    _, out, _ = invoke(tmp_path / "both", *arguments, "--output-format", "json")
+    rows = json.loads(out)
+    assert [row["suite"] for row in rows if row["is_reference"]] == ["results", "nats"]
 
 
 def test_all_faults_are_reported_at_once(folder: Path) -> None:

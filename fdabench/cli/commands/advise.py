@@ -1,7 +1,7 @@
 """`fdabench advise`: which strategy would be fastest on the user's machines, estimated from results."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -26,7 +26,7 @@ from fdabench.formatting import (
 from fdabench.planning.advice import FEW_SEEDS, Advice, Deployment, Estimate, advise
 from fdabench.results.archive import SUFFIX, has_results
 from fdabench.results.folder import corruption_as_result_error
-from fdabench.results.load import load
+from fdabench.results.load import Results, load
 from fdabench.suite.cell import Cell
 from fdabench.suite.selection import select
 from fdabench.tables import Column, Table, column, number
@@ -63,25 +63,45 @@ def print_advice(request: AdviseRequest, form: str) -> None:
     deployment, machines = _deployment(request)
     results = [load(path) for path in _sources(request.results)]
     with corruption_as_result_error(request.results):
-        data = combine_results(results)
-        selected_ids = None
-        if request.expression is not None:
-            cells = [Cell.from_lock(locked) for one in results for locked in one.lock.cell]
-            ids = {cell.id for cell in select(cells, request.expression)}
-            selected_ids = {f"{one.lock.suite}:{cell_id}" for one in results for cell_id in ids}
-        advice = advise(data, deployment, selected_ids)
-    if form not in AS_TABLE:
-        print_result(
-            f"{plural(deployment.parameters, 'parameter')}, {deployment.workers} workers, {machines}, "
-            f"{format_duration(deployment.step_s)} a step"
-        )
+        advices = list(_advices(results, deployment, request.expression))
+    if form in AS_TABLE:
+        print_table(_table(advices, deployment), form)
+        return
+    print_result(
+        f"{plural(deployment.parameters, 'parameter')}, {deployment.workers} workers, {machines}, "
+        f"{format_duration(deployment.step_s)} a step"
+    )
+    for advice in advices:
+        if len(advices) > 1:
+            print_result(f"\n{', '.join(advice.suites)}:")
         for line in _recommendation(advice):
             print_result(line)
         print_result("")
-    print_table(_table(advice, deployment), form)
-    if form not in AS_TABLE:
-        for line in _notes(advice, deployment, request):
+        print_table(_table([advice], deployment), form)
+        for line in _measurements(advice, deployment, request.results):
             print_note(line)
+    print_note(
+        "assumed to be as in the results at any size: the ratios of steps, and after which share of its steps a "
+        "strategy synchronizes. Time is modeled (docs/fleets.md)"
+    )
+
+
+def _advices(results: Sequence[Results], deployment: Deployment, expression: str | None) -> Iterator[Advice]:
+    """Yield the advice of the suites of each metric; those without a selected cell are left out.
+
+    A target in one metric and a target in another do not have a common ratio of costs.
+    """
+    selected_ids = None
+    if expression is not None:
+        cells = [Cell.from_lock(locked) for one in results for locked in one.lock.cell]
+        selected_ids = {cell.id for cell in select(cells, expression)}
+    for metric in dict.fromkeys(one.lock.metric for one in results):
+        of_metric = [one for one in results if one.lock.metric == metric]
+        keys = {f"{one.lock.suite}:{cell.id}" for one in of_metric for cell in one.lock.cell}
+        if selected_ids is not None:
+            keys = {key for key in keys if key.rpartition(":")[2] in selected_ids}
+        if keys:
+            yield advise(combine_results(of_metric), deployment, None if selected_ids is None else keys)
 
 
 def _sources(path: Path) -> list[Path]:
@@ -192,12 +212,13 @@ def _columns(deployment: Deployment) -> tuple[Column, ...]:
     )
 
 
-def _table(advice: Advice, deployment: Deployment) -> Table:
-    records = [_record(estimate, advice) for estimate in advice.estimates]
+def _table(advices: Sequence[Advice], deployment: Deployment) -> Table:
+    pairs = [(advice, estimate) for advice in advices for estimate in advice.estimates]
+    records = [_record(estimate, advice) for advice, estimate in pairs]
     columns = [
         record
         | {f"{name}_ratio": _ratio_text(ratio, advice.reference == estimate.label) for name, ratio in _ratios(estimate)}
-        for record, estimate in zip(records, advice.estimates, strict=True)
+        for record, (advice, estimate) in zip(records, pairs, strict=True)
     ]
     return Table(columns, _columns(deployment), data=records)
 
@@ -214,6 +235,7 @@ def _record(estimate: Estimate, advice: Advice) -> dict[str, object]:
         for end, value in (("", ratio.mean), ("_low", ratio.low), ("_high", ratio.high), ("_bound", ratio.bound))
     }
     return {
+        "suite": ", ".join(advice.suites),
         "strategy": estimate.label,
         "is_reference": estimate.label == advice.reference,
         "is_fastest": estimate.label in (advice.estimates[0].label, *advice.level),
@@ -228,19 +250,16 @@ def _record(estimate: Estimate, advice: Advice) -> dict[str, object]:
     }
 
 
-def _notes(advice: Advice, deployment: Deployment, request: AdviseRequest) -> Iterator[str]:
+def _measurements(advice: Advice, deployment: Deployment, results: Path) -> Iterator[str]:
+    """Yield what the estimates rest on, and by how much the deployment lies outside of it."""
     measured = f"{plural(advice.seeds, 'seed')} of {plural(len(advice.workloads), 'workload')}"
     yield (
         f"ratios to {advice.reference} until {advice.target}, with 95 % intervals over {measured} in "
-        f"{request.results.as_posix()}; bytes and time are those of a training in which {advice.reference} needs "
+        f"{results.as_posix()}; bytes and time are those of a training in which {advice.reference} needs "
         f"{deployment.steps:,} steps"
     )
     yield from _not_measured("parameters", deployment.parameters, advice.parameters)
     yield from _not_measured("workers", deployment.workers, advice.workers)
-    yield (
-        "assumed to be as in the results at any size: the ratios of steps, and after which share of its steps a "
-        "strategy synchronizes. Time is modeled (docs/fleets.md)"
-    )
     if advice.seeds < FEW_SEEDS:
         yield f"with fewer than {FEW_SEEDS} seeds, intervals are wide or missing: differences may be noise"
 
