@@ -46,7 +46,8 @@ class Answer:
     Args:
         question: 1 to 8, as in README.md.
         number: what was measured, such as "bytes to 0.55, LinearFDA / FedAvg".
-        where: the workloads, "all" for the mean over all of them.
+        where: the workloads that the number is a mean over: "all", those of a suite, or a single one, which has a name
+            such as "study-cifar10: cifar10 cnn, K=8, b=32, iid".
         unit: "ratio", or the unit of a difference or a share.
         value: the estimate with its intervals.
     """
@@ -112,7 +113,7 @@ def _winners(rows: Sequence[Answer]) -> Iterator[str]:
     winners: dict[tuple[str, str], list[str]] = {}
     for item in rows:
         name = re.fullmatch(r"bytes to the target \((.+)\), (.+) / DDP", item.number)
-        if name and item.where != "all" and not item.value.bound:
+        if name and ": " in item.where and not item.value.bound:
             winners.setdefault((item.where, name[1]), []).append(f"{name[2]} {item.value.mean:.3g}")
     if winners:
         yield "## The fewest bytes to the target\n"

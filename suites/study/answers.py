@@ -1,6 +1,6 @@
 """Answers the questions of the study's plan from its results, and writes them as tables.
 
-    python suites/study/answers.py results/study-cifar10 results/study-shakespeare -o reports/study/answers
+    python suites/study/answers.py results/study-cifar10 results/study-shakespeare -o reports/study
 
 Writes `answers.csv` (every number with both intervals), `answers.md` (the tables for readers), and `sensitivity.csv`:
 the ratios of bytes and the rank correlations at each target, in each accounting convention. README.md of this folder
@@ -137,12 +137,18 @@ def rank_correlation(outcomes: pd.DataFrame, first: str, second: str) -> Interva
 def ratios(
     frame: pd.DataFrame, question: int, what: str, pairs: Iterable[tuple[str, str]], cost: str
 ) -> Iterator[Answer]:
-    """Yield the ratio of each pair of methods over all workloads, then of each workload."""
+    """Yield the ratio of each pair of methods over all workloads, then of each suite, then of each workload."""
     for top, bottom in pairs:
-        for where, rows in (("all", frame), *by_workload(frame)):
+        for where, rows in (("all", frame), *by_suite(frame), *by_workload(frame)):
             value = ratio(rows, top, bottom, cost)
             if value is not None:
                 yield Answer(question, f"{what}, {top} / {bottom}", where, "ratio", value)
+
+
+def by_suite(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the name and the rows of each suite; nothing if there is only one."""
+    suites = frame.groupby("suite", sort=False)
+    return ((str(name), rows) for name, rows in suites if suites.ngroups > 1)
 
 
 def by_workload(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -242,8 +248,8 @@ def state_shares(study: Study) -> Iterator[Answer]:
 def bytes_by_convention(studies: Mapping[ConventionName, Study]) -> Iterator[Answer]:
     """Question 8: bytes of each method relative to DDP in each accounting convention.
 
-    First come the numbers over all workloads, then those of each workload. The methods are in the order of their bytes,
-    those with a bound last.
+    First come the numbers over all workloads, then those of each suite and of each workload. The methods are in the
+    order of their bytes, those with a bound last.
     """
     pairs = [(method, "DDP") for method in METHODS.values() if method != "DDP"]
     for name, study in studies.items():

@@ -1,15 +1,15 @@
-"""Draws the two figures of the study.
+"""Draws the figures of the study.
 
     python suites/study/figures.py reports/study/answers.csv --outcomes reports/study/outcomes.csv -o reports/study \\
         --tuning results/study-tuning-cifar10 --tuning results/study-tuning-cifar10-near
 
-`bytes-vs-ddp` has the bytes of each method to the headline target of each workload, divided by DDP's, with both
-intervals. It shows `answers.csv`, which `answers.py` writes, and marks methods that `outcomes.csv` says reached the
-target before their first sync. `learning-rates-NAME` has the final metric of each candidate of a tuning suite by
-learning rate, one panel for each method.
+`bytes-vs-ddp-NAME` has the bytes of each method to the headline target of a suite, divided by DDP's, with both
+intervals, one panel for each workload. It shows `answers.csv`, which `answers.py` writes, and marks methods that
+`outcomes.csv` says reached the target before their first sync. `learning-rates-NAME` has the final metric of each
+candidate of a tuning suite by learning rate, one panel for each method.
 """
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,11 +36,11 @@ def draw_ratios(answers: pd.DataFrame, unsynchronized: Collection[tuple[str, str
     """Draw the ratio of each method's bytes to DDP's, one panel for each workload, the fewest bytes on top.
 
     Args:
-        answers: the rows of `answers.csv` whose question is 8 and whose convention is `paper`.
+        answers: the rows of `answers.csv` of one suite whose question is 8 and whose convention is `paper`.
         unsynchronized: workload and method of those that reached the target before their first sync in most of their
             runs.
     """
-    rows = answers[answers["where"] != "all"].assign(
+    rows = answers.assign(
         method=lambda frame: frame["number"].str.extract(r", (.+) / DDP$")[0],
         bound=lambda frame: frame["bound"].fillna(""),
     )
@@ -50,14 +50,14 @@ def draw_ratios(answers: pd.DataFrame, unsynchronized: Collection[tuple[str, str
     height = 1.2 + 0.2 * len(names)
     figure, grid = plt.subplots(
         1,
-        max(len(workloads), 1),
+        len(workloads),
         figsize=(WIDTH, height),
         sharex=True,
         sharey=True,
         layout="constrained",
         squeeze=False,
     )
-    for axes, workload in zip(grid[0], workloads, strict=False):  # one empty panel if DDP has no results
+    for axes, workload in zip(grid[0], workloads, strict=True):
         for row in rows[rows["where"] == workload].to_dict("records"):
             early = (workload, row["method"]) in unsynchronized
             _interval(axes, float(names.index(row["method"])), row, "white" if early else LINE)
@@ -170,15 +170,23 @@ def main(
     """Write the figures as PNG and PDF."""
     table = pd.read_csv(answers)
     paper = table[(table["question"] == 8) & table["number"].str.contains(r"\(paper\)")]
+    unsynchronized = [] if outcomes is None else _unsynchronized(pd.read_csv(outcomes))
     out.mkdir(parents=True, exist_ok=True)
     with house_style():
-        ratios = draw_ratios(paper, [] if outcomes is None else _unsynchronized(pd.read_csv(outcomes)))
-        figures = {"bytes-vs-ddp": ratios} | ({} if not tuning else dict([_named(tuning)]))
+        figures = dict(_ratios_by_suite(paper, unsynchronized)) | ({} if not tuning else dict([_named(tuning)]))
         for name, figure in figures.items():
             for ending in ("png", "pdf"):
                 figure.savefig(out / f"{name}.{ending}")
             plt.close(figure)
     typer.echo(f"{2 * len(figures)} files in {out}")
+
+
+def _ratios_by_suite(answers: pd.DataFrame, unsynchronized: Sequence[tuple[str, str]]) -> Iterator[tuple[str, Figure]]:
+    """The name and the figure of each suite's ratios."""
+    of_workloads = answers[answers["where"].str.contains(": ")]
+    for name, rows in of_workloads.groupby(of_workloads["where"].str.split(": ").str[0], sort=False):
+        early = [(where, method) for where, method in unsynchronized if where.startswith(f"{name}: ")]
+        yield f"bytes-vs-ddp-{name.removeprefix('study-')}", draw_ratios(rows, early)
 
 
 def _unsynchronized(outcomes: pd.DataFrame) -> list[tuple[str, str]]:

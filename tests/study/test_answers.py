@@ -14,6 +14,7 @@ from answers import (
     main,
     rank_correlation,
     ratio,
+    ratios,
     with_times,
 )
 from candidates import METHODS
@@ -65,6 +66,16 @@ def test_a_method_without_results_has_no_ratio():
     assert ratio(outcomes({"LinearFDA": [10.0, 12.0]}), "LinearFDA", "FedAvg", "cost_bytes") is None
 
 
+def test_ratios_are_those_of_all_workloads_then_of_each_suite_and_each_workload():
+    images = outcomes({"LinearFDA": [10, 12], "FedAvg": [20, 24]})
+    plays = outcomes({"LinearFDA": [10, 12], "FedAvg": [80, 96]}).assign(suite="plays")
+    pair = [("FedAvg", "LinearFDA")]
+    actual = list(ratios(pd.concat([images, plays]), 1, "bytes", pair, "cost_bytes"))
+    assert [item.where for item in actual] == ["all", "study", "plays", "study: iid", "plays: iid"]
+    assert [item.value.mean for item in actual] == pytest.approx([4, 2, 8, 2, 8])
+    assert [item.where for item in ratios(images, 1, "bytes", pair, "cost_bytes")] == ["all", "study: iid"]
+
+
 def test_a_difference_is_the_mean_of_pairs_with_its_t_interval():
     actual = difference(outcomes({"LinearFDA": [10, 12, 14], "FedAvg": [8, 11, 11]}), "LinearFDA", "FedAvg", "value")
     assert actual is not None
@@ -108,7 +119,7 @@ def test_the_table_of_winners_has_three_methods_of_each_workload_and_no_bound():
         return Answer(8, f"bytes to the target (ring), {method} / DDP", where, "ratio", interval)
 
     iid = [item("FedAvg", "s: iid", 0.1), item("QSR", "s: iid", 0.25), item("LinearFDA", "s: iid", 0.2, "≥")]
-    text = markdown([item("FedAvg", "all", 0.3), *iid])
+    text = markdown([item("FedAvg", "all", 0.3), item("FedAvg", "s", 0.2), *iid])
     assert "| 8 | bytes to the target (ring), FedAvg / DDP | all | 0.3 [0.3, 0.3] | 5 | clear |" in text
     assert text.splitlines()[-1] == "| s: iid | ring | FedAvg 0.1 | QSR 0.25 | — |"
     assert "LinearFDA" not in text

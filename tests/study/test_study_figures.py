@@ -12,7 +12,6 @@ IID, UNLIKE = "study-s: mnist cnn, K=8, iid", "study-s: mnist cnn, K=8, dirichle
 
 def answers() -> pd.DataFrame:
     rows = [
-        ("FedAvg", "all", "≥", 0.2, 0.2, None),
         ("FedAvg", IID, "", 0.1, 0.08, 0.13),
         ("QSR", IID, "", 0.4, 0.2, 0.7),
         ("FedProx", IID, "≥", 0.9, 0.9, None),
@@ -64,8 +63,11 @@ def test_learning_rates_have_a_panel_for_each_method(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_program_writes_each_figure_twice(tmp_path):
-    answers().to_csv(tmp_path / "answers.csv", index=False)
+def test_the_program_writes_a_figure_of_ratios_for_each_suite_and_each_figure_twice(tmp_path):
+    other = answers().replace({IID: "study-t: shakespeare gpt-nano, K=8, iid", UNLIKE: "all"})
+    pd.concat([answers(), other]).to_csv(tmp_path / "answers.csv", index=False)
     write(tmp_path / "tuning", FULL)
     main(tmp_path / "answers.csv", [tmp_path / "tuning"], tmp_path / "figures")
-    assert len(list((tmp_path / "figures").iterdir())) == 4
+    names = {path.stem for path in (tmp_path / "figures").iterdir()}
+    assert len(list((tmp_path / "figures").iterdir())) == 6
+    assert {"bytes-vs-ddp-s", "bytes-vs-ddp-t"} < names
