@@ -70,9 +70,11 @@ def draw_ratios(answers: pd.DataFrame, unsynchronized: Collection[tuple[str, str
     first.set_ylim(-0.7, len(names) - 0.3)
     first.set_xscale("log")
     first.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
-    # `supxlabel` and a legend outside would be drawn at the same place
+    # `supxlabel` and a legend outside would be drawn at the same place. The label is in the middle of all panels, which
+    # is the right edge of a panel if there is an even number of them.
     label = "bytes to the headline target, relative to gradient averaging at every step (DDP)"
-    grid[0][len(workloads) // 2].set_xlabel(label, fontsize="small")
+    middle = grid[0][(len(workloads) - 1) // 2]
+    middle.set_xlabel(label, x=0.5 if len(workloads) % 2 else 1.0, fontsize="small")
     keys = [
         plt.Line2D([], [], color=LINE, marker="o", linewidth=2.4, label="mean, 95 % interval"),
         plt.Line2D([], [], color=LIGHT, linewidth=1.2, label="99.4 % interval"),

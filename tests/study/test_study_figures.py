@@ -46,6 +46,17 @@ def test_each_workload_has_a_panel_with_the_fewest_bytes_on_top_and_a_bound_has_
     plt.close(figure)
 
 
+@pytest.mark.parametrize("workloads", [[IID], [IID, UNLIKE], [IID, UNLIKE, "study-s: mnist cnn, K=8, dirichlet(1)"]])
+def test_the_label_of_the_axis_is_within_the_figure(workloads):
+    rows = answers()
+    figure = draw_ratios(pd.concat([rows[rows["where"] == IID].assign(where=workload) for workload in workloads]))
+    figure.canvas.draw()
+    (label,) = (panel.xaxis.label for panel in figure.axes if panel.get_xlabel())
+    box = label.get_window_extent()
+    assert 0 <= box.x0 < box.x1 <= figure.bbox.x1
+    plt.close(figure)
+
+
 def test_a_method_that_reached_the_target_before_its_first_sync_has_an_open_circle():
     figure = draw_ratios(answers(), [(IID, "QSR")])
     points = [line for axes in figure.axes for line in axes.get_lines() if line.get_marker() == "o"]
