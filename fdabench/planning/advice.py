@@ -10,14 +10,15 @@ target between a strategy and the reference, and the fraction of the local steps
 """
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
 from fdabench.accounting.costs import EvalPoint, bytes_at, total_bytes
 from fdabench.accounting.fleets import Fleet, FleetTime, fleet_time
-from fdabench.analysis.data import ReportData
+from fdabench.analysis.data import WORKLOAD, ReportData
+from fdabench.analysis.evaluations import is_before_the_first_sync, is_lost_at_the_end
 from fdabench.analysis.order import order_strategies
 from fdabench.analysis.stats import Ratio, geometric_mean, paired_ratio
 from fdabench.errors import ResultError
@@ -54,7 +55,8 @@ class Estimate:
         label: the label of the strategy.
         reached: the number of measured cells that reached the target.
         runs: the number of finished cells.
-        leading: whether the strategy reached the target as often as the best (`analysis.order`).
+        leading: whether the strategy reached the target as often as the best (`analysis.order`), and most of its hits
+            were after the first sync and lasted to the last evaluation.
         steps, bytes, time: the ratios of the costs to those of the reference; 1 for the reference.
         total_bytes: the bytes of all workers; NaN if no cell reached the target.
         seconds: the time of the run, in seconds; NaN if no cell reached the target.
@@ -83,6 +85,10 @@ class Advice:
         reference: the label of the strategy that the others are compared with.
         estimates: the estimates, sorted by time; strategies that are not `leading` come last.
         level: the labels of the strategies that are not clearly slower than the first one, without that one.
+        unsent, lost: the labels of the strategies that are not `leading` because most of their hits were before the
+            first sync, or were lost by the last evaluation.
+        reached_by_few: titles of the workloads on which at most half of the strategies reached the target, with the
+            labels of these; empty for a single workload.
         target: the target, as text.
         suites: the names of the measured suites.
         workloads: the titles of the measured workloads.
@@ -93,6 +99,9 @@ class Advice:
     reference: str
     estimates: tuple[Estimate, ...]
     level: tuple[str, ...]
+    unsent: tuple[str, ...]
+    lost: tuple[str, ...]
+    reached_by_few: tuple[tuple[str, tuple[str, ...]], ...]
     target: str
     suites: tuple[str, ...]
     workloads: tuple[str, ...]
@@ -125,13 +134,19 @@ def advise(data: ReportData, deployment: Deployment, cells: Collection[str] | No
         raise ResultError(
             f"{reference}, the reference, did not reach the headline target, so there is no scale of steps"
         )
-    order = order_strategies(outcomes)
+    hits = outcomes[outcomes["reached"].astype(bool)]
+    unsent, lost = (
+        _mostly(hits, is_bad) for is_bad in (is_before_the_first_sync(hits), is_lost_at_the_end(data, hits))
+    )
+    doubtful = {*unsent, *lost}
+    leading = {*order_strategies(outcomes).leading} - doubtful
     estimates_by_label = [
-        _estimate(rows, base, scale, str(name) in order.leading) for name, rows in with_costs.groupby("label")
+        _estimate(rows, base, scale, str(name) in leading) for name, rows in with_costs.groupby("label")
     ]
     estimates = tuple(
         sorted(
-            estimates_by_label, key=lambda estimate: (not estimate.leading, not estimate.reached, estimate.time.mean)
+            estimates_by_label,
+            key=lambda item: (not item.leading, item.label in doubtful, not item.reached, item.time.mean),
         )
     )
     best = with_costs[with_costs["label"] == estimates[0].label]
@@ -145,6 +160,9 @@ def advise(data: ReportData, deployment: Deployment, cells: Collection[str] | No
             for estimate in estimates[1:]
             if estimate.leading and not _clearly_slower(with_costs[with_costs["label"] == estimate.label], best)
         ),
+        unsent=unsent,
+        lost=lost,
+        reached_by_few=tuple(_reached_by_few(data, outcomes)),
         target=", ".join(dict.fromkeys(outcomes["target_name"])),
         suites=tuple(dict.fromkeys(map(str, runs["suite"]))),
         workloads=tuple(data.workload_title(*pair) for pair in data.workloads if pair in measured),
@@ -152,6 +170,21 @@ def advise(data: ReportData, deployment: Deployment, cells: Collection[str] | No
         parameters=tuple(sorted(map(int, runs["num_parameters"].unique()))),
         workers=tuple(sorted(map(int, runs["workers"].unique()))),
     )
+
+
+def _mostly(hits: pd.DataFrame, is_bad: "pd.Series[bool]") -> tuple[str, ...]:
+    """Return the labels of which more than half of the hits are bad."""
+    shares = is_bad.groupby(hits["label"], sort=False).mean()
+    return tuple(map(str, shares.index[shares > 0.5]))
+
+
+def _reached_by_few(data: ReportData, outcomes: pd.DataFrame) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the title of each workload on which at most half of the strategies have a hit, and their labels."""
+    by_workload = outcomes.groupby(WORKLOAD, sort=False)
+    for (suite, workload), rows in by_workload if by_workload.ngroups > 1 else ():
+        labels = rows.loc[rows["reached"].astype(bool), "label"].unique()
+        if 2 * len(labels) <= rows["label"].nunique():
+            yield data.workload_title(str(suite), str(workload)), tuple(map(str, labels))
 
 
 def _reference_of(outcomes: pd.DataFrame) -> str:

@@ -260,6 +260,21 @@ def _measurements(advice: Advice, deployment: Deployment, results: Path) -> Iter
     )
     yield from _not_measured("parameters", deployment.parameters, advice.parameters)
     yield from _not_measured("workers", deployment.workers, advice.workers)
+    if advice.unsent:
+        yield (
+            f"not recommended, because most of their runs reached {advice.target} before their first sync, with a mean "
+            f"of models that was not sent: {', '.join(advice.unsent)}"
+        )
+    if advice.lost:
+        yield (
+            f"not recommended, because most of their runs had lost {advice.target} again at the last evaluation: "
+            f"{', '.join(advice.lost)}"
+        )
+    for title, labels in advice.reached_by_few:
+        yield (
+            f"{title}: only {', '.join(labels) or 'no strategy'} reached {advice.target}; -k selects workloads that "
+            "resemble yours"
+        )
     if advice.seeds < FEW_SEEDS:
         yield f"with fewer than {FEW_SEEDS} seeds, intervals are wide or missing: differences may be noise"
 
