@@ -300,7 +300,8 @@ def _keyed(pairs: Sequence[tuple[str, Results]], frames: Sequence[pd.DataFrame])
 
 def _hits(name: str, result: Results, runs: pd.DataFrame) -> pd.DataFrame:
     hits = result.hits.assign(cell_id=[_key(name, cell_id) for cell_id in result.hits["cell_id"]])
-    axes = runs[["cell_id", *AXES, "bytes_total", "steps"]].rename(columns={"bytes_total": "spent", "steps": "ran"})
+    axes = runs[["cell_id", *AXES, "bytes_total", "steps", "final_value"]]
+    axes = axes.rename(columns={"bytes_total": "spent", "steps": "ran"})
     return hits.merge(axes, on="cell_id", how="left")
 
 

@@ -35,7 +35,7 @@ def hits_lost_again(data: ReportData) -> Iterator[str]:
 def hits_lost_at_the_end(data: ReportData) -> Iterator[str]:
     """Yield a caveat for each suite in which cells missed the target again at their last evaluation."""
     for _, hits in _hits_by_suite(data):
-        lost = hits[is_lost_at_the_end(data, hits)]
+        lost = hits[hits["lost"]]
         if len(lost):
             target, side = hits["target_name"].iloc[0], data.metric.worse_side
             yield (
@@ -47,7 +47,7 @@ def hits_lost_at_the_end(data: ReportData) -> Iterator[str]:
 def hits_before_the_first_sync(data: ReportData) -> Iterator[str]:
     """Yield a caveat for each suite in which cells reached the target with a model that no sync had made yet."""
     for _, hits in _hits_by_suite(data):
-        early = hits[is_before_the_first_sync(hits)]
+        early = hits[hits["unsent"]]
         if len(early):
             target = hits["target_name"].iloc[0]
             yield (
@@ -55,18 +55,6 @@ def hits_before_the_first_sync(data: ReportData) -> Iterator[str]:
                 f"({_count_by_label(early)}) did so with a mean of the workers' models that was computed and not sent. "
                 'Their bytes contain no sync; with eval.model = "synced" they would contain one.'
             )
-
-
-def is_lost_at_the_end(data: ReportData, hits: pd.DataFrame) -> "pd.Series[bool]":
-    """Return whether the last evaluation of each hit's cell is on the worse side of the target."""
-    last = data.evals.sort_values("step").groupby("cell_id").last()
-    score = data.metric.score(data.metric.of(last, "test"))
-    return hits["cell_id"].map(score) < data.metric.score(hits["target"])
-
-
-def is_before_the_first_sync(hits: pd.DataFrame) -> "pd.Series[bool]":
-    """Return whether each hit is an evaluation of a mean of models that was computed and not sent."""
-    return hits["rounds"] == 1
 
 
 def _hits_by_suite(data: ReportData) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -19,6 +19,11 @@ RULE = (
     "where another reached it in more"
 )
 
+RULE_OF_KEPT = (
+    "not kept: most of the runs that reached the target did so before their first sync, with a mean of models that was "
+    "not sent, or had lost it at the last evaluation"
+)
+
 LEVEL = 1.1
 """Strategies of a group whose bytes lie within this factor of the fewest keep the order of the suite."""
 
@@ -32,18 +37,21 @@ class Order:
     Args:
         leading: strategies that do not reach the target clearly less often than another.
         level: how many of the leading strategies, from the first, need about the same bytes.
+        not_kept: strategies that reach the target as often, but in most of these runs before the first sync, with a
+            mean of models that was not sent, or lose it again by the last evaluation.
         less_often: strategies that reach the target clearly less often than another.
         never: strategies that never reach it.
     """
 
     leading: tuple[str, ...]
     level: int
+    not_kept: tuple[str, ...]
     less_often: tuple[str, ...]
     never: tuple[str, ...]
 
     @property
     def labels(self) -> tuple[str, ...]:
-        return (*self.leading, *self.less_often, *self.never)
+        return (*self.leading, *self.not_kept, *self.less_often, *self.never)
 
 
 def order_strategies(outcomes: pd.DataFrame) -> Order:
@@ -58,7 +66,8 @@ def order_strategies(outcomes: pd.DataFrame) -> Order:
     them, those within a tenth of the next. Otherwise rounding errors could change the order.
 
     Args:
-        outcomes: rows at one target, in suite order, with suite, workload, seed, label, reached and bytes_total.
+        outcomes: rows at one target, in suite order, with suite, workload, seed, label, bytes_total, reached,
+            unsent and lost.
     """
     labels = [str(label) for label in dict.fromkeys(outcomes["label"])]
     rows = outcomes.assign(reached=outcomes["reached"].astype(float))
@@ -66,12 +75,16 @@ def order_strategies(outcomes: pd.DataFrame) -> Order:
     hits = dict(zip(labels, np.nansum(reached, axis=0), strict=True))
     worse = dict(zip(labels, _clearly_worse(reached), strict=True))
     reaching = [label for label in labels if hits[label] > 0]
+    doubtful = (outcomes["unsent"] | outcomes["lost"]).groupby(outcomes["label"]).sum()
+    lasts = {label: 2 * doubtful[label] <= hits[label] for label in labels}
     costs = _log_bytes(rows)
-    leading = _by_bytes([label for label in reaching if not worse[label]], costs)
+    leading = _by_bytes([label for label in reaching if not worse[label] and lasts[label]], costs)
+    not_kept = _by_bytes([label for label in reaching if not worse[label] and not lasts[label]], costs)
     less_often = _by_bytes([label for label in reaching if worse[label]], costs)
     return Order(
         leading=tuple(label for rank in leading for label in rank),
         level=len(leading[0]) if leading else 0,
+        not_kept=tuple(label for rank in not_kept for label in rank),
         less_often=tuple(label for rank in less_often for label in rank),
         never=tuple(label for label in labels if not hits[label]),
     )

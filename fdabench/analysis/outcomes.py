@@ -30,9 +30,12 @@ def with_costs(frame: pd.DataFrame, target: Headline) -> pd.DataFrame:
     workload's budget. `headline` marks the headline target, and `shown` the target that figures and tables show of each
     workload. The two are the same unless no strategy reached the headline target on a workload; then the hardest easier
     target that one reached is shown. `target_name` is the target as figures write it.
+    `unsent` marks hits before the first sync, of a mean of models that was computed and not sent, and `lost` hits whose
+    cell misses the target at its last evaluation.
 
     Args:
-        frame: the suite's hits with `AXES`, and the bytes `spent` and the steps `ran` by each cell in all.
+        frame: the suite's hits with `AXES`, the bytes `spent` and the steps `ran` by each cell in all, and its
+            `final_value`.
         target: the headline target of the suite.
     """
     reached = frame["reached"].astype(bool)
@@ -47,6 +50,8 @@ def with_costs(frame: pd.DataFrame, target: Headline) -> pd.DataFrame:
     budget = spent["ran"].groupby(frame["workload"]).transform("max")
     return frame.assign(
         reached=reached,
+        unsent=reached & (frame["syncs"] == 0),
+        lost=reached & (metric.score(frame["final_value"].astype(float)) < score),
         headline=frame["target"] == target.target,
         target_name=frame["target"].map(metric.format_target),
         shown=frame["target"] == frame["workload"].map(of_workload).fillna(target.chosen),

@@ -18,7 +18,6 @@ import pandas as pd
 from fdabench.accounting.costs import EvalPoint, bytes_at, total_bytes
 from fdabench.accounting.fleets import Fleet, FleetTime, fleet_time
 from fdabench.analysis.data import WORKLOAD, ReportData
-from fdabench.analysis.evaluations import is_before_the_first_sync, is_lost_at_the_end
 from fdabench.analysis.order import order_strategies
 from fdabench.analysis.stats import Ratio, geometric_mean, paired_ratio
 from fdabench.errors import ResultError
@@ -55,8 +54,7 @@ class Estimate:
         label: the label of the strategy.
         reached: the number of measured cells that reached the target.
         runs: the number of finished cells.
-        leading: whether the strategy reached the target as often as the best (`analysis.order`), and most of its hits
-            were after the first sync and lasted to the last evaluation.
+        leading: whether the strategy reached the target as often as the best, and kept it (`analysis.order`).
         steps, bytes, time: the ratios of the costs to those of the reference; 1 for the reference.
         total_bytes: the bytes of all workers; NaN if no cell reached the target.
         seconds: the time of the run, in seconds; NaN if no cell reached the target.
@@ -85,8 +83,7 @@ class Advice:
         reference: the label of the strategy that the others are compared with.
         estimates: the estimates, sorted by time; strategies that are not `leading` come last.
         level: the labels of the strategies that are not clearly slower than the first one, without that one.
-        unsent, lost: the labels of the strategies that are not `leading` because most of their hits were before the
-            first sync, or were lost by the last evaluation.
+        not_kept: the labels of the strategies that are not `leading` because they did not keep the target.
         reached_by_few: titles of the workloads on which at most half of the strategies reached the target, with the
             labels of these; empty for a single workload.
         target: the target, as text.
@@ -99,8 +96,7 @@ class Advice:
     reference: str
     estimates: tuple[Estimate, ...]
     level: tuple[str, ...]
-    unsent: tuple[str, ...]
-    lost: tuple[str, ...]
+    not_kept: tuple[str, ...]
     reached_by_few: tuple[tuple[str, tuple[str, ...]], ...]
     target: str
     suites: tuple[str, ...]
@@ -134,19 +130,14 @@ def advise(data: ReportData, deployment: Deployment, cells: Collection[str] | No
         raise ResultError(
             f"{reference}, the reference, did not reach the headline target, so there is no scale of steps"
         )
-    hits = outcomes[outcomes["reached"].astype(bool)]
-    unsent, lost = (
-        _mostly(hits, is_bad) for is_bad in (is_before_the_first_sync(hits), is_lost_at_the_end(data, hits))
-    )
-    doubtful = {*unsent, *lost}
-    leading = {*order_strategies(outcomes).leading} - doubtful
+    order = order_strategies(outcomes)
     estimates_by_label = [
-        _estimate(rows, base, scale, str(name) in leading) for name, rows in with_costs.groupby("label")
+        _estimate(rows, base, scale, str(name) in order.leading) for name, rows in with_costs.groupby("label")
     ]
     estimates = tuple(
         sorted(
             estimates_by_label,
-            key=lambda item: (not item.leading, item.label in doubtful, not item.reached, item.time.mean),
+            key=lambda item: (not item.leading, item.label in order.not_kept, not item.reached, item.time.mean),
         )
     )
     best = with_costs[with_costs["label"] == estimates[0].label]
@@ -160,8 +151,7 @@ def advise(data: ReportData, deployment: Deployment, cells: Collection[str] | No
             for estimate in estimates[1:]
             if estimate.leading and not _clearly_slower(with_costs[with_costs["label"] == estimate.label], best)
         ),
-        unsent=unsent,
-        lost=lost,
+        not_kept=order.not_kept,
         reached_by_few=tuple(_reached_by_few(data, outcomes)),
         target=", ".join(dict.fromkeys(outcomes["target_name"])),
         suites=tuple(dict.fromkeys(map(str, runs["suite"]))),
@@ -170,12 +160,6 @@ def advise(data: ReportData, deployment: Deployment, cells: Collection[str] | No
         parameters=tuple(sorted(map(int, runs["num_parameters"].unique()))),
         workers=tuple(sorted(map(int, runs["workers"].unique()))),
     )
-
-
-def _mostly(hits: pd.DataFrame, is_bad: "pd.Series[bool]") -> tuple[str, ...]:
-    """Return the labels of which more than half of the hits are bad."""
-    shares = is_bad.groupby(hits["label"], sort=False).mean()
-    return tuple(map(str, shares.index[shares > 0.5]))
 
 
 def _reached_by_few(data: ReportData, outcomes: pd.DataFrame) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from fdabench.analysis.data import WORKLOAD, ReportData, combine_results, for_suite
 from fdabench.analysis.headline import labels_in_order
-from fdabench.analysis.order import RULE, Order, order_strategies
+from fdabench.analysis.order import RULE, RULE_OF_KEPT, Order, order_strategies
 from fdabench.analysis.stats import geometric_mean, paired_ratio
 from fdabench.formatting import (
     format_bytes,
@@ -90,6 +90,7 @@ def conclude(data: ReportData, suite: str) -> Conclusion:
     more = len(order.labels) - MAX_ROWS
     notes = [f"and {more} more, in the report's table of all strategies"] if more > 0 else []
     notes += ["level: within a tenth of the fewest bytes, in the order of the suite"] if order.level > 1 else []
+    notes += [RULE_OF_KEPT] if order.not_kept else []
     notes += [RULE] if order.less_often else []
     if metric.better(headline.chosen, headline.target):
         target_text = f"{metric.format_target(headline.chosen)} ({headline.reason})"
@@ -138,7 +139,8 @@ def _rows(outcomes: pd.DataFrame, order: Order) -> list[SummaryRow]:
 def _group(order: Order, label: str) -> str:
     if label in order.leading[: order.level]:
         return "level" if order.level > 1 else ""
-    return "less often" if label in order.less_often else "never" if label in order.never else ""
+    groups = {"not kept": order.not_kept, "less often": order.less_often, "never": order.never}
+    return next((name for name, labels in groups.items() if label in labels), "")
 
 
 def _steps(outcomes: pd.DataFrame, rows: pd.DataFrame) -> str:

@@ -45,10 +45,10 @@ def test_a_target_that_the_last_evaluation_misses_and_one_without_a_sync_are_rep
 
 
 def test_margins_within_one_evaluation_are_a_caveat(tmp_path: Path) -> None:
-    """A state at each step is all that they send: A needed 10 to 20 of them, B 20 to 30, C 15 to 25."""
-    first = [cell("A", [(10, 0.5, 1), (20, HIT, 1)], seed) for seed in (0, 1)]
-    next_ = [cell("B", [(10, 0.5, 1), (20, 0.5, 1), (30, HIT, 1)], seed) for seed in (0, 1)]
-    same = [cell("C", [(10, 0.5, 1), (15, 0.5, 1), (25, HIT, 1)], seed) for seed in (0, 1)]
+    """After a sync, a state at each step is all that they send: A needed 10 to 20 of them, B 20 to 30, C 15 to 25."""
+    first = [cell("A", [(10, 0.5, 2), (20, HIT, 2)], seed) for seed in (0, 1)]
+    next_ = [cell("B", [(10, 0.5, 2), (20, 0.5, 2), (30, HIT, 2)], seed) for seed in (0, 1)]
+    same = [cell("C", [(10, 0.5, 2), (15, 0.5, 2), (25, HIT, 2)], seed) for seed in (0, 1)]
     assert "Margins under one evaluation" not in caveats_of(tmp_path / "apart", *first, *next_)
     output = caveats_of(tmp_path / "close", *first, *same)
     assert "in most runs A and these strategies" in output

@@ -30,6 +30,8 @@ def outcomes(hits: Hits, seeds: int = 100, reference: str = "") -> pd.DataFrame:
             "reference": label == reference,
             "target": 0.9,
             "reached": cost is not None,
+            "unsent": False,
+            "lost": False,
             "bytes_total": math.nan if cost is None else cost,
             "cost_bytes": 1e9 if cost is None else cost,
             "cost_bytes_before": math.nan if cost is None else 0.9 * cost,
@@ -52,7 +54,7 @@ def test_strategies_that_reach_the_target_equally_often_are_ordered_by_bytes() -
 def test_one_missed_run_does_not_rank_an_expensive_strategy_first() -> None:
     """The quickstart of an earlier version: Synchronous first, because it alone had 4 of 4."""
     actual = order({"Synchronous": [400e6] * 4, "LinearFDA": [18e6, 18e6, 18e6, None]})
-    assert actual == Order(("LinearFDA", "Synchronous"), 1, (), ())
+    assert actual == Order(("LinearFDA", "Synchronous"), 1, (), (), ())
 
 
 @pytest.mark.parametrize(
@@ -69,6 +71,19 @@ def test_a_single_hit_among_misses_does_not_rank_first(cheap: list[float | None]
     assert actual.labels[0] == ("cheap" if group == "leading" else "sure")
     where = {"leading": actual.leading, "less often": actual.less_often, "never": actual.never}
     assert "cheap" in where[group]
+
+
+@pytest.mark.parametrize("column", ["unsent", "lost"])
+@pytest.mark.parametrize(("runs", "kept"), [(2, True), (3, False)])
+def test_a_strategy_that_did_not_keep_the_target_in_most_of_its_runs_is_not_first(
+    column: str, runs: int, kept: bool
+) -> None:
+    """On the plays of the study FedAvgM reached 2.6 nats before its first sync, and ended at 3.75."""
+    rows = outcomes({"cheap": [1e6] * 4, "sure": [50e6] * 4, "rare": [1e6, None, None, None]})
+    rows[column] = (rows["label"] == "cheap") & (rows["seed"] < runs)
+    actual = order_strategies(rows)
+    assert actual.labels == (("cheap", "sure", "rare") if kept else ("sure", "cheap", "rare"))
+    assert actual.not_kept == (() if kept else ("cheap",))
 
 
 def test_a_strategy_is_compared_on_the_runs_that_it_reached() -> None:

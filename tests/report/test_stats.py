@@ -193,6 +193,7 @@ def test_outcomes_have_the_costs_of_the_previous_evaluation_and_of_the_budget(ha
 
 def test_a_cell_that_stopped_at_its_targets_is_extended_to_its_budget() -> None:
     common = {"workload": "w", "target": 0.9, "bytes_total": 100.0, "syncs": 1, "step": 10, "step_before": 0}
+    common["final_value"] = 0.9
     frame = pd.DataFrame(
         [
             common | {"reached": True, "state": "target_reached", "spent": 100, "ran": 10, "bytes_before": 20.0},

@@ -260,15 +260,10 @@ def _measurements(advice: Advice, deployment: Deployment, results: Path) -> Iter
     )
     yield from _not_measured("parameters", deployment.parameters, advice.parameters)
     yield from _not_measured("workers", deployment.workers, advice.workers)
-    if advice.unsent:
+    if advice.not_kept:
         yield (
-            f"not recommended, because most of their runs reached {advice.target} before their first sync, with a mean "
-            f"of models that was not sent: {', '.join(advice.unsent)}"
-        )
-    if advice.lost:
-        yield (
-            f"not recommended, because most of their runs had lost {advice.target} again at the last evaluation: "
-            f"{', '.join(advice.lost)}"
+            f"not recommended: {', '.join(advice.not_kept)}. Most of their runs that reached {advice.target} did so "
+            "before their first sync, with a mean of models that was not sent, or had lost it at the last evaluation"
         )
     for title, labels in advice.reached_by_few:
         yield (

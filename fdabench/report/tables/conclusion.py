@@ -6,7 +6,7 @@ import pandas as pd
 
 from fdabench.analysis.data import ReportData, for_suite
 from fdabench.analysis.headline import labels_in_order
-from fdabench.analysis.order import RULE, order_strategies
+from fdabench.analysis.order import RULE, RULE_OF_KEPT, order_strategies
 from fdabench.analysis.stats import NO_RATIO, geometric_mean, paired_ratio
 from fdabench.formatting import DASH
 from fdabench.report.ratios import format_times_sign
@@ -16,9 +16,9 @@ from fdabench.tables import Column, column, number
 _NOTE = (
     "Over all workloads of a suite at its headline target. Bytes: geometric mean over the runs that reached it. "
     "Order: first the strategies that reached it as often as any, by the bytes of the runs in which all of them "
-    f"reached it; then those that reached it {RULE}; then those that never reached it. Ratios: geometric means of "
-    "seed pairs with a 95 % interval over seeds and evaluations; at least, at most: misses leave one limit only "
-    "(97.5 %)."
+    f"reached it; then those of these that are {RULE_OF_KEPT}; then those that reached it {RULE}; then those that "
+    "never reached it. Ratios: geometric means of seed pairs with a 95 % interval over seeds and evaluations; "
+    "at least, at most: misses leave one limit only (97.5 %)."
 )
 
 
