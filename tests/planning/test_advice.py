@@ -111,8 +111,8 @@ def test_a_workload_on_which_few_strategies_reached_the_target_is_named(data: Re
     first, *others = data.workloads
     reference = measured(data).reference
     outcomes = data.outcomes
-    missed = (outcomes["workload"] == first[1]) & (outcomes["label"] != reference)
-    advice = measured(replace(data, outcomes=outcomes.assign(reached=outcomes["reached"] & ~missed)))
+    is_miss = (outcomes["workload"] == first[1]) & (outcomes["label"] != reference)
+    advice = measured(replace(data, outcomes=outcomes.assign(reached=outcomes["reached"] & ~is_miss)))
     assert others
     assert advice.reached_by_few == ((data.workload_title(*first), (reference,)),)
 

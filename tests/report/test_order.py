@@ -74,16 +74,16 @@ def test_a_single_hit_among_misses_does_not_rank_first(cheap: list[float | None]
 
 
 @pytest.mark.parametrize("column", ["unsent", "lost"])
-@pytest.mark.parametrize(("runs", "kept"), [(2, True), (3, False)])
+@pytest.mark.parametrize(("runs", "is_first"), [(2, True), (3, False)])
 def test_a_strategy_that_did_not_keep_the_target_in_most_of_its_runs_is_not_first(
-    column: str, runs: int, kept: bool
+    column: str, runs: int, is_first: bool
 ) -> None:
     """On the plays of the study FedAvgM reached 2.6 nats before its first sync, and ended at 3.75."""
     rows = outcomes({"cheap": [1e6] * 4, "sure": [50e6] * 4, "rare": [1e6, None, None, None]})
     rows[column] = (rows["label"] == "cheap") & (rows["seed"] < runs)
     actual = order_strategies(rows)
-    assert actual.labels == (("cheap", "sure", "rare") if kept else ("sure", "cheap", "rare"))
-    assert actual.not_kept == (() if kept else ("cheap",))
+    assert actual.labels == (("cheap", "sure", "rare") if is_first else ("sure", "cheap", "rare"))
+    assert actual.not_kept == (() if is_first else ("cheap",))
 
 
 def test_a_strategy_is_compared_on_the_runs_that_it_reached() -> None:
