@@ -20,6 +20,7 @@ import pandas as pd
 from fdabench.accounting.costs import EvalPoint
 from fdabench.accounting.fleets import Fleet
 from fdabench.accounting.network_time import volume_at
+from fdabench.analysis.order import kept_by_most
 from fdabench.analysis.outcomes import priced_evals, with_costs
 from fdabench.analysis.target import Headline, headline_of
 from fdabench.cell_config import CellConfig
@@ -133,6 +134,11 @@ class ReportData:
         timed["after_sync"] = hits[["cell_id", "step"]].merge(moments, how="left")["after_sync"].to_numpy()
         timed["volume"] = self._volumes(timed)
         return timed
+
+    @property
+    def kept_volumes(self) -> pd.DataFrame:
+        """The rows of `volumes` of the strategies that kept the target of the workload, as `order.kept_by_most`."""
+        return self.volumes[kept_by_most(self.volumes, [*WORKLOAD, "label"])]
 
     def _volumes(self, hits: pd.DataFrame) -> "pd.Series":
         ledgers = {str(cell): of_cell for cell, of_cell in self.ledger.groupby("cell_id")}

@@ -19,10 +19,11 @@ RULE = (
     "where another reached it in more"
 )
 
-RULE_OF_KEPT = (
-    "not kept: most of the runs that reached the target did so before their first sync, with a mean of models that was "
-    "not sent, or had lost it at the last evaluation"
+NOT_KEPT = (
+    "most of the runs that reached the target did so before their first sync, with a mean of models that was not sent, "
+    "or had lost it at the last evaluation"
 )
+RULE_OF_KEPT = f"not kept: {NOT_KEPT}"
 
 LEVEL = 1.1
 """Strategies of a group whose bytes lie within this factor of the fewest keep the order of the suite."""
@@ -75,11 +76,11 @@ def order_strategies(outcomes: pd.DataFrame) -> Order:
     hits = dict(zip(labels, np.nansum(reached, axis=0), strict=True))
     worse = dict(zip(labels, _clearly_worse(reached), strict=True))
     reaching = [label for label in labels if hits[label] > 0]
-    doubtful = (outcomes["unsent"] | outcomes["lost"]).groupby(outcomes["label"]).sum()
-    lasts = {label: 2 * doubtful[label] <= hits[label] for label in labels}
+    of_hits = outcomes[outcomes["reached"].astype(bool)]
+    lasts = set(of_hits["label"][kept_by_most(of_hits, ["label"])])
     costs = _log_bytes(rows)
-    leading = _by_bytes([label for label in reaching if not worse[label] and lasts[label]], costs)
-    not_kept = _by_bytes([label for label in reaching if not worse[label] and not lasts[label]], costs)
+    leading = _by_bytes([label for label in reaching if not worse[label] and label in lasts], costs)
+    not_kept = _by_bytes([label for label in reaching if not worse[label] and label not in lasts], costs)
     less_often = _by_bytes([label for label in reaching if worse[label]], costs)
     return Order(
         leading=tuple(label for rank in leading for label in rank),
@@ -88,6 +89,18 @@ def order_strategies(outcomes: pd.DataFrame) -> Order:
         less_often=tuple(label for rank in less_often for label in rank),
         never=tuple(label for label in labels if not hits[label]),
     )
+
+
+def kept_by_most(hits: pd.DataFrame, group: Sequence[str]) -> "pd.Series[bool]":
+    """Return whether at least half of the hits of a row's group were made after a sync and kept until the end.
+
+    Args:
+        hits: outcomes that reached a target, with unsent and lost.
+        group: the columns that say which rows belong together.
+    """
+    doubtful = hits["unsent"] | hits["lost"]
+    kept: pd.Series[bool] = doubtful.groupby([hits[column] for column in group]).transform("mean") <= 0.5
+    return kept
 
 
 def _clearly_worse(reached: RunCounts) -> npt.NDArray[np.bool_]:

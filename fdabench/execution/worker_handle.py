@@ -1,12 +1,15 @@
 """Worker processes from the side of their parent: start, send, kill, and the reason of an exit."""
 
 import multiprocessing as mp
+import os
 import signal
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess, SpawnProcess
 from multiprocessing.process import BaseProcess
 from time import monotonic
 
@@ -17,6 +20,11 @@ from fdabench.suite.cell import Cell
 
 START_TIMEOUT_S = 300.0
 """Seconds that a process has to report that it is ready. Imports from a slow disk take long, and some hang."""
+# On Linux, one server process imports torch and this package, and the processes are forks of it: they start at once and
+# share the memory of the libraries. The server computes nothing, so no library has threads when it forks. Processes of
+# macOS may crash after a fork, and Windows has none.
+_Process = ForkServerProcess if sys.platform == "linux" else SpawnProcess
+_PRELOADED_MODULES = [worker_main.__module__]
 
 
 @dataclass(eq=False)
@@ -78,17 +86,26 @@ def spawn_worker(config: ProcessConfig, store: ResultsFolder) -> WorkerHandle:
 
 
 def _spawn(config: ProcessConfig, store: ResultsFolder) -> WorkerHandle:
-    parent_end, child_end = mp.get_context("spawn").Pipe()
+    parent_end, child_end = mp.Pipe()
     process = _start_process(worker_main, child_end, config, store)
     child_end.close()
     return WorkerHandle(process, parent_end)
 
 
 def _start_process(target: Callable[..., None], *arguments: object) -> BaseProcess:
-    process = mp.get_context("spawn").Process(target=target, args=arguments, daemon=True)
+    mp.set_forkserver_preload(_PRELOADED_MODULES)
+    process = _Process(target=_run_with_environment, args=(dict(os.environ), target, *arguments), daemon=True)
     with _blocked_signals():
         process.start()
     return process
+
+
+def _run_with_environment(environment: Mapping[str, str], target: Callable[..., None], *arguments: object) -> None:
+    """Call the target with the environment variables of the parent: those of the server are from an earlier time."""
+    if os.environ != environment:
+        os.environ.clear()
+        os.environ.update(environment)
+    target(*arguments)
 
 
 def send(child: WorkerHandle, message: object) -> None:

@@ -202,9 +202,13 @@ def followers(program: subprocess.Popen[str]) -> list[int]:
 
 
 def cell_processes(program: subprocess.Popen[str]) -> list[int]:
-    children = Path(f"/proc/{program.pid}/task/{program.pid}/children").read_text().split()
-    spawned = [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    return sorted(spawned)
+    """The processes of a cell in the order of their start. multiprocessing's server is their parent."""
+    servers = [pid for pid in children(program.pid) if b"forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return sorted(pid for server in servers for pid in children(server))
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def has_checkpoint(folder: Path) -> bool:

@@ -124,6 +124,45 @@ def test_the_pareto_figure_names_absent_strategies(full: Results) -> None:
     assert "not reached by FedAdam" in figure.axes[0].get_xlabel()
 
 
+def not_kept_by(label: str, data: ReportData) -> ReportData:
+    outcomes = data.outcomes
+    return replace(data, outcomes=outcomes.assign(lost=outcomes["reached"] & (outcomes["label"] == label)))
+
+
+def test_bars_and_seeds_of_costs_show_that_a_target_was_not_kept(full: Results) -> None:
+    data = combine_results([full])
+    label = str(data.volumes["label"].iloc[0])
+    plot = BY_NAME["bytes-to-target"]
+    hatches, markers = [], []
+    for version in (data, not_kept_by(label, data)):
+        with house_style():
+            figure = plot.draw(version)
+        assert figure is not None
+        hatches.append({patch.get_hatch() for axes in figure.axes for patch in axes.patches})
+        markers.append({str(line.get_marker()) for axes in figure.axes for line in axes.lines if len(line.get_xdata())})
+    assert hatches[1] - hatches[0] == {"..."}
+    assert markers[1] - markers[0] == {"D"}
+    assert " Not kept: " not in plot.caption(data)
+    assert " Not kept: " in plot.caption(not_kept_by(label, data))
+
+
+def test_the_pareto_frontier_has_only_strategies_that_kept_the_target(full: Results) -> None:
+    data, plot = combine_results([full]), BY_NAME["pareto"]
+    hits = data.at_workload_target.query("reached")
+    cheapest = str(hits.groupby("label")["bytes_total"].median().idxmin())
+    frontiers = []
+    for version in (data, not_kept_by(cheapest, data)):
+        with house_style():
+            figure = plot.draw(version)
+        assert figure is not None
+        name = figure.axes[0].get_xlabel().replace("\xa0", " ").partition("not kept by ")[2]
+        assert name == ("" if version is data else cheapest)
+        assert ("not kept: " in plot.caption(version)) == (version is not data)
+        frontiers.append([line for line in figure.axes[0].lines if line.get_drawstyle() == "steps-post"])
+    (frontier,), others = frontiers
+    assert others == [] or min(others[0].get_ydata()) > min(frontier.get_ydata())
+
+
 def test_heterogeneity_needs_more_than_one_alpha(results_of: Callable[..., Results]) -> None:
     assert BY_NAME["heterogeneity"].draw(combine_results([results_of(seeds=(0,))])) is None
 

@@ -1,5 +1,6 @@
 """Time to the target on networks and fleets, and the fastest strategy of each, on results made by hand."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from matplotlib.text import Annotation, Text
 
 from fdabench.accounting.fleets import FLEETS
 from fdabench.analysis.data import ReportData, combine_results
+from fdabench.analysis.order import NOT_KEPT
 from fdabench.formatting import format_duration
 from fdabench.report.build import build_report
 from fdabench.report.figures.barrier import BARRIER, JITTER, SIGMAS, fastest_by_jitter, jitter_curves
@@ -121,6 +123,27 @@ def test_maps_name_the_strategies_in_their_regions(plot: FigureSpec, tmp_path: P
     winners = fastest_regions(group) if plot is CROSSOVER else fastest_by_jitter(data, group)
     assert winners
     assert set(winners) <= {text.get_text() for text in figure.axes[0].texts}
+
+
+@pytest.mark.parametrize("plot", [CROSSOVER, JITTER], ids=lambda plot: plot.name)
+@pytest.mark.parametrize("column", ["unsent", "lost"])
+def test_maps_leave_out_a_strategy_that_did_not_keep_the_target(plot: FigureSpec, column: str, tmp_path: Path) -> None:
+    """It would be the fastest of all on slow links."""
+    third = SyntheticCell(
+        [(375, 0.99, 38)], tuple(range(10, 375, 10)), label="FedAvg", strategy={"kind": "fedavg"}, state=0
+    )
+    data = fleet_data_of(tmp_path, EQUAL, cells=(MANY, FEW, third))
+    outcomes = data.outcomes
+    actual = replace(data, outcomes=outcomes.assign(**{column: outcomes["label"] == "LinearFDA"}))
+    assert set(data.kept_volumes["label"]) == {"Synchronous", "LinearFDA", "FedAvg"}
+    assert set(actual.kept_volumes["label"]) == {"Synchronous", "FedAvg"}
+    with house_style():
+        figures = plot.draw(data), plot.draw(actual)
+    with_it, without = [{text.get_text() for text in figure.axes[0].texts} for figure in figures if figure is not None]
+    assert "LinearFDA" in with_it - without
+    assert "FedAvg" in without
+    assert "Left out" not in plot.caption(data)
+    assert plot.caption(actual).endswith(f"{NOT_KEPT}: LinearFDA (1 workload).")
 
 
 def test_a_single_strategy_has_no_map(tmp_path: Path) -> None:

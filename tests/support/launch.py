@@ -29,14 +29,15 @@ class Report(NamedTuple):
 def launch(task: Callable[..., Result], processes: int, *arguments: object, timeout_s: float = 120.0) -> list[Result]:
     """Run `task(*arguments)` in each process; returns their results in rank order.
 
-    The task is a function of a module, which spawned processes import. It runs inside the default process group, where
+    The task is a function of a module, which the processes import. It runs inside the default process group, where
     `dist.get_rank()` gives the rank. Each process has one thread. All of them have ended when this returns.
 
     Raises:
         RuntimeError: a task raised; its traceback is in the message. The others are stopped.
         TimeoutError: a process was still running after `timeout_s`; all are killed.
     """
-    context, deadline = get_context("spawn"), monotonic() + timeout_s
+    context, deadline = get_context("forkserver"), monotonic() + timeout_s
+    context.set_forkserver_preload([__name__])
     reports: dict[int, Report] = {}
     with TemporaryDirectory() as folder:
         inbox, outbox = context.Pipe(duplex=False)

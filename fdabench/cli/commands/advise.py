@@ -10,6 +10,7 @@ from fdabench.accounting.fleets import Fleet, Links
 from fdabench.accounting.network_time import NETWORKS
 from fdabench.accounting.step_time import Constant
 from fdabench.analysis.data import combine_results
+from fdabench.analysis.order import NOT_KEPT
 from fdabench.analysis.stats import Ratio
 from fdabench.cli.console import AS_TABLE, print_note, print_result, print_table
 from fdabench.cli.option_values import parse_whole_number
@@ -261,10 +262,7 @@ def _measurements(advice: Advice, deployment: Deployment, results: Path) -> Iter
     yield from _not_measured("parameters", deployment.parameters, advice.parameters)
     yield from _not_measured("workers", deployment.workers, advice.workers)
     if advice.not_kept:
-        yield (
-            f"not recommended: {', '.join(advice.not_kept)}. Most of their runs that reached {advice.target} did so "
-            "before their first sync, with a mean of models that was not sent, or had lost it at the last evaluation"
-        )
+        yield f"not recommended: {', '.join(advice.not_kept)} ({NOT_KEPT})"
     for title, labels in advice.reached_by_few:
         yield (
             f"{title}: only {', '.join(labels) or 'no strategy'} reached {advice.target}; -k selects workloads that "

@@ -21,6 +21,7 @@ from fdabench.report.figures.crossover import (
     label_regions,
     median_row,
     median_volume,
+    not_kept_note,
     region_fills,
     region_patch,
 )
@@ -101,9 +102,15 @@ def draw_barrier(data: ReportData) -> Figure | None:
     return figure
 
 
+def _kept_groups(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
+    """The workloads on which at least two strategies reached the target and kept it, with the rows of these."""
+    kept = [(workload, rows[rows.index.isin(data.kept_volumes.index)]) for workload, rows in _groups(data)]
+    return [(workload, rows) for workload, rows in kept if rows["label"].nunique() > 1]
+
+
 def draw_jitter(data: ReportData) -> Figure | None:
     """Draw one map for each workload on which at least two strategies reached the target; None if there is none."""
-    groups = [item for item in _groups(data) if item[1]["label"].nunique() > 1][:MOST_WORKLOADS]
+    groups = _kept_groups(data)[:MOST_WORKLOADS]
     if not groups:
         return None
     figure, axes = panels(len(groups), JITTER_TITLE, 4.5, 3.0, columns=2)
@@ -153,12 +160,12 @@ def caption_barrier(data: ReportData) -> str:
 
 def caption_jitter(data: ReportData) -> str:
     """Return the caption of the figure of bandwidth and jitter."""
-    total = sum(rows["label"].nunique() > 1 for _, rows in _groups(data))
+    total = len(_kept_groups(data))
     return (
-        "The strategy with the shortest modeled time to the target, of those that reached it. The time is the sum of "
-        f"that in the figure above, and of the collectives on links with a latency of {1e3 * LATENCY:g} ms one way. A "
-        "collective with slack takes as long as without overlap. An arrow leads from a name to a narrow region. "
-        f"Accounting: {data.conventions}." + truncation_note(total, MOST_WORKLOADS, "workloads")
+        "The strategy with the shortest modeled time to the target, of those that reached and kept it. The time is the "
+        f"sum of that in the figure above, and of the collectives on links with a latency of {1e3 * LATENCY:g} ms one "
+        "way. A collective with slack takes as long as without overlap. An arrow leads from a name to a narrow region. "
+        f"Accounting: {data.conventions}." + not_kept_note(data) + truncation_note(total, MOST_WORKLOADS, "workloads")
     )
 
 

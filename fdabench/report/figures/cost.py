@@ -10,6 +10,7 @@ from matplotlib.patheffects import withStroke
 
 from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.analysis.headline import labels_in_order
+from fdabench.analysis.order import kept_by_most
 from fdabench.analysis.stats import geometric_mean
 from fdabench.formatting import format_bytes, plural
 from fdabench.report.figures.canvas import MAX_PANELS, SMALL, Limits, PlotArguments, byte_axis, panel_title, panels
@@ -17,7 +18,7 @@ from fdabench.report.figures.plot import FigureSpec, sample_note, the_target, tr
 from fdabench.report.figures.wrapping import wrap_label
 
 TITLE = "Bytes to the target"
-_MISS_HATCH = "////"
+_MISS_HATCH, _NOT_KEPT_HATCH = "////", "..."
 # in 0..1: a smaller share of local states is shown as "<1 %"
 MIN_PRINTED_SHARE = 0.01
 # the space beside the longest bar, as a multiple of its length; with the share of local states at a bar of 0.8 times
@@ -45,16 +46,27 @@ def draw_cost(data: ReportData) -> Figure | None:
         panel.set_yticks(range(len(names[place])), names[place])
         panel.set_ylim(most[place // _COLUMNS] - 0.4, -0.6)
         panel_title(panel, data, (str(pair[0]), str(pair[1])), data.target_note(str(pair[0]), str(pair[1])))
-    figure.legend(handles=_keys(), loc="outside lower center", ncols=2 if len(of_workload) == 1 else 3, frameon=False)
+    keys = _keys(bool(_is_not_kept(rows).any()))
+    columns = 2 if len(of_workload) == 1 or len(keys) > 3 else 3
+    figure.legend(handles=keys, loc="outside lower center", ncols=columns, frameon=False)
     return figure
 
 
-def _keys() -> list[Line2D | Patch]:
-    return [
+def _keys(has_not_kept: bool) -> list[Line2D | Patch]:
+    seed = "one seed (▷ missed it, ◇ not kept)" if has_not_kept else "one seed (▷ missed it)"
+    keys: list[Line2D | Patch] = [
         Patch(facecolor="#BBBBBB", edgecolor="black", label="mean, all seeds reached it"),
         Patch(facecolor="#BBBBBB", edgecolor="black", hatch=_MISS_HATCH, label="lower bound, a seed missed it"),
-        Line2D([], [], color="black", marker="o", markersize=3, linewidth=0.8, label="one seed (▷ missed it)"),
+        Line2D([], [], color="black", marker="o", markersize=3, linewidth=0.8, label=seed),
     ]
+    not_kept = Patch(facecolor="#BBBBBB", edgecolor="black", hatch=_NOT_KEPT_HATCH, label="most hits not kept")
+    return [*keys, not_kept] if has_not_kept else keys
+
+
+def _is_not_kept(rows: pd.DataFrame) -> "pd.Series[bool]":
+    """Whether a hit was made before the first sync, or the target was lost again by the last evaluation."""
+    not_kept: pd.Series[bool] = rows["unsent"] | rows["lost"]
+    return not_kept
 
 
 def _panel(axes: Axes, data: ReportData, group: pd.DataFrame, limits: Limits) -> None:
@@ -87,7 +99,10 @@ def _bar(axes: Axes, rows: pd.DataFrame, position: int, floor: float, color: str
     if cost == 0:  # for example one worker with the convention "ring"
         axes.text(floor, position, f" {format_bytes(0)}, {_bar_label(rows)}", va="center", fontsize=SMALL)
         return
-    options: PlotArguments = {"alpha": 0.45, "hatch": _MISS_HATCH} if has_misses else {"alpha": 0.8}
+    hits = rows[rows["reached"]]
+    is_kept = hits.empty or kept_by_most(hits, ["label"]).all()
+    hatch = (_MISS_HATCH if has_misses else "") + ("" if is_kept else _NOT_KEPT_HATCH)
+    options: PlotArguments = {"alpha": 0.45 if hatch else 0.8, "hatch": hatch or None}
     axes.barh(position, cost - floor, left=floor, height=0.62, color=color, edgecolor="black", linewidth=0.6, **options)
     _seeds(axes, rows, position)
     words = f"{'≥ ' if has_misses else ''}{format_bytes(cost)}, {_bar_label(rows)}"
@@ -100,8 +115,10 @@ def _seeds(axes: Axes, rows: pd.DataFrame, position: int) -> None:
     ends = rows["cost_bytes"].min(), rows["cost_bytes"].max()
     halo = [withStroke(linewidth=2.2, foreground="white")]
     axes.plot(ends, [position - 0.12] * 2, color="black", linewidth=0.8, zorder=3, path_effects=halo)
-    for reached, marks, fill in ((True, "o", "black"), (False, ">", "white")):
-        points = rows.loc[rows["reached"] == reached, "cost_bytes"]
+    not_kept = _is_not_kept(rows)
+    kinds = ((rows["reached"] & ~not_kept, "o", "black"), (~rows["reached"], ">", "white"), (not_kept, "D", "white"))
+    for mask, marks, fill in kinds:
+        points = rows.loc[mask, "cost_bytes"]
         options: PlotArguments = {"color": "black", "markersize": 2.8, "markerfacecolor": fill, "markeredgewidth": 0.6}
         options["path_effects"] = halo
         axes.plot(points, np.full(len(points), position - 0.12), marks, zorder=4, **options)
@@ -125,6 +142,10 @@ def caption_cost(data: ReportData) -> str:
     num_missed = int((~rows["reached"]).sum())
     miss_count = f" {num_missed} of {plural(len(rows), 'cell')} missed it"
     misses = f"{miss_count}; hatched bars count the bytes that these cells spent, so they are lower bounds."
+    not_kept = (
+        " Not kept: the target was reached before the first sync, with a mean of models that was not sent, or was lost "
+        "again by the last evaluation."
+    )
     return (
         f"Bytes of all workers until the first evaluation at {the_target(data)}. "
         f"{sample_note(data)}. Bar: geometric mean over seeds; dots: single seeds, joined from lowest to "
@@ -132,6 +153,7 @@ def caption_cost(data: ReportData) -> str:
         "the same logarithmic axis. It begins at an arbitrary power of ten, so compare the ends of bars, not their "
         "lengths."
         + (misses if num_missed else "")
+        + (not_kept if _is_not_kept(rows).any() else "")
         + truncation_note(rows.groupby(WORKLOAD).ngroups, MAX_PANELS, "workloads")
     )
 

@@ -17,6 +17,7 @@ from scipy import ndimage
 from fdabench.accounting.network_time import CommunicationVolume
 from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.analysis.headline import labels_in_order
+from fdabench.analysis.order import NOT_KEPT
 from fdabench.formatting import plural
 from fdabench.report.figures.canvas import SMALL, LegendEntry, PlotArguments, legend, panel_title, panels
 from fdabench.report.figures.plot import FigureSpec, truncation_note
@@ -68,7 +69,7 @@ class MapGrid(NamedTuple):
 
 def draw_crossover(data: ReportData) -> Figure | None:
     """Draw one map for each workload on which at least two strategies reached the target; None if there is none."""
-    volumes = data.volumes
+    volumes = data.kept_volumes
     several = [(pair, group) for pair, group in volumes.groupby(WORKLOAD, sort=False) if group["label"].nunique() > 1]
     if not several:
         return None
@@ -320,17 +321,28 @@ def _occupied(points: list[tuple[str, float, float]]) -> Region:
 
 def caption_crossover(data: ReportData) -> str:
     """Return the caption."""
-    total = data.volumes.groupby(WORKLOAD).ngroups
-    seeds = data.volumes.groupby([*WORKLOAD, "label"]).size().max()
+    volumes = data.kept_volumes
+    total = volumes.groupby(WORKLOAD).ngroups
+    seeds = volumes.groupby([*WORKLOAD, "label"]).size().max()
     return (
-        "The strategy with the shortest modeled time to the workload's target, of those that reached it, if each "
-        "worker has a link of its own. Dots are the named networks; of a shared channel, each worker has an equal "
+        "The strategy with the shortest modeled time to the workload's target, of those that reached and kept it, if "
+        "each worker has a link of its own. Dots are the named networks; of a shared channel, each worker has an equal "
         "share of the bandwidth. Of each strategy, the seed with the median number of bytes, of at most "
         f"{plural(int(seeds), 'seed')}. Where a color is faint, the second strategy is within "
         f"{100 * TIE:.0f} % of the fastest, so the border is not exact. An arrow leads from a name to a narrow region. "
         "Compute time and model as in the table of times. "
-        f"Accounting: {data.conventions}." + truncation_note(total, MOST_WORKLOADS, "workloads")
+        f"Accounting: {data.conventions}." + not_kept_note(data) + truncation_note(total, MOST_WORKLOADS, "workloads")
     )
+
+
+def not_kept_note(data: ReportData) -> str:
+    """Return the sentence of a caption on strategies that a map omits because they did not keep a target; or ""."""
+    omitted = data.volumes.drop(data.kept_volumes.index)
+    if omitted.empty:
+        return ""
+    groups = omitted.groupby("label", sort=False)
+    names = [f"{label!s} ({plural(rows.groupby(WORKLOAD).ngroups, 'workload')})" for label, rows in groups]
+    return f" Left out on workloads where {NOT_KEPT}: {', '.join(names)}."
 
 
 CROSSOVER = FigureSpec("crossover", TITLE, caption_crossover, draw_crossover)

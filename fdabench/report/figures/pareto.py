@@ -10,9 +10,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 
 from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.analysis.headline import labels_in_order
+from fdabench.analysis.order import NOT_KEPT, kept_by_most
 from fdabench.formatting import join_first, plural
 from fdabench.report.figures.canvas import (
     GREY,
@@ -106,11 +108,14 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> bool:
     axes.set_ylim(*limits[1])
     _markers(axes, data, group, medians, limits)
     unreached = [label for label in labels_in_order(group) if label not in medians.index]
-    missing = "\n" + _wrap_text(f"not reached by {join_first(unreached, 2)}") if unreached else ""
-    axes.set_xlabel(f"local steps to {group['target_name'].iloc[0]}{missing}")
+    kept = hits[kept_by_most(hits, ["label"])]["label"].unique()
+    not_kept = [label for label in labels_in_order(hits) if label not in kept]
+    omitted = (("not reached by", unreached), ("not kept by", not_kept))
+    notes = [_wrap_text(f"{how} {join_first(labels, 2)}") for how, labels in omitted if labels]
+    axes.set_xlabel("\n".join([f"local steps to {group['target_name'].iloc[0]}", *notes]))
     axes.set_ylabel("bytes of all workers")
     axes.grid(visible=True)
-    return _frontier(axes, medians)
+    return _frontier(axes, medians.loc[kept])
 
 
 def _markers(
@@ -132,7 +137,7 @@ def _markers(
             if note:
                 axes.annotate(
                     note, point, xytext=(shift + offset[0], offset[1]), textcoords="offset points", fontsize=SMALL,
-                    ha="center", va="center",
+                    ha="center", va="center", zorder=5, path_effects=[withStroke(linewidth=2.2, foreground="white")],
                 )  # fmt: skip
 
 
@@ -170,8 +175,15 @@ def caption_pareto(data: ReportData) -> str:
         f"{the_target(data)}, both on log scales; down and left is better. "
         f"{sample_note(data)}. Faint: one cell each; bold: median over the seeds that reached it. Large markers that "
         "would overlap are shifted sideways, and a thin line leads to the true position. Dashed: the Pareto "
-        f"frontier.{left_out}{not_drawn}" + truncation_note(rows.groupby(WORKLOAD).ngroups, MAX_PANELS, "workloads")
+        f"frontier{_of_kept(data)}.{left_out}{not_drawn}"
+        + truncation_note(rows.groupby(WORKLOAD).ngroups, MAX_PANELS, "workloads")
     )
+
+
+def _of_kept(data: ReportData) -> str:
+    hits = _drawable(data.at_workload_target)
+    is_kept = kept_by_most(hits, [*WORKLOAD, "label"]).all()
+    return "" if is_kept else f" of the strategies that kept the target; not kept: {NOT_KEPT}"
 
 
 def _format_missed(cells: int) -> str:
