@@ -108,7 +108,7 @@ def refused(own: InProcess, *arguments: str) -> str:
 
 
 @pytest.mark.slow
-def test_a_strategy_of_a_plugin_runs_in_spawned_processes_and_writes_every_file(done: Done, ran: InProcess) -> None:
+def test_a_strategy_of_a_plugin_runs_in_worker_processes_and_writes_every_file(done: Done, ran: InProcess) -> None:
     assert done.output.returncode == 0, done.output.stderr
     assert "note: own.toml: plug-in mine.py adds strategies.doubling" in done.output.stderr
     runs = pd.read_parquet("results/own/runs.parquet").set_index("label")
@@ -173,6 +173,19 @@ def test_results_are_read_without_the_plugin(ran: InProcess) -> None:
             assert ran(command, "results/own", *rest).exit_code == 0
         assert "published numbers has a counterpart" in ran("compare", "results/own", "--published").stderr
     assert "doubling" in Path("reports/own/summary.md").read_text()
+
+
+def test_worker_processes_have_the_environment_of_their_run(own: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those of a second run in one program, whose first run has started the server that forks them."""
+    with Path("mine.py").open("a") as file:
+        file.write("import os\n\n\nclass Tells(Doubling):\n    def step(self, ctx, r, channel):\n")
+        file.write("        raise ValueError('value: ' + os.environ['MINE'])\n\n\nSTRATEGIES['tells'] = Tells\n")
+    with Path("own.toml").open("a") as file:
+        file.write('\n[[strategy]]\nkind = "tells"\nfirst = 2\n')
+    for value in ("first", "second"):
+        monkeypatch.setenv("MINE", value)
+        result = own("run", "own.toml", "--jobs", "1", "--device", "cpu", "-q", "-k", "tells", "--retry-failed")
+        assert f"value: {value}" in result.stderr
 
 
 def test_a_strategy_that_raises_fails_its_cell_and_the_output_names_the_users_line(own: InProcess) -> None:
