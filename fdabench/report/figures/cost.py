@@ -46,21 +46,22 @@ def draw_cost(data: ReportData) -> Figure | None:
         panel.set_yticks(range(len(names[place])), names[place])
         panel.set_ylim(most[place // _COLUMNS] - 0.4, -0.6)
         panel_title(panel, data, (str(pair[0]), str(pair[1])), data.target_note(str(pair[0]), str(pair[1])))
-    keys = _keys(bool(_is_not_kept(rows).any()))
+    keys = _keys(rows)
     columns = 2 if len(of_workload) == 1 or len(keys) > 3 else 3
     figure.legend(handles=keys, loc="outside lower center", ncols=columns, frameon=False)
     return figure
 
 
-def _keys(has_not_kept: bool) -> list[Line2D | Patch]:
-    seed = "one seed (▷ missed it, ◇ not kept)" if has_not_kept else "one seed (▷ missed it)"
+def _keys(rows: pd.DataFrame) -> list[Line2D | Patch]:
+    seed = "one seed (▷ missed it, ◇ not kept)" if _is_not_kept(rows).any() else "one seed (▷ missed it)"
     keys: list[Line2D | Patch] = [
         Patch(facecolor="#BBBBBB", edgecolor="black", label="mean, all seeds reached it"),
         Patch(facecolor="#BBBBBB", edgecolor="black", hatch=_MISS_HATCH, label="lower bound, a seed missed it"),
         Line2D([], [], color="black", marker="o", markersize=3, linewidth=0.8, label=seed),
     ]
     not_kept = Patch(facecolor="#BBBBBB", edgecolor="black", hatch=_NOT_KEPT_HATCH, label="most hits not kept")
-    return [*keys, not_kept] if has_not_kept else keys
+    hits = rows[rows["reached"]]
+    return keys if kept_by_most(hits, [*WORKLOAD, "label"]).all() else [*keys, not_kept]
 
 
 def _is_not_kept(rows: pd.DataFrame) -> "pd.Series[bool]":
