@@ -99,8 +99,8 @@ def kept_by_most(hits: pd.DataFrame, group: Sequence[str]) -> "pd.Series[bool]":
         group: the columns that say which rows belong together.
     """
     doubtful = hits["unsent"] | hits["lost"]
-    kept: pd.Series[bool] = doubtful.groupby([hits[column] for column in group]).transform("mean") <= 0.5
-    return kept
+    is_kept: pd.Series[bool] = doubtful.groupby([hits[column] for column in group]).transform("mean") <= 0.5
+    return is_kept
 
 
 def _clearly_worse(reached: RunCounts) -> npt.NDArray[np.bool_]:

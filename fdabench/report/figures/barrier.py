@@ -104,8 +104,8 @@ def draw_barrier(data: ReportData) -> Figure | None:
 
 def _kept_groups(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
     """The workloads on which at least two strategies reached the target and kept it, with the rows of these."""
-    kept = [(workload, rows[rows.index.isin(data.kept_volumes.index)]) for workload, rows in _groups(data)]
-    return [(workload, rows) for workload, rows in kept if rows["label"].nunique() > 1]
+    groups = [(workload, rows[rows.index.isin(data.kept_volumes.index)]) for workload, rows in _groups(data)]
+    return [(workload, rows) for workload, rows in groups if rows["label"].nunique() > 1]
 
 
 def draw_jitter(data: ReportData) -> Figure | None:

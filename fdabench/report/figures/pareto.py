@@ -108,14 +108,14 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> bool:
     axes.set_ylim(*limits[1])
     _markers(axes, data, group, medians, limits)
     unreached = [label for label in labels_in_order(group) if label not in medians.index]
-    kept = hits[kept_by_most(hits, ["label"])]["label"].unique()
-    not_kept = [label for label in labels_in_order(hits) if label not in kept]
+    with_target = hits[kept_by_most(hits, ["label"])]["label"].unique()
+    not_kept = [label for label in labels_in_order(hits) if label not in with_target]
     omitted = (("not reached by", unreached), ("not kept by", not_kept))
     notes = [_wrap_text(f"{how} {join_first(labels, 2)}") for how, labels in omitted if labels]
     axes.set_xlabel("\n".join([f"local steps to {group['target_name'].iloc[0]}", *notes]))
     axes.set_ylabel("bytes of all workers")
     axes.grid(visible=True)
-    return _frontier(axes, medians.loc[kept])
+    return _frontier(axes, medians.loc[with_target])
 
 
 def _markers(
