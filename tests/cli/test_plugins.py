@@ -175,19 +175,6 @@ def test_results_are_read_without_the_plugin(ran: InProcess) -> None:
     assert "doubling" in Path("reports/own/summary.md").read_text()
 
 
-def test_worker_processes_have_the_environment_of_their_run(own: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also those of a second run in one program, whose first run has started the server that forks them."""
-    with Path("mine.py").open("a") as file:
-        file.write("import os\n\n\nclass Tells(Doubling):\n    def step(self, ctx, r, channel):\n")
-        file.write("        raise ValueError('value: ' + os.environ['MINE'])\n\n\nSTRATEGIES['tells'] = Tells\n")
-    with Path("own.toml").open("a") as file:
-        file.write('\n[[strategy]]\nkind = "tells"\nfirst = 2\n')
-    for value in ("first", "second"):
-        monkeypatch.setenv("MINE", value)
-        result = own("run", "own.toml", "--jobs", "1", "--device", "cpu", "-q", "-k", "tells", "--retry-failed")
-        assert f"value: {value}" in result.stderr
-
-
 def test_a_strategy_that_raises_fails_its_cell_and_the_output_names_the_users_line(own: InProcess) -> None:
     """So does one that returns nothing or changes the models in place, where no line of theirs is under way, and one
     that would end the program.
