@@ -138,7 +138,9 @@ def _partition_errors(cells: Sequence[Cell], data: DatasetTensors, registry: Reg
     for cell in distinct.values():
         try:
             resolved = ResolvedCell(cell.config, registry)
-            make_samplers(resolved, _partition(resolved, data))
+            # what a sampler refuses depends on the number of its samples alone, and there may be 100,000 clients
+            shards = {len(shard): shard for shard in _partition(resolved, data)}
+            make_samplers(resolved, list(shards.values()))
         except FdabenchError as error:
             faults.append(f"{cell.title}: {error}")
     return faults

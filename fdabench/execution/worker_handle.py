@@ -21,8 +21,8 @@ from fdabench.suite.cell import Cell
 START_TIMEOUT_S = 300.0
 """Seconds that a process has to report that it is ready. Imports from a slow disk take long, and some hang."""
 # On Linux, one server process imports torch and this package, and the processes are forks of it: they start at once and
-# share the memory of the libraries. The server computes nothing, so no library has threads when it forks. Processes of
-# macOS may crash after a fork, and Windows has none.
+# share the memory of the libraries. The server computes nothing, so no thread of a library holds a lock when it forks.
+# Processes of macOS may crash after a fork, and Windows has none.
 _Process = ForkServerProcess if sys.platform == "linux" else SpawnProcess
 _PRELOADED_MODULES = [worker_main.__module__]
 
