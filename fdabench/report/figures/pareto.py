@@ -10,7 +10,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 
 from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.analysis.headline import labels_in_order
@@ -137,7 +136,7 @@ def _markers(
             if note:
                 axes.annotate(
                     note, point, xytext=(shift + offset[0], offset[1]), textcoords="offset points", fontsize=SMALL,
-                    ha="center", va="center", zorder=5, path_effects=[withStroke(linewidth=2.2, foreground="white")],
+                    ha="center", va="center",
                 )  # fmt: skip
 
 
