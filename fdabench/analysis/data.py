@@ -135,7 +135,7 @@ class ReportData:
         timed["volume"] = self._volumes(timed)
         return timed
 
-    @property
+    @cached_property
     def kept_volumes(self) -> pd.DataFrame:
         """The rows of `volumes` of the strategies that kept the target of the workload, as `order.kept_by_most`."""
         return self.volumes[kept_by_most(self.volumes, [*WORKLOAD, "label"])]

@@ -80,12 +80,12 @@ def order_strategies(outcomes: pd.DataFrame) -> Order:
     lasts = set(of_hits["label"][kept_by_most(of_hits, ["label"])])
     costs = _log_bytes(rows)
     leading = _by_bytes([label for label in reaching if not worse[label] and label in lasts], costs)
-    not_kept = _by_bytes([label for label in reaching if not worse[label] and label not in lasts], costs)
+    not_lasting = _by_bytes([label for label in reaching if not worse[label] and label not in lasts], costs)
     less_often = _by_bytes([label for label in reaching if worse[label]], costs)
     return Order(
         leading=tuple(label for rank in leading for label in rank),
         level=len(leading[0]) if leading else 0,
-        not_kept=tuple(label for rank in not_kept for label in rank),
+        not_kept=tuple(label for rank in not_lasting for label in rank),
         less_often=tuple(label for rank in less_often for label in rank),
         never=tuple(label for label in labels if not hits[label]),
     )
@@ -98,9 +98,19 @@ def kept_by_most(hits: pd.DataFrame, group: Sequence[str]) -> "pd.Series[bool]":
         hits: outcomes that reached a target, with unsent and lost.
         group: the columns that say which rows belong together.
     """
-    doubtful = hits["unsent"] | hits["lost"]
-    is_kept: pd.Series[bool] = doubtful.groupby([hits[column] for column in group]).transform("mean") <= 0.5
-    return is_kept
+    columns = [hits[column] for column in group]
+    by_most: pd.Series[bool] = not_kept(hits).groupby(columns).transform("mean") <= 0.5
+    return by_most
+
+
+def not_kept(outcomes: pd.DataFrame) -> "pd.Series[bool]":
+    """Return whether the target was reached before the first sync, or was lost again by the last evaluation.
+
+    Args:
+        outcomes: with unsent and lost, which are False where the target was missed.
+    """
+    is_not_kept: pd.Series[bool] = outcomes["unsent"] | outcomes["lost"]
+    return is_not_kept
 
 
 def _clearly_worse(reached: RunCounts) -> npt.NDArray[np.bool_]:

@@ -12,7 +12,7 @@ from fdabench.execution.backend import CellTask, RunContext, WorkerPool
 from fdabench.execution.events import BackendEvent, CellFinished, CellLocked, CellsLost, WorkerFailed
 from fdabench.execution.lease import Lease
 from fdabench.execution.shared_data import export_datasets
-from fdabench.execution.worker_handle import WorkerHandle, send, spawn_worker
+from fdabench.execution.worker_handle import WorkerHandle, send, start_worker
 from fdabench.execution.worker_main import ProcessConfig, StopWorker, WorkerReady
 from fdabench.registry.plugin_loading import pack_plugins
 from fdabench.results.cell_record import CellRecord
@@ -75,7 +75,7 @@ class _LocalPool:
             raise ProcessLostError("the process group of this run has ended; the same command continues the run")
         free = sum(not worker.cells for worker in self.handles)
         while len(self.handles) < self.config.execution.jobs and free < num_waiting:
-            self.handles.append(spawn_worker(self.config, self.store))
+            self.handles.append(start_worker(self.config, self.store))
             free += 1
         return sum(worker.idle for worker in self.handles)
 

@@ -71,21 +71,21 @@ class WorkerHandle:
         self.pipe.close()
 
 
-def spawn_worker(config: ProcessConfig, store: ResultsFolder) -> WorkerHandle:
+def start_worker(config: ProcessConfig, store: ResultsFolder) -> WorkerHandle:
     """Start a worker process and, for distributed cells, its followers."""
     distributed = config.execution.distributed
     if distributed is None or distributed.external_rendezvous is not None:
-        return _spawn(config._replace(rendezvous=distributed and distributed.external_rendezvous), store)
+        return _start_with_pipe(config._replace(rendezvous=distributed and distributed.external_rendezvous), store)
     rendezvous_store, rendezvous = open_local_store(distributed.size, distributed.timeout_s)
     config = config._replace(rendezvous=rendezvous)
-    child = _spawn(config, store)
+    child = _start_with_pipe(config, store)
     child.rendezvous_store = rendezvous_store
     for rank in range(LEADER + 1, distributed.size):
         child.followers.append(_start_process(run_local_follower, config, rank))
     return child
 
 
-def _spawn(config: ProcessConfig, store: ResultsFolder) -> WorkerHandle:
+def _start_with_pipe(config: ProcessConfig, store: ResultsFolder) -> WorkerHandle:
     parent_end, child_end = mp.Pipe()
     process = _start_process(worker_main, child_end, config, store)
     child_end.close()
@@ -102,9 +102,8 @@ def _start_process(target: Callable[..., None], *arguments: object) -> BaseProce
 
 def _run_with_environment(environment: Mapping[str, str], target: Callable[..., None], *arguments: object) -> None:
     """Call the target with the environment variables of the parent: those of the server are from an earlier time."""
-    if os.environ != environment:
-        os.environ.clear()
-        os.environ.update(environment)
+    os.environ.clear()
+    os.environ.update(environment)
     target(*arguments)
 
 

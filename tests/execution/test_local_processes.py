@@ -5,23 +5,11 @@ from pathlib import Path
 import pytest
 
 from fdabench.api import load_results, run_suite
+from support.suites import digits_suite
 
-SUITE = """
-name = "own"
-plugins = ["own.py"]
-[budget]
-steps = 2
-[eval]
-every_steps = 2
-[[workload]]
-dataset = "digits"
-model = "mlp"
-workers = 2
-batch_size = 8
-optimizer = { kind = "sgd", lr = 0.1 }
-[[strategy]]
-kind = "own"
-"""
+SUITE = digits_suite(
+    ['kind = "own"'], name="own", steps=2, every_steps=2, targets=None, batch_size=8, head='plugins = ["own.py"]'
+)
 PLUGIN = """
 import os
 from dataclasses import dataclass

@@ -10,7 +10,7 @@ from matplotlib.patheffects import withStroke
 
 from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.analysis.headline import labels_in_order
-from fdabench.analysis.order import kept_by_most
+from fdabench.analysis.order import kept_by_most, not_kept
 from fdabench.analysis.stats import geometric_mean
 from fdabench.formatting import format_bytes, plural
 from fdabench.report.figures.canvas import MAX_PANELS, SMALL, Limits, PlotArguments, byte_axis, panel_title, panels
@@ -53,21 +53,15 @@ def draw_cost(data: ReportData) -> Figure | None:
 
 
 def _keys(rows: pd.DataFrame) -> list[Line2D | Patch]:
-    seed = "one seed (▷ missed it, ◇ not kept)" if _is_not_kept(rows).any() else "one seed (▷ missed it)"
+    seed = "one seed (▷ missed it, ◇ not kept)" if not_kept(rows).any() else "one seed (▷ missed it)"
     keys: list[Line2D | Patch] = [
         Patch(facecolor="#BBBBBB", edgecolor="black", label="mean, all seeds reached it"),
         Patch(facecolor="#BBBBBB", edgecolor="black", hatch=_MISS_HATCH, label="lower bound, a seed missed it"),
         Line2D([], [], color="black", marker="o", markersize=3, linewidth=0.8, label=seed),
     ]
-    not_kept = Patch(facecolor="#BBBBBB", edgecolor="black", hatch=_NOT_KEPT_HATCH, label="most hits not kept")
-    hits = rows[rows["reached"]]
-    return keys if kept_by_most(hits, [*WORKLOAD, "label"]).all() else [*keys, not_kept]
-
-
-def _is_not_kept(rows: pd.DataFrame) -> "pd.Series[bool]":
-    """Whether a hit was made before the first sync, or the target was lost again by the last evaluation."""
-    not_kept: pd.Series[bool] = rows["unsent"] | rows["lost"]
-    return not_kept
+    if not kept_by_most(rows[rows["reached"]], [*WORKLOAD, "label"]).all():
+        keys.append(Patch(facecolor="#BBBBBB", edgecolor="black", hatch=_NOT_KEPT_HATCH, label="most hits not kept"))
+    return keys
 
 
 def _panel(axes: Axes, data: ReportData, group: pd.DataFrame, limits: Limits) -> None:
@@ -100,8 +94,7 @@ def _bar(axes: Axes, rows: pd.DataFrame, position: int, floor: float, color: str
     if cost == 0:  # for example one worker with the convention "ring"
         axes.text(floor, position, f" {format_bytes(0)}, {_bar_label(rows)}", va="center", fontsize=SMALL)
         return
-    hits = rows[rows["reached"]]
-    is_kept = hits.empty or kept_by_most(hits, ["label"]).all()
+    is_kept = kept_by_most(rows[rows["reached"]], ["label"]).all()
     hatch = (_MISS_HATCH if has_misses else "") + ("" if is_kept else _NOT_KEPT_HATCH)
     options: PlotArguments = {"alpha": 0.45 if hatch else 0.8, "hatch": hatch or None}
     axes.barh(position, cost - floor, left=floor, height=0.62, color=color, edgecolor="black", linewidth=0.6, **options)
@@ -116,8 +109,8 @@ def _seeds(axes: Axes, rows: pd.DataFrame, position: int) -> None:
     ends = rows["cost_bytes"].min(), rows["cost_bytes"].max()
     halo = [withStroke(linewidth=2.2, foreground="white")]
     axes.plot(ends, [position - 0.12] * 2, color="black", linewidth=0.8, zorder=3, path_effects=halo)
-    not_kept = _is_not_kept(rows)
-    kinds = ((rows["reached"] & ~not_kept, "o", "black"), (~rows["reached"], ">", "white"), (not_kept, "D", "white"))
+    lost = not_kept(rows)
+    kinds = ((rows["reached"] & ~lost, "o", "black"), (~rows["reached"], ">", "white"), (lost, "D", "white"))
     for mask, marks, fill in kinds:
         points = rows.loc[mask, "cost_bytes"]
         options: PlotArguments = {"color": "black", "markersize": 2.8, "markerfacecolor": fill, "markeredgewidth": 0.6}
@@ -143,7 +136,7 @@ def caption_cost(data: ReportData) -> str:
     num_missed = int((~rows["reached"]).sum())
     miss_count = f" {num_missed} of {plural(len(rows), 'cell')} missed it"
     misses = f"{miss_count}; hatched bars count the bytes that these cells spent, so they are lower bounds."
-    not_kept = (
+    lost = (
         " Not kept: the target was reached before the first sync, with a mean of models that was not sent, or was lost "
         "again by the last evaluation."
     )
@@ -154,7 +147,7 @@ def caption_cost(data: ReportData) -> str:
         "the same logarithmic axis. It begins at an arbitrary power of ten, so compare the ends of bars, not their "
         "lengths."
         + (misses if num_missed else "")
-        + (not_kept if _is_not_kept(rows).any() else "")
+        + (lost if not_kept(rows).any() else "")
         + truncation_note(rows.groupby(WORKLOAD).ngroups, MAX_PANELS, "workloads")
     )
 
