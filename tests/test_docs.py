@@ -16,7 +16,7 @@ import typer
 from typer.testing import CliRunner
 
 from fdabench.accounting.costs import CONVENTIONS
-from fdabench.cli.commands.run import SOME_FAILED
+from fdabench.cli.commands.runs.run import SOME_FAILED
 from fdabench.cli.exit_codes import BUG, INTERRUPTED, OUT_OF_TIME, TERMINATED
 from fdabench.cli.main import app
 from fdabench.codecs import CODECS

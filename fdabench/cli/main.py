@@ -13,9 +13,9 @@ import typer
 from fdabench import __version__
 from fdabench.cli.arguments.completion import complete_results, complete_results_or_cell, complete_suite
 from fdabench.cli.arguments.shipped_suites import parse_suite
-from fdabench.cli.commands.gate import baselines, check
+from fdabench.cli.commands.gate_commands import baselines, check
 from fdabench.cli.commands.run_command import run
-from fdabench.cli.commands.setup import doctor, init, merge, plan
+from fdabench.cli.commands.setup_commands import doctor, init, merge, plan
 from fdabench.cli.exit_codes import run_app, with_exit_codes
 from fdabench.cli.help import GATE, INSPECT, REFERENCE, RUN, Command, CommandGroup, example
 from fdabench.cli.options import Format, OutputFormat, ResultsDir, ResultsDirs, SelectedCells, SuiteFile
@@ -119,7 +119,7 @@ def validate(
     output_format: OutputFormat = Format.auto,
 ) -> None:
     """Check suite files and print all errors in them."""
-    from fdabench.cli.commands.validate import print_plugins, print_schema, validate_suites
+    from fdabench.cli.commands.runs.validate import print_plugins, print_schema, validate_suites
 
     if schema:
         print_schema(suites or [])
@@ -132,7 +132,7 @@ def validate(
 @with_exit_codes
 def status(results: ResultsDir, output_format: OutputFormat = Format.auto) -> None:
     """Print the progress of a run from its results folder."""
-    from fdabench.cli.commands.status import print_status
+    from fdabench.cli.commands.results.status import print_status
 
     print_status(results, output_format.value)
 
@@ -154,7 +154,7 @@ def show(
 
     The page of a cell has its configuration, accuracies, targets, evaluations, ledger, costs and sync timeline.
     """
-    from fdabench.cli.commands.show import show as show_results
+    from fdabench.cli.commands.results.show import show as show_results
 
     show_results(results, output_format.value)
 
@@ -178,7 +178,7 @@ def report(
     ] = None,
 ) -> None:
     """Write an HTML report with tables and figures."""
-    from fdabench.cli.commands.report import write_report
+    from fdabench.cli.commands.results.report import write_report
 
     write_report(results, out, fleet or [])
 
@@ -195,7 +195,7 @@ def export(
 
     `archive` is a compressed file with all of the results, which other commands read in place of a results folder.
     """
-    from fdabench.cli.commands.export import export_results
+    from fdabench.cli.commands.results.export import export_results
 
     export_results(results, to.value, out)
 
@@ -220,7 +220,7 @@ def compare(
 
     Each row has the cost or the accuracy of a cell in A and in B, the change, its confidence interval and a verdict.
     """
-    from fdabench.cli.commands.compare import print_comparison
+    from fdabench.cli.commands.results.compare import print_comparison
 
     print_comparison(results, published, output_format.value)
 
@@ -264,7 +264,7 @@ def advise(
     The command estimates the time and the bytes of each strategy of the results in your training. From the results it
     uses how many steps a strategy needs and how often it synchronizes. -k selects cells that resemble your workload.
     """
-    from fdabench.cli.commands.advise import AdviseRequest, print_advice
+    from fdabench.cli.commands.results.advise import AdviseRequest, print_advice
 
     request = AdviseRequest(results, parameters, workers, network, fleet, step_ms, steps, chosen)
     print_advice(request, output_format.value)
@@ -302,11 +302,11 @@ def list_(
         print_table(CONSTANTS[what.value](), output_format.value)
         return
     if what is ListArgument.suites:
-        from fdabench.cli.commands.list_suites import print_suites
+        from fdabench.cli.commands.reference.list_suites import print_suites
 
         print_suites(output_format.value)
         return
-    from fdabench.cli.commands.list import print_list
+    from fdabench.cli.commands.reference.list import print_list
 
     print_list(what.value, suite, output_format.value)
 
@@ -324,7 +324,7 @@ def inspect(
     classes: Annotated[int, typer.Option("--classes", metavar="N", help="Outputs, for --model.")] = 10,
 ) -> None:
     """Describe data on disk or a model, and print its TOML."""
-    from fdabench.cli.commands.inspect import inspect as print_inspection
+    from fdabench.cli.commands.runs.inspect import inspect as print_inspection
 
     print_inspection(path, model, shape, classes)
 
@@ -332,7 +332,7 @@ def inspect(
 @with_exit_codes
 def cite(suite: SuiteFile) -> None:
     """Print BibTeX entries of the components in a suite."""
-    from fdabench.cli.commands.cite import print_citations
+    from fdabench.cli.commands.reference.cite import print_citations
 
     print_citations(suite)
 

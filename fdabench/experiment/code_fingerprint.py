@@ -15,7 +15,7 @@ from fdabench.datasets.base import DatasetSpec
 from fdabench.models.base import ModelSpec
 from fdabench.registry.code_hash import code_hash, imported_modules
 from fdabench.registry.registry import BUILT_IN, Registry
-from fdabench.suite.component_use import components_used
+from fdabench.suite.components.use import components_used
 
 ROOT = Path(fdabench.__file__).parent
 ALWAYS_HASHED = (

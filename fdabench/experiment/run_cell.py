@@ -37,7 +37,7 @@ from fdabench.results.cell_record import SUCCESS_STATES, CellRecord, RunProcess
 from fdabench.results.files import atomic_write
 from fdabench.results.folder import ResultsFolder
 from fdabench.suite.cell import Cell
-from fdabench.suite.component_use import components_used
+from fdabench.suite.components.use import components_used
 
 logger = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ from fdabench.results.cell_record import OWN_LOOP, CellRecord, RunProcess
 from fdabench.results.folder import ResultsFolder
 from fdabench.results.suite_lock import LockedCell, SuiteLock
 from fdabench.suite.cell import Cell
-from fdabench.suite.component_use import locked_components, strategy_components
+from fdabench.suite.components.use import locked_components, strategy_components
 
 OWN = "own"
 """The name of the data and of their partition where the user gives none."""

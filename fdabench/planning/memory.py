@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from fdabench.core.strategy import HasSyncRule, HasTrafficForecast, PlannedRun
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.optimizers.base import LocalOptimizer, learning_rate
-from fdabench.suite.component_use import components_used
+from fdabench.suite.components.use import components_used
 
 BYTES_PER_NUMBER = 4
 RUNTIME_BYTES = 400_000_000

@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from fdabench.registry.registry import BUILT_IN, Registry
+from fdabench.suite.components.own import built_in_table, dataset_table, model_table
 from fdabench.suite.key_descriptions import description_of
-from fdabench.suite.own_components import built_in_table, dataset_table, model_table
 from fdabench.suite.schema import Exclude, Suite, strategy_table, workload_table
 from fdabench.validation.schema_walk import JsonSchema
 

@@ -9,7 +9,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from fdabench.suite.cell import Cell
-from fdabench.suite.component_tables import TomlTable
+from fdabench.suite.components.tables import TomlTable
 from fdabench.suite.matching import CellFilter, cell_matches
 
 _Share = Annotated[float, Field(ge=0, lt=1)]

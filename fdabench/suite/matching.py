@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from fdabench.cell_config import CellConfig
-from fdabench.suite.component_tables import TomlTable
+from fdabench.suite.components.tables import TomlTable
 
 
 class CellFilter(TomlTable):

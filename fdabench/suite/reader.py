@@ -20,11 +20,17 @@ from fdabench.regular_files import read_regular
 from fdabench.results.suite_lock import LockedNetwork, SuiteLock
 from fdabench.shared_types import ParsedTable
 from fdabench.suite.cell import Cell
-from fdabench.suite.component_use import distinct_components, locked_components
+from fdabench.suite.components.own import add_own_components, resolve_paths
+from fdabench.suite.components.plugins import (
+    PluginReference,
+    load_registry,
+    plugin_files,
+    plugin_notes,
+    plugins_to_lock,
+)
+from fdabench.suite.components.use import distinct_components, locked_components
 from fdabench.suite.gate_settings import gate_to_lock, unmatched_limits
 from fdabench.suite.grid import MAX_CELLS, check_excludes, check_strategies, check_workloads, expand_grid
-from fdabench.suite.own_components import add_own_components, resolve_paths
-from fdabench.suite.plugins import PluginReference, load_registry, plugin_files, plugin_notes, plugins_to_lock
 from fdabench.suite.schema import Suite
 from fdabench.suite.sizes import size_errors
 from fdabench.suite.validation_errors import format_validation_errors

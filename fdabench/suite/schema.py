@@ -21,7 +21,7 @@ from fdabench.metrics import METRICS
 from fdabench.registry.registry import Registry
 from fdabench.results.suite_lock import FleetTable, TraceTable
 from fdabench.shared_types import ParsedTable
-from fdabench.suite.component_tables import (
+from fdabench.suite.components.tables import (
     MAX_EPOCHS,
     MAX_STEPS,
     ComponentTable,

@@ -14,7 +14,7 @@ from fdabench.corrections.base import RestrictsOptimizer, RestrictsSpeeds
 from fdabench.registry.build_component import CellScale, build_component, held_out_samples, to_steps
 from fdabench.registry.registry import Registry
 from fdabench.suite.cell import Cell
-from fdabench.suite.component_tables import MAX_STEPS
+from fdabench.suite.components.tables import MAX_STEPS
 from fdabench.validation.messages import Issue
 
 MAX_EVALUATIONS = 10**6

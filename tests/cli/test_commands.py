@@ -327,7 +327,7 @@ def test_an_internal_error_writes_a_traceback_file_and_prints_its_path(
     def broken(*args: Any) -> NoReturn:
         raise AssertionError("this cannot happen")
 
-    monkeypatch.setattr("fdabench.cli.commands.status.print_status", broken)
+    monkeypatch.setattr("fdabench.cli.commands.results.status.print_status", broken)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     result = here("status", ".")
     assert result.exit_code == 70

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from typer.testing import CliRunner
 
-from fdabench.cli.commands import doctor as cli_doctor
+from fdabench.cli.commands.reference import doctor as cli_doctor
 from fdabench.cli.main import app
 from fdabench.core.row_sums import row_squared_norms
 from fdabench.datasets import DATASETS

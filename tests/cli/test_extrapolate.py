@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fdabench.cli.commands.extrapolate import parse_target_scale
+from fdabench.cli.commands.runs.extrapolate import parse_target_scale
 from fdabench.formatting import format_bytes
 from fdabench.planning.extrapolate import TargetScale
 

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from fdabench.cli.cell_page import TIMELINE_WIDTH, axis, evenly_spaced
+from fdabench.cli.display.cell_page import TIMELINE_WIDTH, axis, evenly_spaced
 from fdabench.formatting import format_bytes, format_count
 from fdabench.results.cell_record import CellRecord
 from fdabench.results.folder import ResultsFolder

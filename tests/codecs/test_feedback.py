@@ -18,7 +18,7 @@ from fdabench.monitors.linear import Linear
 from fdabench.strategies import STRATEGIES
 from fdabench.strategies.fda import FDA
 from fdabench.strategies.fedavg import FedAvg
-from fdabench.strategies.sparseloco import SparseLoCo
+from fdabench.strategies.presets.sparseloco import SparseLoCo
 from support.toy import WORKERS, equal_shares, step_context, train
 
 EACH = pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from fdabench.servers.nesterov import Nesterov
 from fdabench.servers.slowmo import SlowMo
 from fdabench.strategies.ddp import DDP
 from fdabench.strategies.fedavg import FedAvg
-from fdabench.strategies.feddyn import FedDyn
+from fdabench.strategies.presets.feddyn import FedDyn
 from support.toy import equal_shares
 
 A_K1 = torch.tensor([[1.0], [10.0]], dtype=torch.float64)

@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from fdabench.cli.progress import EvaluationLog
+from fdabench.cli.display.progress import EvaluationLog
 from fdabench.errors import UsageError
 from fdabench.execution.events import CellProgress, CellStarted
 from fdabench.experiment.recorder import Progress

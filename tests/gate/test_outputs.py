@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from xmlschema import XMLSchema
 
-from fdabench.cli.commands.check import render_findings
+from fdabench.cli.commands.gate.check import render_findings
 from fdabench.gate.compare.verdict import CheckResult, Finding, Verdict
 from fdabench.gate.output.cell_rows import cell_rows
 from fdabench.gate.output.github import annotations

@@ -13,7 +13,7 @@ from fdabench.accounting.fleets import Fleet, Links
 from fdabench.accounting.network_time import NETWORKS
 from fdabench.accounting.step_time import Constant, Lognormal
 from fdabench.analysis.data import ReportData, combine_results
-from fdabench.cli.commands.advise import parse_parameters
+from fdabench.cli.commands.results.advise import parse_parameters
 from fdabench.cli.main import app
 from fdabench.errors import ResultError
 from fdabench.notebook import load as load_view

@@ -15,8 +15,8 @@ import tomli_w
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fdabench.cli.commands.show import show
-from fdabench.cli.commands.status import print_status
+from fdabench.cli.commands.results.show import show
+from fdabench.cli.commands.results.status import print_status
 from fdabench.errors import FdabenchError
 from fdabench.results.escaping import CONTROL
 from fdabench.results.folder import ResultsFolder

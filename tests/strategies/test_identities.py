@@ -24,10 +24,10 @@ from fdabench.optimizers.sgd import SGD
 from fdabench.servers import SERVERS
 from fdabench.servers.average import Average
 from fdabench.servers.nesterov import Nesterov
-from fdabench.strategies.diloco import DiLoCo
 from fdabench.strategies.fda import FDA
 from fdabench.strategies.fedavg import FedAvg
-from fdabench.strategies.fedprox import FedProx
+from fdabench.strategies.presets.diloco import DiLoCo
+from fdabench.strategies.presets.fedprox import FedProx
 from fdabench.strategies.synchronous import Synchronous
 from support.toy import (
     CLASSES,

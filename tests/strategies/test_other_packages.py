@@ -14,8 +14,8 @@ from fdabench.core.strategy import Strategy
 from fdabench.engine.arrays import LabeledData
 from fdabench.engine.loop import CellLoop, StepEvent, train_loop
 from fdabench.optimizers.sgd import SGD
-from fdabench.strategies.diloco import DiLoCo
 from fdabench.strategies.fedavg import FedAvg
+from fdabench.strategies.presets.diloco import DiLoCo
 from fdabench.strategies.streaming_diloco import StreamingDiLoCo
 from support.launch import launch
 from support.rank_tasks import LEARNING_RATE, other_packages, wide_model

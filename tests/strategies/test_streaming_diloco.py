@@ -17,8 +17,8 @@ from fdabench.engine.loop import StepEvent
 from fdabench.errors import SuiteError
 from fdabench.servers.average import Average
 from fdabench.servers.momentum import Momentum
-from fdabench.strategies.diloco import DiLoCo
 from fdabench.strategies.fedavg import FedAvg
+from fdabench.strategies.presets.diloco import DiLoCo
 from fdabench.strategies.streaming_diloco import StreamingDiLoCo
 from fdabench.suite.reader import read_suite
 from support.suites import digits_suite

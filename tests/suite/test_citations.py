@@ -8,8 +8,8 @@ import pytest
 from fdabench.component_info import ComponentInfo
 from fdabench.models.lora import LORA_REFERENCE
 from fdabench.registry.registry import BUILT_IN
-from fdabench.suite.citations import bibliography, citations, locked_citations, unknown_references
-from fdabench.suite.component_use import components_used, distinct_components, locked_components
+from fdabench.suite.components.citations import bibliography, citations, locked_citations, unknown_references
+from fdabench.suite.components.use import components_used, distinct_components, locked_components
 from fdabench.suite.reader import read_suite
 from support.digits_results import make_lock
 

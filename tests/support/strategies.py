@@ -15,7 +15,7 @@ from fdabench.core.strategy import Strategy
 from fdabench.hyperparameters import SEED_TAG, STEPS_TAG, THRESHOLD_TAG, Share
 from fdabench.registry.component_fields import ComponentField, component_fields
 from fdabench.registry.plugin_loading import load_plugins, read_plugin_file
-from fdabench.suite.component_use import check_component_usable
+from fdabench.suite.components.use import check_component_usable
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
 REGISTRY = load_plugins([read_plugin_file("examples", path) for path in EXAMPLES], check_component_usable)

@@ -9,7 +9,7 @@ from fdabench.core.channel import Channel
 from fdabench.core.collective import InProcessCollective
 from fdabench.core.ledger import Ledger
 from fdabench.core.strategy import PlannedRun
-from fdabench.strategies.adacomm import AdaCommStrategy
+from fdabench.strategies.presets.adacomm import AdaCommStrategy
 from fdabench.triggers.adacomm import AdaComm
 from support.toy import STEPS, WORKERS, equal_shares, step_context, train
 

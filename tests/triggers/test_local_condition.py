@@ -9,7 +9,7 @@ from fdabench.core.row_sums import row_squared_norms
 from fdabench.engine.loop import StepEvent
 from fdabench.monitors.naive import Naive
 from fdabench.strategies.fda import FDA
-from fdabench.strategies.gm import GM
+from fdabench.strategies.presets.gm import GM
 from fdabench.strategies.synchronous import Synchronous
 from fdabench.triggers.local_condition import LocalCondition
 from support.strategies import REGISTRY

@@ -13,7 +13,7 @@ from fdabench.optimizers.adam import Adam
 from fdabench.optimizers.base import LocalOptimizer
 from fdabench.optimizers.sgd import SGD
 from fdabench.strategies.ddp import DDP
-from fdabench.strategies.stages import StagesStrategy
+from fdabench.strategies.presets.stages import StagesStrategy
 from fdabench.triggers.stages import Stages
 from support.toy import STEPS, train
 

@@ -14,7 +14,7 @@ from fdabench.optimizers.base import LRSchedule, learning_rate
 from fdabench.optimizers.schedules import ConstantLR, CosineLR, LinearLR, StepLR
 from fdabench.optimizers.sgd import SGD
 from fdabench.strategies.fedavg import FedAvg
-from fdabench.strategies.qsr import QSRStrategy
+from fdabench.strategies.presets.qsr import QSRStrategy
 from fdabench.triggers.qsr import QSR
 from support.toy import STEPS, WORKERS, equal_shares, step_context, train
 

@@ -14,8 +14,8 @@ from fdabench.optimizers.adam import Adam
 from fdabench.optimizers.sgd import SGD
 from fdabench.servers.momentum import Momentum
 from fdabench.strategies.fedavg import FedAvg
+from fdabench.strategies.presets.stages import StagesStrategy
 from fdabench.strategies.rounds import Rounds
-from fdabench.strategies.stages import StagesStrategy
 from fdabench.triggers.period import Period
 from fdabench.triggers.stages import Doubling, Stages
 from support.toy import train

@@ -217,10 +217,10 @@ def run(
 
     A cell that is done runs again only if its configuration or its code has changed; `fdabench plan` prints the change.
     """
-    from fdabench.cli.commands.run import BackendOptions, RunOptions, SelectionOptions, run_suites
+    from fdabench.cli.commands.runs.run import BackendOptions, RunOptions, SelectionOptions, run_suites
+    from fdabench.cli.display.progress import Verbosity
     from fdabench.cli.distributed import DistributedOptions
     from fdabench.cli.option_values import parse_duration
-    from fdabench.cli.progress import Verbosity
     from fdabench.execution.preflight import ExecutionOptions
 
     verbosity = Verbosity.from_flags(quiet, verbose)

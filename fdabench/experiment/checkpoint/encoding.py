@@ -27,7 +27,7 @@ from fdabench.experiment.checkpoint.serialize import (
     to_plain,
 )
 from fdabench.registry.registry import Registry
-from fdabench.suite.component_use import components_used
+from fdabench.suite.components.use import components_used
 
 FORMAT_VERSION = b"fdabench state 2\n"
 _LENGTH, _CPU, _DEVICE = 8, "cpu", "device"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fdabench.cli.commands.init import STRATEGIES, WORKLOADS, Answers, ask, split_names, suite_text
+from fdabench.cli.commands.runs.init import STRATEGIES, WORKLOADS, Answers, ask, split_names, suite_text
 from fdabench.registry.registry import BUILT_IN
 from fdabench.suite.reader import LoadedSuite, read_suite
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from fdabench.cli import progress
-from fdabench.cli.event_lines import ResultLines, RunningColumns, format_progress, format_running
-from fdabench.cli.progress import LiveReporter, RunningCell
+from fdabench.cli.display import progress
+from fdabench.cli.display.event_lines import ResultLines, RunningColumns, format_progress, format_running
+from fdabench.cli.display.progress import LiveReporter, RunningCell
 from fdabench.execution.events import CellProgress, CellStarted
 from fdabench.experiment.recorder import Progress
 from fdabench.metrics import ACCURACY

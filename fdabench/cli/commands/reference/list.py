@@ -10,7 +10,7 @@ from fdabench.formatting import DASH, format_count
 from fdabench.hyperparameters import SEED_TAG, STEPS_TAG, THRESHOLD_TAG
 from fdabench.registry.component_fields import ComponentField, component_fields, threshold_rules
 from fdabench.registry.registry import Registry
-from fdabench.suite.citations import reference_keys
+from fdabench.suite.components.citations import reference_keys
 from fdabench.suite.reader import read_registry
 from fdabench.tables import Table, column
 

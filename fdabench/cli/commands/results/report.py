@@ -9,7 +9,7 @@ from fdabench.experiment.git import is_tracked
 from fdabench.report.build import build_report
 from fdabench.results.archive import is_archive
 from fdabench.results.load import load, write_derived
-from fdabench.suite.citations import locked_citations
+from fdabench.suite.components.citations import locked_citations
 from fdabench.validation.fleet_file import named_fleets
 
 

@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from fdabench.cli.commands.check import load_for_check
+from fdabench.cli.commands.gate.check import load_for_check
 from fdabench.cli.console import print_note, print_result, print_table
 from fdabench.errors import UsageError
 from fdabench.formatting import format_count, format_percent, plural

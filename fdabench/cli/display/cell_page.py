@@ -11,9 +11,9 @@ import pandas as pd
 import tomli_w
 
 from fdabench.accounting.costs import CONVENTIONS, total_bytes
-from fdabench.cli.cell_results import CellResults
 from fdabench.cli.console import print_result, print_table
-from fdabench.cli.states import live_state
+from fdabench.cli.display.cell_results import CellResults
+from fdabench.cli.display.states import live_state
 from fdabench.formatting import (
     DASH,
     format_bytes,

@@ -12,7 +12,7 @@ from fdabench.registry.plugin_loading import load_plugins, read_plugin_file
 from fdabench.registry.plugin_source import FilePlugin, installed_plugins
 from fdabench.registry.registry import Registry
 from fdabench.results.suite_lock import LockedPlugin
-from fdabench.suite.component_use import check_component_usable
+from fdabench.suite.components.use import check_component_usable
 from fdabench.validation.toml_text import KeyPath
 
 

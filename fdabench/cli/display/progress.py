@@ -19,8 +19,14 @@ from rich.progress import Progress as ProgressBar
 from rich.text import Text
 
 from fdabench.cli.console import err, print_note
-from fdabench.cli.event_lines import ResultLines, RunningColumns, format_progress, format_running, format_warning
-from fdabench.cli.pace import note_path
+from fdabench.cli.display.event_lines import (
+    ResultLines,
+    RunningColumns,
+    format_progress,
+    format_running,
+    format_warning,
+)
+from fdabench.cli.display.pace import note_path
 from fdabench.errors import ResultError, UsageError
 from fdabench.execution import events
 from fdabench.experiment.recorder import Progress

@@ -15,7 +15,7 @@ from fdabench.errors import UsageError, WorkloadError
 from fdabench.formatting import plural
 from fdabench.planning.inspect_model import ModelFacts, inspect_model
 from fdabench.registry.registry import BUILT_IN
-from fdabench.suite.own_components import model_spec
+from fdabench.suite.components.own import model_spec
 from fdabench.validation.toml_text import format_toml
 
 

@@ -5,9 +5,9 @@ from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
 
-from fdabench.cli.commands.extrapolate import parse_target_scale, print_extrapolation
+from fdabench.cli.commands.runs.extrapolate import parse_target_scale, print_extrapolation
 from fdabench.cli.console import AS_TABLE, print_note, print_result, print_table
-from fdabench.cli.plan_table import cells_table, forecast_cells, strategies_table, total
+from fdabench.cli.display.plan_table import cells_table, forecast_cells, strategies_table, total
 from fdabench.cli.suites import grid_summary, load_suite, results_dir
 from fdabench.datasets.base import data_dir
 from fdabench.execution.plugin_data import hash_plugin_data

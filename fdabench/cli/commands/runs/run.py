@@ -9,11 +9,11 @@ from time import monotonic
 
 import typer
 
-from fdabench.cli.conclusion import conclusion_printer
+from fdabench.cli.display.conclusion import conclusion_printer
+from fdabench.cli.display.event_lines import ResultLines
+from fdabench.cli.display.progress import EvaluationLog, ProgressNotes, ProgressReporter, Verbosity, progress_reporter
 from fdabench.cli.distributed import DistributedOptions, parse_distributed, run_follower_ranks
-from fdabench.cli.event_lines import ResultLines
 from fdabench.cli.option_values import parse_duration, parse_shard
-from fdabench.cli.progress import EvaluationLog, ProgressNotes, ProgressReporter, Verbosity, progress_reporter
 from fdabench.cli.stop import StopRequest, capture_signals
 from fdabench.cli.suites import grid_summary, load_suite, results_dir
 from fdabench.datasets.base import data_dir

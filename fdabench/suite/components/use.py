@@ -16,8 +16,8 @@ from fdabench.hyperparameters import SEED_TAG, STEPS_TAG, THRESHOLD_TAG
 from fdabench.registry.component_fields import ComponentField, component_fields
 from fdabench.registry.registry import Registry
 from fdabench.suite.cell import Cell
-from fdabench.suite.citations import unknown_references
-from fdabench.suite.component_tables import component_choice
+from fdabench.suite.components.citations import unknown_references
+from fdabench.suite.components.tables import component_choice
 from fdabench.suite.schema import STRATEGY_OPTIONS, strategy_table
 
 ROLE_NAMES = (*STRATEGY_ROLES, "optimizers", "schedules", "partitions", "datasets", "models")

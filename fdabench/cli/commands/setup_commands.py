@@ -70,7 +70,7 @@ def init(
     In a terminal and without options, the command asks. Otherwise, an option that is not given has its default. The
     default suite runs in a few seconds and downloads nothing. An existing file is not replaced.
     """
-    from fdabench.cli.commands.init import Answers, ask, check_path, split_names, write_suite
+    from fdabench.cli.commands.runs.init import Answers, ask, check_path, split_names, write_suite
     from fdabench.errors import UsageError
 
     if file is not None and out is not None:
@@ -89,7 +89,7 @@ def doctor(data_dir: DataDir = None, output_format: OutputFormat = Format.auto) 
 
     The command trains small cells twice and compares their numbers, which takes some seconds.
     """
-    from fdabench.cli.commands.doctor import print_doctor
+    from fdabench.cli.commands.reference.doctor import print_doctor
 
     print_doctor(data_dir, output_format.value)
 
@@ -141,7 +141,7 @@ def plan(
     There is a row for each strategy and workload: the number of seeds, how many are done, stale (with the reason) or to
     run, and the bytes of one seed. The totals are below the table. JSON and CSV have a row for every cell.
     """
-    from fdabench.cli.commands.plan import PlanRequest, print_extrapolation_command, print_plan
+    from fdabench.cli.commands.runs.plan import PlanRequest, print_extrapolation_command, print_plan
     from fdabench.errors import UsageError
 
     if extrapolate is not None:
@@ -168,6 +168,6 @@ def merge(
 
     The folders are those of `run --shard`, or of one suite with different --seeds. They are not changed.
     """
-    from fdabench.cli.commands.merge import merge_results
+    from fdabench.cli.commands.runs.merge import merge_results
 
     merge_results(results, out)

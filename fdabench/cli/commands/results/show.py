@@ -4,10 +4,10 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from fdabench.cli.cell_page import cell_record, evaluations_table, print_page
-from fdabench.cli.cell_results import read_cell_results
-from fdabench.cli.conclusion import print_conclusion
 from fdabench.cli.console import print_data, print_note, print_table
+from fdabench.cli.display.cell_page import cell_record, evaluations_table, print_page
+from fdabench.cli.display.cell_results import read_cell_results
+from fdabench.cli.display.conclusion import print_conclusion
 from fdabench.errors import UsageError
 from fdabench.results.archive import has_results, opened
 from fdabench.results.folder import ResultsFolder, corruption_as_result_error

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from fdabench.cli.console import print_result
-from fdabench.suite.citations import citations
-from fdabench.suite.component_use import distinct_components
+from fdabench.suite.components.citations import citations
+from fdabench.suite.components.use import distinct_components
 from fdabench.suite.reader import read_suite
 
 

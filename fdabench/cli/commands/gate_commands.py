@@ -35,7 +35,7 @@ def check(
 
     Without --baseline and --against, only the limits are checked.
     """
-    from fdabench.cli.commands.check import CheckRequest, run_check
+    from fdabench.cli.commands.gate.check import CheckRequest, run_check
 
     run_check(CheckRequest(results, baseline, against, strict, why, output_format.value))
 
@@ -48,7 +48,7 @@ def save(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing baseline and its history.")] = False,
 ) -> None:
     """Write a new baseline from results."""
-    from fdabench.cli.commands.baseline import save_baseline
+    from fdabench.cli.commands.gate.baseline import save_baseline
 
     save_baseline(results, out, force)
 
@@ -61,7 +61,7 @@ def accept(
     reason: Annotated[str, typer.Option("--reason", help="Reason for the new numbers.", show_default=False)],
 ) -> None:
     """Write new results to a baseline, and the reason to its history."""
-    from fdabench.cli.commands.baseline import accept_results
+    from fdabench.cli.commands.gate.baseline import accept_results
 
     accept_results(results, baseline, reason)
 
@@ -73,6 +73,6 @@ def show_(
     output_format: OutputFormat = Format.auto,
 ) -> None:
     """Print the runs of a baseline and its history."""
-    from fdabench.cli.commands.baseline import show_baseline
+    from fdabench.cli.commands.gate.baseline import show_baseline
 
     show_baseline(baseline, output_format.value)

@@ -5,8 +5,8 @@ import shlex
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
-from fdabench.cli.cell_results import read_cell_results
-from fdabench.cli.states import describe_cause
+from fdabench.cli.display.cell_results import read_cell_results
+from fdabench.cli.display.states import describe_cause
 from fdabench.errors import ResultError
 from fdabench.execution import events
 from fdabench.experiment.recorder import Progress

@@ -26,7 +26,7 @@ from fdabench.models.lora import LoraConfig
 from fdabench.models.sources.base import open_model
 from fdabench.registry.registry import Registry
 from fdabench.shared_types import ParsedTable
-from fdabench.suite.component_tables import ComponentTable, TomlTable, make_component_table
+from fdabench.suite.components.tables import ComponentTable, TomlTable, make_component_table
 from fdabench.suite.expansion import Variant, expand_lists
 from fdabench.suite.validation_errors import format_validation_errors
 from fdabench.validation.messages import Issue, explain_value, format_issue, format_names

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fdabench.cli.console import AS_TABLE, print_result, print_table
-from fdabench.cli.pace import CellPace, read_pace
-from fdabench.cli.states import RUNNING, describe_cause, live_state
+from fdabench.cli.display.pace import CellPace, read_pace
+from fdabench.cli.display.states import RUNNING, describe_cause, live_state
 from fdabench.formatting import (
     format_count,
     format_duration,

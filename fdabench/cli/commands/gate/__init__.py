@@ -1,0 +1,1 @@
+"""The commands that compare results with a baseline; `--help` lists them under "Gate"."""

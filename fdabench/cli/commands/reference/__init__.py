@@ -1,0 +1,1 @@
+"""The commands that describe components and the machine; `--help` lists them under "Reference"."""

@@ -1,0 +1,1 @@
+"""The commands that read results; `--help` lists them under "Inspect"."""

@@ -1,0 +1,1 @@
+"""Published methods that are a strategy with other defaults: each file has the equation and its reference."""
