@@ -9,8 +9,8 @@ import torch
 
 from fdabench.core import row_sums as rows
 from fdabench.core.row_sums import row_dots, row_squared_norms
-from support import row_placement
-from support.row_placement import SIZES, differing_means, differing_rows, random_rows
+from support.scripts import row_placement
+from support.scripts.row_placement import SIZES, differing_means, differing_rows, random_rows
 
 PATHS = [
     {"MKL_CBWR": "COMPATIBLE"},

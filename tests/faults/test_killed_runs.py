@@ -1,10 +1,10 @@
-"""A run that is killed a few times; `python -m support.kill_runs` kills many runs."""
+"""A run that is killed a few times; `python -m support.scripts.kill_runs` kills many runs."""
 
 from pathlib import Path
 
 import pytest
 
-from support.kill_runs import REFERENCE, kill_and_resume, run_uninterrupted, tables
+from support.scripts.kill_runs import REFERENCE, kill_and_resume, run_uninterrupted, tables
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fdabench.report.figures.tags import strategy_tag
-from support.browser_scripts import CONTRAST, DARK_FIGURES, FOCUSED, OUTSIDE, SCROLLING, SIZES, UNSCROLLED
+from support.scripts.browser_scripts import CONTRAST, DARK_FIGURES, FOCUSED, OUTSIDE, SCROLLING, SIZES, UNSCROLLED
 
 pytestmark = pytest.mark.browser
 FLAGS = (

@@ -1,5 +1,6 @@
 """The text of a small suite on the digits, with arguments for its settings, and functions for files of tests."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -89,3 +90,12 @@ def replace_text(path: str | Path, old: str, new: str) -> None:
     text = Path(path).read_text()
     assert old in text
     Path(path).write_text(text.replace(old, new))
+
+
+ORIGIN = re.compile(r"--set |(?P<file>.*\.toml):(?P<line>\d+): ")
+"""Where a fault of a suite stands: an override, or a line of a file."""
+
+
+def without_origin(fault: str) -> str:
+    """Without `suite.toml:27: `, or `--set ` for a value that an override gave."""
+    return ORIGIN.sub("", fault, count=1)

@@ -1,6 +1,6 @@
 """Kill a run at random times, resume it, and compare its numbers with those of an uninterrupted run.
 
-    PYTHONPATH=tests python -m support.kill_runs --kills 20
+    PYTHONPATH=tests python -m support.scripts.kill_runs --kills 20
 
 Each run is killed (SIGKILL) once or twice: a process that runs cells, the process that assigns them, or all.
 """

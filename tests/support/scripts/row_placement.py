@@ -1,7 +1,7 @@
 """Copies of the same rows at other addresses and beside other rows, and the sums over a row, which must be equal.
 
 As a script it prints the names of the sums that differ. Environment variables choose the instructions that the
-processor uses (`python -m support.row_placement` with `tests` on the import path).
+processor uses (`python -m support.scripts.row_placement` with `tests` on the import path).
 """
 
 from collections.abc import Callable, Iterator

@@ -25,7 +25,7 @@ from support.suites import read_files
 InProcess = Callable[..., Any]
 CHANGES = ("budget.steps=4", "eval.every_steps=2")
 QUICK = ("--device", "cpu", "--jobs", "1", "--set", CHANGES[0], "--set", CHANGES[1])
-PAGE = (Path(__file__).parents[2] / "docs" / "clusters.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "clusters.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
@@ -255,7 +255,7 @@ def test_a_merge_on_a_full_disk_leaves_no_files(copies: Any, here: InProcess) ->
     """A real limit on the size of files, in a process of its own."""
     copies("one", "two")
     command = f"ulimit -f 4; {sys.executable} -m fdabench merge one two -o joined"
-    folder = str(Path(__file__).parents[2])
+    folder = str(Path(__file__).parents[3])
     done = subprocess.run(
         ["bash", "-c", command], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": folder}
     )
@@ -273,7 +273,7 @@ def test_the_documented_job_array_gives_the_results_of_one_run(parts: Path, here
     program = tmp_path / "bin" / "fdabench"
     program.write_text(f'#!/bin/bash\nexec {sys.executable} -m fdabench "$@"\n')
     program.chmod(0o755)
-    folder = str(Path(__file__).parents[2])
+    folder = str(Path(__file__).parents[3])
     path = {"PATH": f"{program.parent}:{os.environ['PATH']}", "PYTHONPATH": folder, "CUDA_VISIBLE_DEVICES": ""}
     arguments = ["tiny.toml", "--device", "cpu", *QUICK[4:]]
     for index in (1, 2):

@@ -1,0 +1,1 @@
+"""Cells that are stopped and resumed, and states that a checkpoint must not have."""

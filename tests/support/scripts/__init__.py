@@ -1,0 +1,1 @@
+"""Programs that tests start, and scripts that a browser runs."""
