@@ -22,7 +22,6 @@ from fdabench.results.schema import CLOCK_COLUMNS
 Fdabench = Callable[..., subprocess.CompletedProcess[str]]
 InProcess = Callable[..., Any]
 CELL_FILES = {"cell.json", *(f"{name}.parquet" for name in TABLES)}
-SUITES = Path(__file__).parents[2] / "suites"
 
 
 def without_clocks(path: Path) -> pd.DataFrame:
@@ -287,17 +286,3 @@ def test_a_run_that_is_stopped_while_it_starts_reports_that(
     assert program.returncode == 130, err
     assert "Traceback" not in err
     assert err.splitlines()[-1].startswith("fdabench: interrupted; to continue: fdabench run tiny.toml")
-
-
-@pytest.mark.slow
-def test_the_ci_suite_runs_from_end_to_end(here: InProcess) -> None:
-    result = here("run", SUITES / "ci.toml", "-o", "out", "--device", "cpu")
-    assert result.exit_code == 0, result.output
-    assert set(states(Path("out"))) <= {"done", "target_reached"}
-    assert here("report", "out", "-o", "report").exit_code == 0
-    summary = json.loads(Path("report/summary.json").read_text())
-    assert sum(summary["states"].values()) == len(states(Path("out")))
-    labels = {row["strategy"] for row in summary["headline"]}
-    text = Path("report/summary.md").read_text().replace("\u00a0", " ")
-    assert labels
-    assert {label for label in labels if label not in text} == set()
