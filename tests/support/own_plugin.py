@@ -55,6 +55,7 @@ class Done(NamedTuple):
 
 
 def write(folder: Path) -> None:
+    """Write the suite and its plug-in."""
     (folder / "own.toml").write_text(SUITE)
     (folder / "mine.py").write_text(MINE)
 

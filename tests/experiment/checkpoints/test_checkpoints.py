@@ -20,7 +20,7 @@ from fdabench.results.folder import ResultsFolder
 from fdabench.strategies import STRATEGIES
 from fdabench.suite.cell import Cell
 from support.cells import STATEFUL
-from support.checkpoints.runs import STEPS, assert_resumes, assert_same, go, machine
+from support.checkpoints.runs import STEPS, assert_resumes, assert_same, execution_context, run_cells
 
 Cells = Callable[..., list[Cell]]
 KINDS = ["Synchronous", "DDP", "FedAvg", "FedAdam", "FedAvgM", "NaiveFDA", "LinearFDA", "SketchFDA", "ExactFDA"]
@@ -54,7 +54,7 @@ def test_cells_on_a_gpu_resume_to_the_same_bits(cells: Cells, tmp_path: Path, mo
     """Side by side in one matrix, whose steps are CUDA graphs from the third one on."""
     cuda, digits = torch.device("cuda"), load_datasets(["digits"], Path("no-data"))["digits"]
     on_cuda = ExecutionContext(ExecutionConfig(cuda, "vectorized", checkpoint_s=3600.0), lambda _: digits.to(cuda))
-    monkeypatch.setattr("support.checkpoints.runs.machine", lambda engine: on_cuda)
+    monkeypatch.setattr("support.checkpoints.runs.execution_context", lambda engine: on_cuda)
     assert_resumes(all_kinds(cells), tmp_path, "vectorized", [1, 4, 9])
 
 
@@ -105,13 +105,13 @@ def test_optimizers_samplers_statistics_and_masks_are_resumed(
 def test_cells_of_one_matrix_are_resumed_together_and_separately(cells: Cells, tmp_path: Path, engine: str) -> None:
     """Also beside one that has not begun and one that is done."""
     actual = cells()
-    whole, broken, on = ResultsFolder(tmp_path / "whole"), ResultsFolder(tmp_path / "broken"), machine(engine)
+    whole, broken, on = ResultsFolder(tmp_path / "whole"), ResultsFolder(tmp_path / "broken"), execution_context(engine)
     for group in (actual[:4], [actual[4]], [actual[5]]):
-        go(group, whole, on)
+        run_cells(group, whole, on)
     assert_resumes(actual[:4], tmp_path / "group", engine, [5])
     assert_same(whole, ResultsFolder(tmp_path / "group" / "broken"), actual[:4])
-    go([actual[4]], broken, on, 9)
-    records = go([actual[5], actual[4]], broken, on)
+    run_cells([actual[4]], broken, on, 9)
+    records = run_cells([actual[5], actual[4]], broken, on)
     assert [(record.resumed_at_step, record.together) for record in records] == [(0, 1), (9, 1)]
     assert_same(whole, broken, actual[4:6])
 
@@ -122,7 +122,7 @@ def test_checkpoints_are_written_at_intervals_of_time_and_change_no_bit(
     """With no time between them, one after each step; the last one is what is left when the process goes at once."""
     monkeypatch.setattr("fdabench.experiment.checkpoint.file.MAX_TIME_SHARE", float("inf"))
     cell, whole, killed = cells()[4], ResultsFolder(tmp_path / "whole"), ResultsFolder(tmp_path / "killed")
-    go([cell], whole, machine())
+    run_cells([cell], whole, execution_context())
     calls = 0
 
     def dies() -> bool:
@@ -133,11 +133,11 @@ def test_checkpoints_are_written_at_intervals_of_time_and_change_no_bit(
         return False
 
     with pytest.raises(KeyboardInterrupt):
-        run_cells_batched([cell], killed, machine(every_s=0.0), CellCallbacks(should_stop=dies))
+        run_cells_batched([cell], killed, execution_context(every_s=0.0), CellCallbacks(should_stop=dies))
     record = killed.read_record(cell.id)
     assert record is not None
     assert (record.state, record.attempts) == ("interrupted", 1)
-    (record,) = go([cell], killed, machine(every_s=0.0))
+    (record,) = run_cells([cell], killed, execution_context(every_s=0.0))
     assert (record.state, record.attempts, record.resumed_at_step) == ("done", 2, 10)
     assert_same(whole, killed, [cell])
 
@@ -150,15 +150,17 @@ def test_writing_takes_little_time(cells: Cells, tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(
         "fdabench.experiment.checkpoint.file.atomic_write", lambda path, write: written.append(next(clock))
     )
-    (record,) = go(cells("budget.steps=400", "eval.every_steps=400")[:1], ResultsFolder(tmp_path), machine(every_s=1.0))
+    (record,) = run_cells(
+        cells("budget.steps=400", "eval.every_steps=400")[:1], ResultsFolder(tmp_path), execution_context(every_s=1.0)
+    )
     assert record.state == "done"
     assert len(written) == 2, "each took two ticks of a clock that is looked at once a step, so 200 go by"
 
 
 def test_the_wall_time_of_a_cell_is_the_sum_over_its_attempts(cells: Cells, tmp_path: Path) -> None:
     cell, store = cells()[0], ResultsFolder(tmp_path)
-    (first,) = go([cell], store, machine(), 12)
-    (second,) = go([cell], store, machine())
+    (first,) = run_cells([cell], store, execution_context(), 12)
+    (second,) = run_cells([cell], store, execution_context())
     assert 0 < first.wall_s < second.wall_s
     clock = store.read_cell_table(cell.id, "evals").to_pandas()["wall_s"]
     assert clock.is_monotonic_increasing
@@ -166,7 +168,7 @@ def test_the_wall_time_of_a_cell_is_the_sum_over_its_attempts(cells: Cells, tmp_
 
 
 def test_a_cell_stopped_at_its_last_step_is_done(cells: Cells, tmp_path: Path) -> None:
-    assert go(cells()[:1], ResultsFolder(tmp_path), machine(), STEPS)[0].state == "done"
+    assert run_cells(cells()[:1], ResultsFolder(tmp_path), execution_context(), STEPS)[0].state == "done"
 
 
 def test_a_full_disk_for_a_checkpoint_is_a_warning_and_the_cell_continues(
@@ -176,7 +178,7 @@ def test_a_full_disk_for_a_checkpoint_is_a_warning_and_the_cell_continues(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("fdabench.experiment.checkpoint.file.write", full)
-    (record,) = go(cells()[:1], ResultsFolder(tmp_path), machine(every_s=0.0))
+    (record,) = run_cells(cells()[:1], ResultsFolder(tmp_path), execution_context(every_s=0.0))
     assert record.state == "done"
     assert "no checkpoint: " in record.remarks[0]
     assert "No space left on device" in record.remarks[0]

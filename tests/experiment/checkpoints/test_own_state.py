@@ -22,7 +22,7 @@ from fdabench.results.folder import ResultsFolder
 from fdabench.strategies import STRATEGIES
 from fdabench.strategies.fedavg import FedAvg
 from fdabench.suite.cell import Cell
-from support.checkpoints.runs import STEPS, assert_resumes, go, machine, stops_after
+from support.checkpoints.runs import STEPS, assert_resumes, execution_context, run_cells, stops_after
 
 Cells = Callable[..., list[Cell]]
 
@@ -121,14 +121,14 @@ def test_a_state_that_cannot_be_stored_leaves_the_cell_without_checkpoints(
     """It runs; it says so; stopped, it restarts."""
     cell, store, warned = expected_result(cells, Unstorable, monkeypatch), ResultsFolder(tmp_path), []
     watcher = CellCallbacks(should_stop=stops_after(9), on_warning=lambda *pair: warned.append(pair))
-    (record,) = run_cells_batched([cell], store, machine(every_s=0.0), watcher)
+    (record,) = run_cells_batched([cell], store, execution_context(every_s=0.0), watcher)
     assert (record.state, record.steps) == ("interrupted", 9)
     assert record.remarks == [text for _, text in warned]
     ((cell_id, text),) = warned
     assert cell_id == cell.id
     assert text == "no checkpoints: its state has a builtins.function in it; if it is stopped, it restarts"
     assert [path.name for path in store.cell_dir(cell.id).iterdir()] == ["cell.json"]
-    (record,) = go([cell], store, machine(every_s=0.0))
+    (record,) = run_cells([cell], store, execution_context(every_s=0.0))
     assert (record.state, record.resumed_at_step, record.steps) == ("done", 0, STEPS)
 
 
@@ -160,7 +160,7 @@ def test_a_value_without_a_serialized_form_is_refused(value: Any) -> None:
         {"record": "nowhere:Pair"},
         {"record": f"{__name__}:Small"},
         {"record": f"{__name__}:Path", "fields": {}},
-        {"record": f"{__name__}:go", "fields": {}},
+        {"record": f"{__name__}:run_cells", "fields": {}},
         {"record": f"{__name__}:Round"},
         {"record": "os:system"},
         {"record": "subprocess:Popen", "fields": {}},

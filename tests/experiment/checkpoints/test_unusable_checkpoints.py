@@ -13,7 +13,7 @@ from fdabench.experiment.checkpoint.encoding import FORMAT_VERSION
 from fdabench.experiment.run_cell import ExecutionContext
 from fdabench.results.folder import ResultsFolder
 from fdabench.suite.cell import Cell
-from support.checkpoints.runs import STEPS, go, machine
+from support.checkpoints.runs import STEPS, execution_context, run_cells
 
 Cells = Callable[..., list[Cell]]
 
@@ -22,13 +22,13 @@ Cells = Callable[..., list[Cell]]
 def stopped(cells: Cells, tmp_path: Path) -> tuple[Cell, ResultsFolder]:
     """A cell that was stopped after seven steps."""
     cell, store = cells()[4], ResultsFolder(tmp_path / "results")
-    assert go([cell], store, machine(), 7)[0].steps == 7
+    assert run_cells([cell], store, execution_context(), 7)[0].steps == 7
     return cell, store
 
 
 def begins_anew(stopped: tuple[Cell, ResultsFolder], remark: str, on: ExecutionContext | None = None) -> None:
     cell, store = stopped
-    (record,) = go([cell], store, on or machine())
+    (record,) = run_cells([cell], store, on or execution_context())
     assert (record.state, record.resumed_at_step) == ("done", 0)
     assert [text for text in record.remarks if remark in text], record.remarks
 
@@ -48,7 +48,7 @@ def test_a_checkpoint_of_another_torch_is_not_used(
 
 
 def test_a_checkpoint_of_another_engine_is_not_used(stopped: tuple[Cell, ResultsFolder]) -> None:
-    begins_anew(stopped, "of other code or another machine", machine("vectorized"))
+    begins_anew(stopped, "of other code or another machine", execution_context("vectorized"))
 
 
 def test_a_checkpoint_of_another_number_of_threads_is_not_used(
@@ -94,7 +94,7 @@ def test_the_record_has_the_step_at_which_the_cell_resumed(stopped: tuple[Cell, 
     cell, store = stopped
     before = json.loads((store.cell_dir(cell.id) / "cell.json").read_text())
     assert (before["state"], before["steps"], before["attempts"], before["resumed_at_step"]) == ("interrupted", 7, 1, 0)
-    go([cell], store, machine())
+    run_cells([cell], store, execution_context())
     after = json.loads((store.cell_dir(cell.id) / "cell.json").read_text())
     assert (after["state"], after["steps"], after["attempts"], after["resumed_at_step"]) == ("done", STEPS, 2, 7)
 
@@ -104,5 +104,5 @@ def test_partially_written_files_are_removed(stopped: tuple[Cell, ResultsFolder]
     cell, store = stopped
     for name in (".cell.json.x1", ".checkpoint.pt.x2", ".evals.parquet.x3"):
         (store.cell_dir(cell.id) / name).write_bytes(b"half")
-    assert go([cell], store, machine())[0].resumed_at_step == 7
+    assert run_cells([cell], store, execution_context())[0].resumed_at_step == 7
     assert {path.suffix for path in store.cell_dir(cell.id).iterdir()} == {".json", ".parquet"}

@@ -19,7 +19,8 @@ STEPS = 24
 """Of each cell of the tiny suite."""
 
 
-def machine(engine: str = "sequential", every_s: float = 3600.0) -> ExecutionContext:
+def execution_context(engine: str = "sequential", every_s: float = 3600.0) -> ExecutionContext:
+    """The processor, with the digits and a checkpoint every `every_s` seconds."""
     digits = load_datasets(["digits"], Path("no-data"))["digits"]
     return ExecutionContext(ExecutionConfig(torch.device("cpu"), engine, checkpoint_s=every_s), lambda name: digits)
 
@@ -30,11 +31,13 @@ def stops_after(steps: int, cells: int = 1) -> Callable[[], bool]:
     return lambda: next(left, True)
 
 
-def go(cells: list[Cell], store: ResultsFolder, on: ExecutionContext, steps: int = 10**9) -> list[CellRecord]:
+def run_cells(cells: list[Cell], store: ResultsFolder, on: ExecutionContext, steps: int = 10**9) -> list[CellRecord]:
+    """Start or resume cells, and stop them after this many steps; returns their records."""
     return run_cells_batched(cells, store, on, CellCallbacks(should_stop=stops_after(steps, len(cells))))
 
 
 def tables(store: ResultsFolder, cell: Cell) -> dict[str, pd.DataFrame]:
+    """The tables of a cell without the columns that a clock writes."""
     actual = {name: store.read_cell_table(cell.id, name).to_pandas() for name in TABLES}
     return {name: frame.drop(columns=[c for c in CLOCK_COLUMNS if c in frame]) for name, frame in actual.items()}
 
@@ -48,15 +51,15 @@ def assert_same(one: ResultsFolder, other: ResultsFolder, cells: list[Cell]) -> 
 
 def assert_resumes(cells: list[Cell], root: Path, engine: str, stops: list[int]) -> None:
     """Stop cells after each of these numbers of steps; the results equal those of uninterrupted cells."""
-    whole, broken, on = ResultsFolder(root / "whole"), ResultsFolder(root / "broken"), machine(engine)
-    assert {record.state for record in go(cells, whole, on)} == {"done"}
+    whole, broken, on = ResultsFolder(root / "whole"), ResultsFolder(root / "broken"), execution_context(engine)
+    assert {record.state for record in run_cells(cells, whole, on)} == {"done"}
     made = 0
     for steps in stops:
         made += steps
-        for record in go(cells, broken, on, steps):
+        for record in run_cells(cells, broken, on, steps):
             assert (record.state, record.steps, record.remarks) == ("interrupted", made, [])
             assert broken.checkpoint_path(record.id).exists()
-    for record in go(cells, broken, on):
+    for record in run_cells(cells, broken, on):
         assert (record.state, record.resumed_at_step, record.attempts) == ("done", made, len(stops) + 1)
         assert not broken.checkpoint_path(record.id).exists()
     assert_same(whole, broken, cells)
