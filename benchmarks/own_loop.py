@@ -15,10 +15,10 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 from contextlib import ExitStack
 from statistics import median
-from time import process_time
 from typing import Any, NamedTuple
 
 import torch
+from plain import CONTEXT, make_plain_loop, processor_time
 from torch import nn
 
 from fdabench import sync
@@ -26,8 +26,6 @@ from fdabench.core.count_sketch import draw_hashes
 from fdabench.core.monitor import Monitor
 from fdabench.core.strategy import Round
 from fdabench.engine.allocator import disable_malloc_trim
-from fdabench.models import MODELS
-from fdabench.models.base import init_model
 from fdabench.monitors.linear import Linear
 from fdabench.monitors.sketch import Sketch
 from fdabench.own_loop.parameters import ModelRow
@@ -39,7 +37,7 @@ STRATEGIES: dict[str, dict[str, Any]] = {
     "fda-sketch": {"kind": "fda", "monitor": "sketch", "theta": NEVER},
 }
 BY_HAND: dict[str, Monitor] = {"fda-linear by hand": Linear(), "fda-sketch by hand": Sketch()}
-BATCH, CONTEXT = 32, 64
+BATCH = 32
 TARGETS = {"fedavg": 3.0, "fda-linear": 6.0, "fda-sketch": 10.0}
 """Percent of the plain loop."""
 
@@ -56,23 +54,8 @@ class Loop(NamedTuple):
 
 def make_loop(model_name: str, stack: ExitStack, strategy: dict[str, Any] | None) -> Loop:
     """A loop that has made a step; without `sync` if the strategy is None."""
-    generator = torch.Generator().manual_seed(0)
-    shape: tuple[int, ...]
-    if model_name == "gpt-nano":
-        classes, shape = 65, (CONTEXT,)
-        x = torch.randint(classes, (BATCH, CONTEXT), generator=generator)
-        y = torch.randint(classes, (BATCH, CONTEXT), generator=generator)
-    else:
-        classes, shape = 10, (1, 28, 28)
-        x, y = torch.rand(BATCH, *shape, generator=generator), torch.arange(BATCH) % classes
-    model = init_model(MODELS[model_name], shape, classes, 0)
-    optimizer = torch.optim.SGD(model.parameters(), 0.01)
-
-    def step() -> None:
-        optimizer.zero_grad()
-        logits = model(x)
-        nn.functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), y.reshape(-1)).backward()
-        optimizer.step()
+    is_gpt = model_name == "gpt-nano"
+    model, optimizer, step = make_plain_loop(model_name, BATCH, 65 if is_gpt else 10, CONTEXT if is_gpt else 0)
 
     def memory() -> dict[int, int]:
         step()
@@ -114,13 +97,6 @@ def tensor_bytes() -> dict[int, int]:
         elif type(candidate) in (torch.Tensor, nn.Parameter) and candidate.layout == torch.strided:
             dense.append(candidate)
     return {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in dense}
-
-
-def processor_time(step: Callable[[], None], steps: int) -> float:
-    start = process_time()
-    for _ in range(steps):
-        step()
-    return process_time() - start
 
 
 def main() -> None:
