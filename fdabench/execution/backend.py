@@ -50,7 +50,7 @@ def acquire(task: CellTask, store: ResultsFolder, registry: Registry) -> Lease |
     """Acquire the lease of a cell that still has to be run.
 
     Args:
-        task: the cell, and its attempts when the run was planned.
+        task: the cell, and its attempts whose result does not count.
         store: the results folder.
         registry: the components that the cell names.
 

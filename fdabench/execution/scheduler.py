@@ -22,7 +22,7 @@ from fdabench.execution.events import (
 )
 from fdabench.experiment.build import batch_key
 from fdabench.experiment.resolved_cell import ResolvedCell
-from fdabench.experiment.status import attempts
+from fdabench.experiment.status import finished_attempts
 from fdabench.registry.registry import BUILT_IN, Registry
 from fdabench.suite.cell import Cell
 
@@ -56,8 +56,8 @@ def run_cells(
         context: what they are computed with.
         backend: where they are run.
         should_stop: returns whether a stop was requested; called several times a second.
-        previous_attempts: the attempts of each cell before this run was planned, by id. None: read from the results
-            folder.
+        previous_attempts: attempts of each cell, by id, whose result does not count; that of a later attempt of another
+            run does. None: those of cells that are finished now.
 
     Yields:
         Events, in the order in which they happen.
@@ -68,7 +68,7 @@ def run_cells(
     """
     with backend.open(context) as pool:
         batches = deque(batch_cells(cells, context.config.cells_per_batch, context.registry))
-        planned_attempts = attempts(cells, context.store) if previous_attempts is None else previous_attempts
+        planned_attempts = finished_attempts(cells, context.store) if previous_attempts is None else previous_attempts
         scheduler = _Scheduler(pool, batches, should_stop, planned_attempts)
         try:
             yield from scheduler.events()
@@ -88,7 +88,7 @@ class _Scheduler:
     waiting: deque[list[Cell]]
     should_stop: Callable[[], bool]
     planned_attempts: Mapping[str, int]
-    """Attempts of each cell when the run was planned."""
+    """Attempts of each cell whose result does not count."""
     locked_cells: deque[tuple[float, Cell]] = field(default_factory=deque)
     """Cells that another run holds, with the time of the next attempt to acquire them."""
     losses: Counter[str] = field(default_factory=Counter)

@@ -15,7 +15,7 @@ from fdabench.suite.cell import Cell
 
 FINISHED_STATUSES = ("done", "failed")
 """Statuses of cells that are not run again by default."""
-
+_FINISHED_STATES = (*SUCCESS_STATES, *NO_RETRY_STATES)
 
 MAX_LISTED = 3
 """A line of text names at most this number of changes; JSON output has all."""
@@ -87,7 +87,7 @@ def summarize(statuses: Sequence[CellStatus]) -> str:
 
 def _cell_status(cell: Cell, store: ResultsFolder, registry: Registry) -> CellStatus:
     record = store.read_record(cell.id)
-    if record is None or record.state not in (*SUCCESS_STATES, *NO_RETRY_STATES):
+    if record is None or record.state not in _FINISHED_STATES:
         return CellStatus(cell, "to run", "" if record is None else record.state)
     with corruption_as_result_error(store.cell_dir(cell.id)):
         then, torch_then = record.code, str(record.environment["torch"])
@@ -103,6 +103,18 @@ def attempts(cells: Sequence[Cell], store: ResultsFolder) -> dict[str, int]:
     """Return the number of attempts of each cell by its id; 0 without a record."""
     records = {cell.id: store.read_record(cell.id) for cell in cells}
     return {cell_id: record.attempts if record else 0 for cell_id, record in records.items()}
+
+
+def finished_attempts(cells: Sequence[Cell], store: ResultsFolder) -> dict[str, int]:
+    """Return the number of attempts of each cell that is done or has failed, by its id; 0 for the other cells.
+
+    Another run may be in an attempt that has not ended. A run that waits for it does not repeat what it finishes.
+    """
+    records = {cell.id: store.read_record(cell.id) for cell in cells}
+    return {
+        cell_id: record.attempts if record and record.state in _FINISHED_STATES else 0
+        for cell_id, record in records.items()
+    }
 
 
 def _changed(then: dict[str, str], now: dict[str, str]) -> tuple[CodeChange, ...]:

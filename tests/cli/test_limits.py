@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
@@ -121,22 +122,34 @@ def test_an_invalid_value_is_refused_with_exit_2(here: InProcess, option: tuple[
 
 @pytest.mark.slow
 def test_two_runs_on_one_folder_train_each_cell_once(start: Start, finished: Any) -> None:
-    """They begin together; each ends with all cells, and the numbers are those of one run."""
-    seeds = ("--seeds", "0..2")
-    programs = [start("run", "tiny.toml", "--jobs", "1", *seeds) for _ in range(2)]
-    output = [program.communicate(timeout=400) for program in programs]
-    assert [program.returncode for program in programs] == [0, 0], output
+    """The first is halted in a cell until the second has one; each ends with all cells, with the numbers of one run."""
+    tiny, arguments = Path("results/tiny"), ("run", "tiny.toml", "--jobs", "1", "--seeds", "0..2")
+    first = start(*arguments)
+    _wait_for_processes(tiny, 1)
+    os.killpg(first.pid, signal.SIGSTOP)
+    second = start(*arguments)
+    _wait_for_processes(tiny, 2)
+    os.killpg(first.pid, signal.SIGCONT)
+    output = [program.communicate(timeout=400) for program in (first, second)]
+    assert [program.returncode for program in (first, second)] == [0, 0], output
     assert output[0][0] == output[1][0]
-    assert standing(Path("results/tiny")) == [("done", 1)] * 6
-    by_process = {record.process.pid for record in records(Path("results/tiny"))}
-    assert len(by_process) == 2, "both have done something"
+    assert "another run has locked this cell" in output[1][1]
+    assert standing(tiny) == [("done", 1)] * 6
     for path in finished.results.glob("cells/*"):
         for name in TABLES:
             one, other = (
                 ResultsFolder(root).read_cell_table(path.name, name).to_pandas().drop(columns="wall_s", errors="ignore")
-                for root in (finished.results, Path("results/tiny"))
+                for root in (finished.results, tiny)
             )
             pd.testing.assert_frame_equal(one, other, check_exact=True)
+
+
+def _wait_for_processes(results: Path, count: int) -> None:
+    """Wait until the records of the cells name so many processes."""
+    deadline = time.monotonic() + 200
+    while len({json.loads(path.read_bytes())["process"]["pid"] for path in results.glob("cells/*/cell.json")}) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 @pytest.mark.slow

@@ -27,7 +27,14 @@ from fdabench.execution.preflight import ExecutionOptions, make_context
 from fdabench.execution.scheduler import run_cells
 from fdabench.experiment.execution_config import DistributedConfig
 from fdabench.experiment.git import revision_at
-from fdabench.experiment.status import CellStatus, attempts, cell_statuses, mark_all_to_run, summarize
+from fdabench.experiment.status import (
+    CellStatus,
+    attempts,
+    cell_statuses,
+    finished_attempts,
+    mark_all_to_run,
+    summarize,
+)
 from fdabench.export.live import open_live_log
 from fdabench.results.cell_record import FAILURE_STATES
 from fdabench.results.folder import ResultsFolder
@@ -139,7 +146,8 @@ def _run_suite(
     """
     store = ResultsFolder(_results_folder(suite, request))
     selected = _select_cells(suite, request.selection)
-    previous_attempts = attempts(selected, store)
+    # with --fresh, an attempt of another run that is under way may have resumed from an old checkpoint
+    previous_attempts = (attempts if request.selection.fresh else finished_attempts)(selected, store)
     hashed = hash_plugin_data([cell.config.dataset for cell in selected], data_dir(request.data_dir), suite.registry)
     statuses = cell_statuses(selected, store, hashed.registry)
     if request.selection.fresh:
