@@ -24,8 +24,8 @@ SEGMENT = 1 << 16
 class CountSketchHashes(NamedTuple):
     """The bucket and the sign of each number of a vector."""
 
-    sign_D: Tensor
-    """The sign of each number, which is the same in all rows of the sketch."""
+    signs: tuple[Tensor, ...]
+    """The sign of each number, which is the same in all rows of the sketch, by segment of the vector."""
     segments: tuple[Tensor, ...]
     """A sparse matrix [R, chunks] for each segment of the vector: the first bucket and the sign of each chunk."""
     chunk: int
@@ -45,10 +45,11 @@ def draw_hashes(dim: int, depth: int, width: int, seed: int) -> CountSketchHashe
     chunk = min(CHUNK, width)
     generator = torch_generator(seed)
     sign_D = torch.randint(2, (dim,), generator=generator) * 2.0 - 1.0
-    sizes = [-(-len(part) // chunk) for part in sign_D.split(SEGMENT)]
+    signs = sign_D.split(SEGMENT)
+    sizes = [-(-len(sign_S) // chunk) for sign_S in signs]
     generators = [torch_generator(derive_seed("segment", {"sketch": seed, "segment": i})) for i in range(len(sizes))]
     matrices = (_place_chunks(size, depth, width, source) for size, source in zip(sizes, generators, strict=True))
-    return CountSketchHashes(sign_D, tuple(matrices), chunk)
+    return CountSketchHashes(signs, tuple(matrices), chunk)
 
 
 def _place_chunks(chunks: int, depth: int, width: int, generator: torch.Generator) -> Tensor:
@@ -86,18 +87,18 @@ def count_sketches(u_KD: Tensor, depth: int, width: int, seed: int) -> Tensor:
     """
     if not u_KD.is_cpu:
         return _sketches_at_once(u_KD, depth, width, seed)
-    signs = draw_hashes(u_KD.shape[1], depth, width, seed)
+    hashes = draw_hashes(u_KD.shape[1], depth, width, seed)
     # each product has its own operands, so the bits do not depend on a row's address or on the number of rows
-    sums = [u_KD.new_zeros(depth * width, signs.chunk) for _ in u_KD]
-    pieces = zip(u_KD.split(SEGMENT, 1), signs.sign_D.split(SEGMENT), signs.segments, strict=True)
+    sums = [u_KD.new_zeros(depth * width, hashes.chunk) for _ in range(len(u_KD))]
+    pieces = zip(u_KD.split(SEGMENT, 1), hashes.signs, hashes.segments, strict=True)
     for piece_KS, sign_S, matrix in pieces:
-        signed = u_KD.new_empty(matrix.shape[1], signs.chunk)
+        signed = u_KD.new_empty(matrix.shape[1], hashes.chunk)
         used = signed.view(-1)[: len(sign_S)]
         signed.view(-1)[len(sign_S) :].zero_()  # the last chunk may be shorter
         for piece_S, sum_RC in zip(piece_KS, sums, strict=True):
             torch.mul(piece_S, sign_S, out=used)
             sum_RC.addmm_(matrix, signed)
-    return torch.stack([_diagonals(sum_RC.view(depth, width, signs.chunk)) for sum_RC in sums])
+    return torch.stack([_diagonals(sum_RC.view(depth, width, hashes.chunk)) for sum_RC in sums])
 
 
 class PaddedRows(NamedTuple):
@@ -110,9 +111,9 @@ class PaddedRows(NamedTuple):
 class GatherHashes(NamedTuple):
     """`CountSketchHashes` for an accelerator, which gathers chunks instead of computing a sparse product."""
 
-    sign_D: Tensor
+    signs: tuple[Tensor, ...]
+    """One for each segment, as `rows`."""
     rows: tuple[PaddedRows, ...]
-    """One for each segment."""
     chunk: int
 
 
@@ -120,7 +121,7 @@ class GatherHashes(NamedTuple):
 def _gather_hashes(dim: int, depth: int, width: int, seed: int, device: torch.device) -> GatherHashes:
     hashes = draw_hashes(dim, depth, width, seed)
     rows = (PaddedRows(*(part.to(device) for part in _pad_rows(matrix))) for matrix in hashes.segments)
-    return GatherHashes(hashes.sign_D.to(device), tuple(rows), hashes.chunk)
+    return GatherHashes(tuple(sign_S.to(device) for sign_S in hashes.signs), tuple(rows), hashes.chunk)
 
 
 def _pad_rows(matrix: Tensor) -> PaddedRows:
@@ -137,14 +138,14 @@ def _sketches_at_once(u_KD: Tensor, depth: int, width: int, seed: int) -> Tensor
 
     Gather and sum are deterministic; the sparse product of cuSPARSE is not guaranteed to be.
     """
-    signs = _gather_hashes(u_KD.shape[1], depth, width, seed, u_KD.device)
+    hashes = _gather_hashes(u_KD.shape[1], depth, width, seed, u_KD.device)
     workers, sums_KRC = len(u_KD), u_KD.new_zeros(())
-    for piece_KS, sign_S, row in zip(u_KD.split(SEGMENT, 1), signs.sign_D.split(SEGMENT), signs.rows, strict=True):
-        missing = -len(sign_S) % signs.chunk
+    for piece_KS, sign_S, row in zip(u_KD.split(SEGMENT, 1), hashes.signs, hashes.rows, strict=True):
+        missing = -len(sign_S) % hashes.chunk
         signed_KS = torch.nn.functional.pad(piece_KS * sign_S, (0, missing))
-        chunk_KRPC = signed_KS.view(workers, -1, signs.chunk)[:, row.chunk_RP]
+        chunk_KRPC = signed_KS.view(workers, -1, hashes.chunk)[:, row.chunk_RP]
         sums_KRC = sums_KRC + (chunk_KRPC * row.sign_RP[..., None]).sum(2)
-    return _diagonals(sums_KRC.view(workers * depth, width, signs.chunk)).view(workers, -1)
+    return _diagonals(sums_KRC.view(workers * depth, width, hashes.chunk)).view(workers, -1)
 
 
 def _diagonals(x: Tensor) -> Tensor:

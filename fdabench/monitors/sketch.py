@@ -64,4 +64,4 @@ class Sketch:
 
     def variance_bound(self, s_S: Tensor) -> Tensor:
         rows_squared = s_S[1:].view(self.depth, self.width).square().sum(1)
-        return s_S[0] - rows_squared.median(0).values / (1 + 1 / sqrt(self.width))
+        return s_S[0] - rows_squared.median() / (1 + 1 / sqrt(self.width))

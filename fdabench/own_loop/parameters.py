@@ -73,33 +73,33 @@ class ModelRow:
 
         In a training loop this takes half the time of `read`, because the memory is already in the cache.
         """
-        # a view costs more than the copy of a small tensor, so the views are made once
-        if self._addresses != (addresses := [parameter.data_ptr() for parameter in self.parameters]):
-            # a program may assign other memory to `parameter.data`, as `Module.to` does; the views keep the old memory
-            # until then, so the addresses differ
-            self._addresses[:], self._views[:] = addresses, [_channels_last(element) for element in self.parameters]
-            self._parts[:] = [
-                part.view(view.shape) for part, view in zip(self._row_D.split(self._sizes), self._views, strict=True)
-            ]
+        self._update_views()
         torch._foreach_copy_(self._parts, self._views)
-        return self._row_D.unsqueeze(0)
+        return self._row_1D
+
+    def write(self, w_D: Tensor) -> None:
+        """Assign weights, shape [D], to the parameters in place."""
+        self._update_views()
+        self._row_1D[0].copy_(w_D)
+        torch._foreach_copy_(self._views, self._parts)
+
+    def _update_views(self) -> None:
+        # a view costs more than the copy of a small tensor, so the views are made once. A program may assign other
+        # memory to `parameter.data`, as `Module.to` does; the views keep the old memory, so the addresses differ
+        if self._addresses == (addresses := [parameter.data_ptr() for parameter in self.parameters]):
+            return
+        self._addresses[:], self._views[:] = addresses, [_channels_last(element) for element in self.parameters]
+        rows = self._row_1D[0].split([parameter.numel() for parameter in self.parameters])
+        self._parts[:] = [part.view(view.shape) for part, view in zip(rows, self._views, strict=True)]
 
     @cached_property
-    def _sizes(self) -> list[int]:
-        return [parameter.numel() for parameter in self.parameters]
-
-    @cached_property
-    def _row_D(self) -> Tensor:
-        return torch.empty(self.size, device=self.device)
+    def _row_1D(self) -> Tensor:
+        return torch.empty(1, self.size, device=self.device)
 
     @cached_property
     def _parts(self) -> list[Tensor]:
         """Views of the row, with the shapes of the views of the parameters."""
         return []
-
-    def write(self, w_D: Tensor) -> None:
-        """Assign weights, shape [D], to the parameters in place."""
-        _assign(self.parameters, w_D)
 
     def read_gradients(self) -> Tensor:
         """A copy of the gradients, shape [1, D]; zeros where a parameter has none."""

@@ -82,8 +82,9 @@ class FDA:
         return synchronize(ctx, r, self.rule, channel, estimate, self.theta, self._nothing_pending)
 
     def _must_synchronize(self, ctx: StepContext, r: Round) -> bool:
-        checks = (ctx.t + 1) // self.every - r.start // self.every
-        return (self.most is not None and checks >= self.most) or (self.last is True and ctx.is_last)
+        if self.last is True and ctx.is_last:
+            return True
+        return self.most is not None and (ctx.t + 1) // self.every - r.start // self.every >= self.most
 
     @property
     def _nothing_pending(self) -> tuple[float, ...]:

@@ -153,6 +153,6 @@ def test_memory_counts_every_vector_of_a_process(cells: Change) -> None:
 
 def test_a_sketch_keeps_no_more_than_seven_bytes_for_each_parameter() -> None:
     numbers = 1_000_000
-    signs = draw_hashes(numbers, 5, 250, 0)
-    parts = [signs.sign_D, *(part for matrix in signs.segments for part in (matrix.values(), matrix.col_indices()))]
+    hashes = draw_hashes(numbers, 5, 250, 0)
+    parts = [*hashes.signs, *(part for matrix in hashes.segments for part in (matrix.values(), matrix.col_indices()))]
     assert 6 * numbers < sum(part.numel() * part.element_size() for part in parts) < 7 * numbers
