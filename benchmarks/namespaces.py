@@ -75,10 +75,13 @@ class Hosts(NamedTuple):
 def start_process(
     command: Sequence[str], output: Path, cwd: Path | None = None, env: dict[str, str] | None = None
 ) -> Process:
-    """Start a process that writes its standard output and standard error to the file `output`."""
+    """Start a Python process that writes its standard output and standard error to the file `output`."""
+    # without a buffer, so that the reason of an exit comes last and not before what was printed earlier
+    variables = {**(os.environ if env is None else env), "PYTHONUNBUFFERED": "1"}
     # a file and not a pipe: a process blocks when its pipe is full and nobody reads it
     with output.open("wb") as file:
-        return Process(subprocess.Popen(command, cwd=cwd, env=env, stdout=file, stderr=subprocess.STDOUT), output)
+        process = subprocess.Popen(command, cwd=cwd, env=variables, stdout=file, stderr=subprocess.STDOUT)
+    return Process(process, output)
 
 
 def wait_for_all(processes: Sequence[Process], timeout_s: float, grace_s: float = 5.0) -> None:
