@@ -147,7 +147,7 @@ def _run_suite(
     store = ResultsFolder(_results_folder(suite, request))
     selected = _select_cells(suite, request.selection)
     # with --fresh, an attempt of another run that is under way may have resumed from an old checkpoint
-    previous_attempts = (attempts if request.selection.fresh else finished_attempts)(selected, store)
+    previous_attempts = attempts(selected, store) if request.selection.fresh else finished_attempts(selected, store)
     hashed = hash_plugin_data([cell.config.dataset for cell in selected], data_dir(request.data_dir), suite.registry)
     statuses = cell_statuses(selected, store, hashed.registry)
     if request.selection.fresh:
