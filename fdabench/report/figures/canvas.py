@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import dist
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -132,8 +133,14 @@ def panel_title(axes: Axes, data: ReportData, workload: tuple[str, str], note: s
     axes.set_title("\n".join(lines))
 
 
-def legend(figure: Figure, keys: Sequence[LegendEntry]) -> None:
-    """Add a legend below the panels, with as many columns as fit. A legend with many rows makes the figure higher."""
+def legend(figure: Figure, keys: Sequence[LegendEntry], note: str = "") -> None:
+    """Add a legend below the panels, with as many columns as fit. A legend with many rows makes the figure higher.
+
+    Args:
+        figure: with its panels.
+        keys: the entries.
+        note: a line above them, such as what the figure leaves out.
+    """
     handles, names = zip(*keys, strict=True)
     letters = int(figure.get_figwidth() * LETTERS_PER_INCH)
     length = DASHED_LENGTH if any(map(_has_marker_and_dashes, handles)) else HANDLE_LENGTH
@@ -142,10 +149,15 @@ def legend(figure: Figure, keys: Sequence[LegendEntry]) -> None:
     longest = max(len(line) for name in wrapped for line in name.split("\n"))
     columns = min(max(1, letters // (longest + key_letters)), len(names), 6)
     rows = math.ceil(len(names) / columns) * max(name.count("\n") + 1 for name in wrapped)
+    title = fill(note, letters)
+    rows += title.count("\n") + 1 if note else 0
     figure.set_figheight(figure.get_figheight() + max(0, rows - LEGEND_ROWS) * ROW_INCHES)
     legend_artist = figure.legend(
         handles, wrapped, loc="outside lower center", ncols=columns, frameon=False, handlelength=length
     )
+    if note:
+        legend_artist.set_title(title)
+        legend_artist.get_title().set_fontsize(8)
     for text, name in zip(legend_artist.get_texts(), names, strict=True):
         # `tags.number_tags` needs the label without line breaks
         text.set_label(name)

@@ -18,7 +18,6 @@ from fdabench.formatting import join_first, plural
 from fdabench.report.figures.canvas import (
     GREY,
     LARGE,
-    LETTERS_PER_INCH,
     MAX_PANELS,
     SMALL,
     LegendEntry,
@@ -60,15 +59,12 @@ def draw_pareto(data: ReportData) -> Figure | None:
     for panel, (pair, group) in zip(axes, of_workload, strict=True):
         has_frontier |= _panel(panel, data, group)
         panel_title(panel, data, (str(pair[0]), str(pair[1])), data.target_note(str(pair[0]), str(pair[1])))
-    if excluded := workloads_without(data):
-        figure.supxlabel(
-            fill(f"not drawn: {_unreached(excluded)}", int(figure.get_figwidth() * LETTERS_PER_INCH)),
-            fontsize=8,
-        )
     frontier: LegendEntry = (Line2D([], [], color=GREY, linewidth=0.8, linestyle="--"), "Pareto frontier")
     labels = labels_in_order(pd.concat([_drawable(group) for _, group in of_workload]))
     keys = marker_keys({label: data.styles[label] for label in labels})
-    legend(figure, [*keys, frontier] if has_frontier else keys)
+    excluded = workloads_without(data)
+    note = f"not drawn: {_unreached(excluded)}" if excluded else ""
+    legend(figure, [*keys, frontier] if has_frontier else keys, note)
     return figure
 
 

@@ -219,9 +219,15 @@ def test_a_workload_without_a_finished_cell_is_reported(full: Results) -> None:
     gone = data.outcomes.assign(reached=data.outcomes["reached"] & (data.outcomes["workload"] != hard))
     left = replace(data, outcomes=gone)
     assert workloads_without(left) == [hard]
-    assert hard in draw("pareto", left).get_supxlabel().replace("\n", " ")
+    figure = draw("pareto", left)
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert hard in legend.get_title().get_text().replace("\n", " ")
+    line = legend.get_title().get_window_extent()
+    others = [*legend.get_texts(), *(panel.xaxis.label for panel in figure.axes)]
+    assert not any(line.overlaps(text.get_window_extent()) for text in others)
     assert f"Not drawn: {hard}, where no strategy reached a target" in BY_NAME["pareto"].caption(left)
-    assert draw("pareto", data).get_supxlabel() == ""
+    assert draw("pareto", data).legends[0].get_title().get_text() == ""
 
 
 def test_bars_of_all_panels_have_one_axis_and_no_bar_within_a_bar(full: Results) -> None:
