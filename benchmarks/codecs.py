@@ -35,10 +35,15 @@ from fdabench.servers.average import Average
 NAMES = ("lenet5", "vgg16star")
 
 
+def draw_models(generator: torch.Generator, size: int, workers: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Gaussian weights: a global model, shape [D], and those of the workers, shape [K, D]."""
+    return torch.randn(size, generator=generator), torch.randn(workers, size, generator=generator)
+
+
 def make_sync(codec: AnyCodec | None, feedback: float | None, layout: Layout, workers: int) -> Callable[[], object]:
     """A function that makes one sync of Gaussian drifts."""
     generator, size = torch.Generator().manual_seed(0), layout[-1].stop
-    w_D, w_KD = torch.randn(size, generator=generator), torch.randn(workers, size, generator=generator)
+    w_D, w_KD = draw_models(generator, size, workers)
     state = {} if feedback is None else {RESIDUAL: torch.randn(workers, size, generator=generator)}
     rule = SyncRule(Average(), codec, feedback)
     ctx = StepContext(0, w_KD, w_KD, torch.zeros(workers), 1, lambda t: 0.1, state, layout)
@@ -49,9 +54,8 @@ def make_sync(codec: AnyCodec | None, feedback: float | None, layout: Layout, wo
 
 def make_int8_by_hand(layout: Layout, workers: int) -> Callable[[], object]:
     """A function that averages Gaussian drifts as int8, without ledger, reply, checks or the last, shorter chunk."""
-    generator, chunk = torch.Generator().manual_seed(0), Int8().chunk
-    size = layout[-1].stop // chunk * chunk
-    w_D, w_KD = torch.randn(size, generator=generator), torch.randn(workers, size, generator=generator)
+    chunk = Int8().chunk
+    w_D, w_KD = draw_models(torch.Generator().manual_seed(0), layout[-1].stop // chunk * chunk, workers)
     weight_K = torch.full((workers,), 1 / workers)
     u_KD, sent_KD = torch.empty_like(w_KD), torch.empty_like(w_KD)
     u_KCN, sent_KCN = (x_KD.view(workers, -1, chunk) for x_KD in (u_KD, sent_KD))
@@ -69,8 +73,8 @@ def make_int8_by_hand(layout: Layout, workers: int) -> Callable[[], object]:
 
 def make_topk_by_hand(layout: Layout, workers: int) -> Callable[[], object]:
     """A function that averages the largest Gaussian drifts, without ledger, messages or the search for the k-th."""
-    generator, size = torch.Generator().manual_seed(0), layout[-1].stop
-    w_D, w_KD = torch.randn(size, generator=generator), torch.randn(workers, size, generator=generator)
+    size = layout[-1].stop
+    w_D, w_KD = draw_models(torch.Generator().manual_seed(0), size, workers)
     weight_K = torch.full((workers,), 1 / workers)
     k = count_of_share(TopK().share, size)
     bound_K1 = (w_KD - w_D).abs().topk(k, 1).values[:, -1:]

@@ -9,7 +9,7 @@ import torch
 from fdabench.experiment.code_fingerprint import code_hashes
 from fdabench.formatting import join_first
 from fdabench.registry.registry import BUILT_IN, Registry
-from fdabench.results.cell_record import NO_RETRY_STATES, SUCCESS_STATES
+from fdabench.results.cell_record import NO_RETRY_STATES, SUCCESS_STATES, CellRecord
 from fdabench.results.folder import ResultsFolder, corruption_as_result_error
 from fdabench.suite.cell import Cell
 
@@ -100,21 +100,22 @@ def _cell_status(cell: Cell, store: ResultsFolder, registry: Registry) -> CellSt
 
 
 def attempts(cells: Sequence[Cell], store: ResultsFolder) -> dict[str, int]:
-    """Return the number of attempts of each cell by its id; 0 without a record."""
-    records = {cell.id: store.read_record(cell.id) for cell in cells}
-    return {cell_id: record.attempts if record else 0 for cell_id, record in records.items()}
+    """Return the number of attempts of each cell that has a record, by its id."""
+    return {cell_id: record.attempts for cell_id, record in _records(cells, store).items()}
 
 
 def finished_attempts(cells: Sequence[Cell], store: ResultsFolder) -> dict[str, int]:
-    """Return the number of attempts of each cell that is done or has failed, by its id; 0 for the other cells.
+    """Return the number of attempts of each cell that is done or has failed, by its id.
 
     Another run may be in an attempt that has not ended. A run that waits for it does not repeat what it finishes.
     """
+    records = _records(cells, store).items()
+    return {cell_id: record.attempts for cell_id, record in records if record.state in _FINISHED_STATES}
+
+
+def _records(cells: Sequence[Cell], store: ResultsFolder) -> dict[str, CellRecord]:
     records = {cell.id: store.read_record(cell.id) for cell in cells}
-    return {
-        cell_id: record.attempts if record and record.state in _FINISHED_STATES else 0
-        for cell_id, record in records.items()
-    }
+    return {cell_id: record for cell_id, record in records.items() if record is not None}
 
 
 def _changed(then: dict[str, str], now: dict[str, str]) -> tuple[CodeChange, ...]:

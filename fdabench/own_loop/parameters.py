@@ -34,6 +34,9 @@ class ModelRow:
 
     model: nn.Module
     _views: list[Tensor] = field(default_factory=list, init=False, repr=False, compare=False)
+    """Of the parameters, in the order of a row."""
+    _parts: list[Tensor] = field(default_factory=list, init=False, repr=False, compare=False)
+    """Views of the row with the same shapes."""
     _addresses: list[int] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @cached_property
@@ -95,11 +98,6 @@ class ModelRow:
     @cached_property
     def _row_1D(self) -> Tensor:
         return torch.empty(1, self.size, device=self.device)
-
-    @cached_property
-    def _parts(self) -> list[Tensor]:
-        """Views of the row, with the shapes of the views of the parameters."""
-        return []
 
     def read_gradients(self) -> Tensor:
         """A copy of the gradients, shape [1, D]; zeros where a parameter has none."""

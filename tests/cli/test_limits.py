@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
@@ -18,6 +17,7 @@ from fdabench.errors import UsageError
 from fdabench.results.cell_record import CellRecord
 from fdabench.results.folder import TABLES, ResultsFolder
 from support.digits_results import make_record
+from support.launch import wait_until
 
 InProcess = Callable[..., Any]
 Start = Callable[..., subprocess.Popen[str]]
@@ -125,10 +125,11 @@ def test_two_runs_on_one_folder_train_each_cell_once(start: Start, finished: Any
     """The first is halted in a cell until the second has one; each ends with all cells, with the numbers of one run."""
     tiny, arguments = Path("results/tiny"), ("run", "tiny.toml", "--jobs", "1", "--seeds", "0..2")
     first = start(*arguments)
-    _wait_for_processes(tiny, 1)
+    # a cell takes a tenth of a second
+    wait_until(lambda: len(_processes(tiny)) == 1, 200, interval_s=0.005)
     os.killpg(first.pid, signal.SIGSTOP)
     second = start(*arguments)
-    _wait_for_processes(tiny, 2)
+    wait_until(lambda: len(_processes(tiny)) == 2, 200)
     os.killpg(first.pid, signal.SIGCONT)
     output = [program.communicate(timeout=400) for program in (first, second)]
     assert [program.returncode for program in (first, second)] == [0, 0], output
@@ -144,12 +145,9 @@ def test_two_runs_on_one_folder_train_each_cell_once(start: Start, finished: Any
             pd.testing.assert_frame_equal(one, other, check_exact=True)
 
 
-def _wait_for_processes(results: Path, count: int) -> None:
-    """Wait until the records of the cells name so many processes."""
-    deadline = time.monotonic() + 200
-    while len({json.loads(path.read_bytes())["process"]["pid"] for path in results.glob("cells/*/cell.json")}) < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+def _processes(results: Path) -> set[int]:
+    """The processes that the records of the cells name."""
+    return {json.loads(path.read_bytes())["process"]["pid"] for path in results.glob("cells/*/cell.json")}
 
 
 @pytest.mark.slow

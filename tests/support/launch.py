@@ -100,9 +100,9 @@ def _run_rank(
         dist.destroy_process_group()
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    """Call `condition` every 0.05 seconds until it returns a true value; fail after `seconds`."""
+def wait_until(condition: Callable[[], object], seconds: float = 60.0, interval_s: float = 0.05) -> None:
+    """Call `condition` every `interval_s` seconds until it returns a true value; fail after `seconds`."""
     deadline = monotonic() + seconds
     while not condition():
         assert monotonic() < deadline
-        sleep(0.05)
+        sleep(interval_s)

@@ -148,9 +148,8 @@ def legend(figure: Figure, keys: Sequence[LegendEntry], note: str = "") -> None:
     wrapped = [wrap_label(name, letters - key_letters) for name in names]
     longest = max(len(line) for name in wrapped for line in name.split("\n"))
     columns = min(max(1, letters // (longest + key_letters)), len(names), 6)
-    rows = math.ceil(len(names) / columns) * max(name.count("\n") + 1 for name in wrapped)
     title = fill(note, letters)
-    rows += title.count("\n") + 1 if note else 0
+    rows = math.ceil(len(names) / columns) * max(name.count("\n") + 1 for name in wrapped) + len(title.splitlines())
     figure.set_figheight(figure.get_figheight() + max(0, rows - LEGEND_ROWS) * ROW_INCHES)
     legend_artist = figure.legend(
         handles, wrapped, loc="outside lower center", ncols=columns, frameon=False, handlelength=length
