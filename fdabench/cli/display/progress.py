@@ -122,33 +122,51 @@ class VerboseReporter:
 
 
 class EtaEstimator:
-    """Estimates the time left from the share of the work that is done."""
+    """Estimates the time left from the share of the work that this run has done.
 
-    def __init__(self, cells: int) -> None:
+    Args:
+        cells: the number of cells that the run will run.
+        store: has the records of running cells, which have the step that a cell resumed from.
+    """
+
+    def __init__(self, cells: int, store: ResultsFolder) -> None:
         self.cells, self.done, self.failed = cells, 0, 0
         self.started_at = monotonic()
         self.running: dict[str, float] = {}
+        self._store, self._resumed = store, dict[str, float]()
 
     def on_event(self, event: events.Event) -> None:
-        if isinstance(event, events.CellProgress):
+        if isinstance(event, events.CellStarted):
+            self.running[event.cell.id] = 0.0
+        elif isinstance(event, events.CellProgress):
             self.running[event.cell.id] = event.progress.step / event.progress.budget
+            if event.cell.id not in self._resumed:
+                self._resumed[event.cell.id] = self._read_resumed_step(event.cell.id) / event.progress.budget
         elif isinstance(event, events.CellFinished):
             self.running.pop(event.cell.id, None)
             self.done += 1
             self.failed += event.record.state in FAILURE_STATES
 
     def left(self) -> str:
-        """Format the time left; `...` until 2 % of one cell is done."""
-        share = self.done + sum(self.running.values())
+        """Format the time left; `...` until this run has done 2 % of one cell."""
+        total = self.done + sum(self.running.values())
+        share = total - sum(self._resumed.values())
         elapsed = monotonic() - self.started_at
-        return f"{format_duration(elapsed * (self.cells - share) / share)} left" if share > 0.02 else "..."
+        return f"{format_duration(elapsed * (self.cells - total) / share)} left" if share > 0.02 else "..."
+
+    def _read_resumed_step(self, cell_id: str) -> int:
+        """Return the step of the checkpoint that the cell resumed from; 0 if its record cannot be read."""
+        with suppress(ResultError):
+            record = self._store.read_record(cell_id)
+            return record.resumed_at_step if record else 0
+        return 0
 
 
 class PlainReporter:
     """Prints a line for each finished cell, and a line every `HEARTBEAT_S` seconds if nothing else is printed."""
 
     def __init__(self, cells: int, result_lines: ResultLines) -> None:
-        self._eta, self._last, self._result_lines = EtaEstimator(cells), monotonic(), result_lines
+        self._eta, self._last, self._result_lines = EtaEstimator(cells, result_lines.store), monotonic(), result_lines
 
     def print_line(self, text: str) -> None:
         print_note(text)
@@ -196,7 +214,7 @@ class LiveReporter:
     """Displays a line for each running cell and a progress bar. Lines of finished cells scroll above them."""
 
     def __init__(self, cells: int, result_lines: ResultLines) -> None:
-        self._eta, self._result_lines = EtaEstimator(cells), result_lines
+        self._eta, self._result_lines = EtaEstimator(cells, result_lines.store), result_lines
         self._running: dict[str, RunningCell] = {}
         self._columns = RunningColumns()
         self._bar = ProgressBar(

@@ -4,7 +4,6 @@ import io
 import itertools
 from math import nan
 from pathlib import Path
-from typing import cast
 
 import pytest
 from hypothesis import given
@@ -13,8 +12,8 @@ from rich.console import Console
 
 from fdabench.cli.display import progress
 from fdabench.cli.display.event_lines import ResultLines, RunningColumns, format_progress, format_running
-from fdabench.cli.display.progress import LiveReporter, RunningCell
-from fdabench.execution.events import CellProgress, CellStarted
+from fdabench.cli.display.progress import EtaEstimator, LiveReporter, PlainReporter, RunningCell
+from fdabench.execution.events import CellFinished, CellProgress, CellStarted, Idle
 from fdabench.experiment.recorder import Progress
 from fdabench.metrics import ACCURACY
 from fdabench.results.folder import ResultsFolder
@@ -25,6 +24,11 @@ from support.digits_results import SIX, Suite, write
 
 TITLE = "LinearFDA | cifar10 densenet121 | dirichlet(0.1, per-worker) | theta=0.3 every=20 | K=30 b=32 s0"
 HALF = Progress(2400, 4000, 0.9721, 41_000_000, 1237, 0.44)
+
+
+def _lines(root: Path) -> ResultLines:
+    """Lines of a folder without results."""
+    return ResultLines(ResultsFolder(root), SuiteLock.model_construct(metric="accuracy"))
 
 
 def test_at_80_columns_the_title_is_shortened_and_the_numbers_stay() -> None:
@@ -83,13 +87,53 @@ def test_the_time_left_of_a_cell_counts_from_the_first_evaluation_of_this_attemp
     assert cell.left() == "< 1 s"
 
 
+def test_the_time_left_of_a_run_leaves_out_the_steps_of_earlier_runs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(progress, "monotonic", lambda: now)
+    results = write(tmp_path / "digits", Suite(SIX[:1], seeds=(0, 1), targets=(0.9,)))
+    resumed, fresh = (Cell.from_lock(entry) for entry in results.lock.cell)
+    store = ResultsFolder(results.root)
+    record = results.records[resumed.id].model_copy(update={"resumed_at_step": 2000})
+    store.write_record(record)
+    eta = EtaEstimator(4, store)
+    eta.on_event(CellStarted(resumed))
+    eta.on_event(CellStarted(fresh))
+    assert (len(eta.running), eta.left()) == (2, "...")
+    now = 110.0
+    eta.on_event(CellProgress(resumed, HALF._replace(step=2400)))  # 0.1 of a cell in 10 s
+    assert eta.left() == "5.67 min left"  # 3.4 cells
+    eta.on_event(CellProgress(fresh, HALF._replace(step=400)))
+    assert eta.left() == "2.75 min left"  # 0.2 of a cell in 10 s, 3.3 cells
+    now = 120.0
+    eta.on_event(CellFinished(resumed, record))
+    assert len(eta.running) == 1
+    assert eta.left() == "1.61 min left"  # 0.6 of a cell in 20 s, 2.9 cells
+
+
+def test_a_log_counts_a_cell_as_running_before_its_first_evaluation(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(progress, "monotonic", lambda: now)
+    cells = read_suite(Path(__file__).parents[3] / "suites" / "quickstart.toml").cells[:2]
+    reporter = PlainReporter(10, _lines(tmp_path))
+    for cell in cells:
+        reporter.on_event(CellStarted(cell))
+    now = 61.0
+    reporter.on_event(Idle())
+    assert capsys.readouterr().err == "[0/10] 2 running, 0 failed, ...\n"
+
+
 @pytest.mark.parametrize("width", [80, 140])
-def test_the_display_has_a_line_for_each_cell_and_the_bar(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_display_has_a_line_for_each_cell_and_the_bar(
+    width: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     text = io.StringIO()
     monkeypatch.setattr(progress, "err", Console(file=text, width=width, force_terminal=True, color_system=None))
     cells = read_suite(Path(__file__).parents[3] / "suites" / "quickstart.toml").cells[:3]
-    lines = ResultLines(cast(progress.ResultsFolder, None), SuiteLock.model_construct(metric="accuracy"))
-    reporter = LiveReporter(120, lines)
+    reporter = LiveReporter(120, _lines(tmp_path))
     for cell in cells:
         reporter.on_event(CellStarted(cell))
     reporter.on_event(CellProgress(cells[0], HALF))
