@@ -1,7 +1,7 @@
 """Requests to stop a run: by a signal, by `--max-time`, or by `--fail-fast`.
 
-The first signal requests a stop, and the run ends at the next step of its cells. The second signal raises an exception
-at once.
+The first signal requests a stop, and the run ends at the next step of its cells. A second signal raises an exception at
+once, unless it follows within `SAME_REQUEST_S`: GNU `timeout` sends one to the program and then one to its group.
 """
 
 import signal
@@ -14,6 +14,8 @@ from types import FrameType
 from fdabench.cli.exit_codes import Terminated, TimeLimitReached
 
 BY_SIGNAL = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
+SAME_REQUEST_S = 0.5
+"""Seconds after the first signal within which others are the same request."""
 
 
 @dataclass
@@ -24,6 +26,8 @@ class StopRequest:
     """Seconds on the monotonic clock at which the time limit is reached."""
     signum: int | None = None
     """The signal that was received, or None."""
+    signaled_at: float = 0.0
+    """When the first signal was received, on the monotonic clock."""
     out_of_time: bool = False
     failed: bool = False
 
@@ -56,14 +60,16 @@ class StopRequest:
 
 @contextmanager
 def capture_signals(stop: StopRequest) -> Iterator[None]:
-    """Record the first SIGINT or SIGTERM in `stop` while the context is open; the next one raises an exception.
+    """Record the first SIGINT or SIGTERM in `stop` while the context is open; a later one raises an exception.
 
     The previous handlers are restored at the end.
     """
 
     def on_signal(signum: int, frame: FrameType | None) -> None:
-        is_repeated, stop.signum = stop.signum is not None, signum
-        if is_repeated:
+        if stop.signum is None:
+            stop.signum, stop.signaled_at = signum, monotonic()
+        elif monotonic() - stop.signaled_at > SAME_REQUEST_S:
+            stop.signum = signum
             stop.raise_signal()
 
     # a signal that is ignored stays ignored: shells ignore Ctrl-C for programs in the background

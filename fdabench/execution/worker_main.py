@@ -89,9 +89,13 @@ def run_follower(config: ProcessConfig, rank: int) -> None:
 
 
 def run_local_follower(config: ProcessConfig, rank: int) -> None:
-    """Run a follower that this run has started. It ignores Ctrl-C, because the parent ends it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    """Run a follower that this run has started.
+
+    It ignores SIGINT and SIGTERM, which may be sent to all processes of a run. The leader stops all ranks at the same
+    step.
+    """
+    for signum in BLOCKED_SIGNALS:
+        signal.signal(signum, signal.SIG_IGN)
     unblock_signals()
     with suppress(Exception):
         run_follower(config, rank)

@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from fdabench.cli.stop import SAME_REQUEST_S
 from fdabench.results.folder import TABLES, ResultsFolder
 from fdabench.results.schema import CLOCK_COLUMNS
 
@@ -184,10 +185,15 @@ def test_a_stopped_run_keeps_finished_cells_and_resumes(
     exit_code: int,
     word: str,
 ) -> None:
-    """The signal reaches every process of the group; the first cell is done then, the second under way."""
+    """The first cell is done when the signals arrive, and the second is running.
+
+    They are those of GNU `timeout`: one to the program, and one to every process of its group.
+    """
     program = start("run", "tiny.toml", "--jobs", "1", *SLOW_SUITE)
     said_so_far(program, "[1/2] done")
     under_way(Path("results/tiny"))
+    os.kill(program.pid, number)
+    time.sleep(0.1)
     os.killpg(program.pid, number)
     out, err = program.communicate(timeout=120)
     assert program.returncode == exit_code, err
@@ -237,6 +243,7 @@ def test_a_second_signal_stops_immediately(start: Callable[..., subprocess.Popen
     os.kill(record["process"]["pid"], signal.SIGSTOP)
     os.kill(program.pid, signal.SIGINT)
     said_so_far(program, "a second Ctrl-C stops at once")
+    time.sleep(2 * SAME_REQUEST_S)
     assert program.poll() is None
     os.kill(program.pid, signal.SIGINT)
     out, err = program.communicate(timeout=60)

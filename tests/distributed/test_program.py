@@ -313,16 +313,17 @@ def test_a_stopped_process_is_named_and_no_process_waits_forever(start: Start, t
 
 
 @pytest.mark.slow
-def test_ctrl_c_leaves_a_checkpoint_from_which_one_process_resumes(
-    call: Call, start: Start, alone: Path, tmp_path: Path
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_to_all_processes_leaves_a_checkpoint_from_which_one_process_resumes(
+    call: Call, start: Start, alone: Path, tmp_path: Path, number: signal.Signals, exit_code: int
 ) -> None:
     suite(tmp_path, LONG, 3)
     program = start("run", "suite.toml", "-o", "spread", "--engine", "distributed", "--processes", "2")
     wait_until(lambda: len(cell_processes(program)) == 2 and any((tmp_path / "spread").glob("cells/*/cell.json")))
     sleep(1)
-    os.killpg(program.pid, signal.SIGINT)
+    os.killpg(program.pid, number)
     output = program.communicate(timeout=60)[0]
-    assert program.returncode == 130, output
+    assert program.returncode == exit_code, output
     assert has_checkpoint(tmp_path / "spread")
     assert call("fdabench", "run", "suite.toml", "-o", "spread").returncode == 0
     (done,) = records(tmp_path / "spread").values()

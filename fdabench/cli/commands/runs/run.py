@@ -161,23 +161,23 @@ def _run_suite(
     discard_checkpoints(
         [status.cell.id for status in statuses if request.selection.fresh or status.status == "done"], store
     )
-    with progress_reporter(request.verbosity, len(to_run), ResultLines(store, lock)) as reporter:
-        reporter.print_line(f"{suite.suite.name}: {grid_summary(suite)}  ->  {store.root.as_posix()}")
-        reporter.print_line(f" {summarize(statuses)}")
-        rotate(store.root)
-        log = LogFollower(store.root) if request.verbosity is Verbosity.VERBOSE else None
-        with (
-            run_log(store.root if to_run else None),
-            capture_signals(stop),
-            closing(EvaluationLog(live_log, reporter.print_line)) as evaluations,
-            closing(run_cells(to_run, context, backend, stop.is_requested, previous_attempts)) as events,
-        ):
-            logger.info("%s: %d of %d cells to run: %s", suite.suite.name, len(to_run), len(selected), suite.source)
-            listeners: list[ProgressNotes | EvaluationLog] = [ProgressNotes(store), evaluations]
-            ended = _handle_events(events, reporter, listeners, stop, request.selection.fail_fast, log)
-    results = load(store.root)
-    write_derived(results)
-    conclude(results)
+    with capture_signals(stop):
+        with progress_reporter(request.verbosity, len(to_run), ResultLines(store, lock)) as reporter:
+            reporter.print_line(f"{suite.suite.name}: {grid_summary(suite)}  ->  {store.root.as_posix()}")
+            reporter.print_line(f" {summarize(statuses)}")
+            rotate(store.root)
+            log = LogFollower(store.root) if request.verbosity is Verbosity.VERBOSE else None
+            with (
+                run_log(store.root if to_run else None),
+                closing(EvaluationLog(live_log, reporter.print_line)) as evaluations,
+                closing(run_cells(to_run, context, backend, stop.is_requested, previous_attempts)) as events,
+            ):
+                logger.info("%s: %d of %d cells to run: %s", suite.suite.name, len(to_run), len(selected), suite.source)
+                listeners: list[ProgressNotes | EvaluationLog] = [ProgressNotes(store), evaluations]
+                ended = _handle_events(events, reporter, listeners, stop, request.selection.fail_fast, log)
+        results = load(store.root)
+        write_derived(results)
+        conclude(results)
     if len(ended) < len(to_run):
         stop.raise_reason()
     return any(state in FAILURE_STATES for state in ended) or any(
