@@ -102,7 +102,7 @@ def _keys(cells: Sequence[LockedCell], tables: Sequence[SettingsTable]) -> dict[
 def _titles(flats: Sequence[FlatSettings]) -> list[tuple[str, str, str, str]]:
     """The head, the rest, the title without workers and the title without the partition, of each workload."""
     keys = [key for key in varying_keys(flats) if key not in _IN_BASE and not key.startswith("partition.")]
-    texts = [{key: _format_setting(key, flat[key]) for key in keys if key in flat} for flat in flats]
+    texts = [{key: format_setting(key, flat[key]) for key in keys if key in flat} for flat in flats]
     models = model_titles({str(flat["model"]) for flat in flats})
     titles = [_title(flat, models, more) for flat, more in zip(flats, texts, strict=True)]
     by_title: dict[str, list[int]] = {}
@@ -136,8 +136,8 @@ def _title(flat: FlatSettings, models: Mapping[str, str], more: Mapping[str, str
     )
 
 
-def _format_setting(key: str, value: Scalar) -> str:
-    """The text of a setting in a title: `adam`, `lr=0.001`, `sampling=replacement`."""
+def format_setting(key: str, value: Scalar) -> str:
+    """Return the text of a setting in a title: `adam`, `lr=0.001`, `sampling=replacement`."""
     return str(value) if key.endswith(".kind") else f"{key.rpartition('.')[2]}={format_parameter(value)}"
 
 

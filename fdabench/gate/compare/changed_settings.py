@@ -1,7 +1,7 @@
 """Pairs runs whose settings changed since the baseline, by their other settings. They are reported, and not judged."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -84,22 +84,17 @@ def pair_changed(
         added: runs of the results that are not in the baseline, by id.
         metric: of the suite.
     """
-    old, new = _cells(removed), _cells(added)
+    old, new = runs_by_cell(removed), runs_by_cell(added)
     candidates = [
-        (*_distance(settings), old_cell, other)
+        (distance(setting_changes(config, new_config)), old_cell, other)
         for old_cell, (config, seeds) in old.items()
         for other, (new_config, others) in new.items()
         if seeds.keys() & others.keys() and _same_but(config, new_config)
-        for settings in [_setting_changes(config, new_config)]
     ]
     groups: dict[tuple[str, str], tuple[tuple[SettingChange, ...], list[RunPair]]] = {}
-    paired: set[str] = set()
-    for _, _, old_cell, other in sorted(candidates):
-        if f"< {old_cell}" in paired or f"> {other}" in paired:
-            continue
-        paired |= {f"< {old_cell}", f"> {other}"}
+    for old_cell, other in closest_pairs(candidates):
         (config, seeds), (new_config, others) = old[old_cell], new[other]
-        settings = _setting_changes(config, new_config)
+        settings = setting_changes(config, new_config)
         key = (strategy_kinds(other), repr(settings))
         pairs = groups.setdefault(key, (settings, []))[1]
         pairs += [RunPair(seeds[seed], others[seed]) for seed in sorted(seeds.keys() & others.keys())]
@@ -109,8 +104,25 @@ def pair_changed(
     ]
 
 
-def _cells(runs: Iterable[RunSummary]) -> dict[str, tuple[dict[str, Scalar], dict[int, RunSummary]]]:
-    """The settings of each cell and its runs by seed, without cells that have no settings, as in an edited baseline."""
+def closest_pairs(candidates: Iterable[tuple[tuple[int, float], str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield pairs in the order of their distance. A cell is in one pair at most.
+
+    Args:
+        candidates: a distance, the name of a cell on the left side and the name of a cell on the right side.
+    """
+    left_cells, right_cells = set[str](), set[str]()
+    for _, left, right in sorted(candidates):
+        if left not in left_cells and right not in right_cells:
+            left_cells.add(left)
+            right_cells.add(right)
+            yield left, right
+
+
+def runs_by_cell(runs: Iterable[RunSummary]) -> dict[str, tuple[dict[str, Scalar], dict[int, RunSummary]]]:
+    """Return the settings of each cell and its runs by seed, by the name of the cell.
+
+    Cells that have no settings, as in an edited baseline, are left out.
+    """
     cells: dict[str, tuple[dict[str, Scalar], dict[int, RunSummary]]] = {}
     for run in runs:
         if run.config:
@@ -122,13 +134,14 @@ def _same_but(left: Mapping[str, Scalar], right: Mapping[str, Scalar]) -> bool:
     return all(left.get(key) == right.get(key) for key in _SAME)
 
 
-def _setting_changes(before: Mapping[str, Scalar], after: Mapping[str, Scalar]) -> tuple[SettingChange, ...]:
+def setting_changes(before: Mapping[str, Scalar], after: Mapping[str, Scalar]) -> tuple[SettingChange, ...]:
+    """Return the keys whose values differ, with both values."""
     keys = [key for key in {**before, **after} if before.get(key, _NONE) != after.get(key, _NONE)]
     return tuple(SettingChange(key, before.get(key, _NONE), after.get(key, _NONE)) for key in keys)
 
 
-def _distance(settings: Sequence[SettingChange]) -> tuple[int, float]:
-    """The number of settings that differ, and the sum of the absolute log ratios of those that are numbers."""
+def distance(settings: Sequence[SettingChange]) -> tuple[int, float]:
+    """Return the number of settings that differ, and the sum of the absolute log ratios of those that are numbers."""
     return len(settings), sum(_log_ratio(setting.before, setting.after) for setting in settings)
 
 

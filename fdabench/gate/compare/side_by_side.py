@@ -2,29 +2,41 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import numpy as np
 
 from fdabench.analysis.paired import design_of, half_widths
 from fdabench.analysis.stats import geometric_mean
+from fdabench.cell_config import Scalar
 from fdabench.errors import NotComparedError
-from fdabench.gate.baseline.model import RunPair
+from fdabench.gate.baseline.model import RunPair, RunSummary
 from fdabench.gate.baseline.snapshot import summarize_results
+from fdabench.gate.compare.changed_settings import (
+    SettingChange,
+    closest_pairs,
+    distance,
+    runs_by_cell,
+    setting_changes,
+)
 from fdabench.gate.compare.no_overlap import explain_no_overlap
 from fdabench.gate.compare.samples import MetricLosses, quality_change, quality_sample, target_sample, total_sample
 from fdabench.gate.compare.stats import ROUNDING, moderated_t
+from fdabench.gate.output.units import format_metric
 from fdabench.metrics import METRICS, Metric
-from fdabench.results.flatten_keys import flatten_keys
+from fdabench.results.flatten_keys import flatten_keys, varying_keys
 from fdabench.results.load import Results
-from fdabench.results.suite_lock import LockedCell
+from fdabench.results.workloads import format_setting
+
+PAIRED_BY = ("dataset", "model", "workers", "batch_size", "partition")
+"""Settings that the cells of a pair have in common, in addition to the label of the strategy."""
 
 
 @dataclass(frozen=True)
 class ComparisonRow:
     """One metric of a cell over its seeds, or of all cells.
 
+    `cell` is the title of the cell in `a`, with the settings that the paired cell in `b` has otherwise.
     `a` and `b` are the means of both sides. `change` is a difference of fractions for accuracy, of nats for loss, and a
     ratio - 1 for costs. `verdict` is `same`, or `better` or `worse` if the 95 % interval excludes 0, or else `unclear`.
     """
@@ -52,7 +64,8 @@ class Comparison:
 def side_by_side(a: Results, b: Results) -> Comparison:
     """Compare the results `b` with `a`, by the targets and the convention of `a`.
 
-    Runs are paired by id, and the remaining runs by label and workload.
+    Runs are paired by id. The remaining cells are paired within one label, data set, model, partition, number of
+    workers and batch size, those with the fewest differing settings first, and their runs by seed.
 
     Raises:
         NotComparedError: no run of one has a counterpart in the other.
@@ -60,44 +73,75 @@ def side_by_side(a: Results, b: Results) -> Comparison:
     before = summarize_results(a)
     after = summarize_results(b, before.protocol)
     old, new = before.by_id, after.by_id
-    common = [(key, key) for key in old if key in new]
-    matched = common + _same_settings(a, b, old.keys() - new.keys(), new.keys() - old.keys())
-    if not matched:
+    pairs = [RunPair(old[key], new[key]) for key in old if key in new]
+    labels = {cell.id: cell.label for results in (a, b) for cell in results.lock.cell}
+    pairs += _closest_runs(
+        [run for key, run in old.items() if key not in new], [run for key, run in new.items() if key not in old], labels
+    )
+    if not pairs:
         reason = explain_no_overlap(before, after, str(a.root), str(b.root))
         raise NotComparedError(f"{a.root} and {b.root}: no run of one has a counterpart in the other{reason}")
-    pairs = [RunPair(old[left], new[right]) for left, right in matched]
-    lines = _lines(pairs, [str(float(target)) for target in before.protocol.targets], before.metric)
-    return Comparison(tuple(lines), _differing_settings(a, b, matched), len(old) + len(new) - 2 * len(pairs))
-
-
-def _same_settings(a: Results, b: Results, old: AbstractSet[str], new: AbstractSet[str]) -> list[tuple[str, str]]:
-    ids_b = {_pairing_key(cell): cell.id for cell in b.lock.cell if cell.id in new}
-    keys_a = [(cell.id, _pairing_key(cell)) for cell in a.lock.cell if cell.id in old]
-    return [(id_a, ids_b[key]) for id_a, key in keys_a if key in ids_b]
-
-
-def _pairing_key(cell: LockedCell) -> str:
-    """The label, the workload and the seed of a cell, by which runs with different ids are paired."""
-    config = cell.config.to_dict()
-    axes = [config[key] for key in ("dataset", "model", "workers", "batch_size", "partition", "seed")]
-    return f"{cell.label} {axes}"
-
-
-def _differing_settings(a: Results, b: Results, matched: Sequence[tuple[str, str]]) -> tuple[str, ...]:
-    left, right = ({cell.id: flatten_keys(cell.config.to_dict()) for cell in side.lock.cell} for side in (a, b))
-    keys = {
-        key
-        for id_a, id_b in matched
-        for key in {**left[id_a], **right[id_b]}
-        if left[id_a].get(key) != right[id_b].get(key)
+    changes = {pair.before.cell: _changes(pair) for pair in pairs}
+    titles = {
+        cell: ", ".join([title, *(change.text for change in changes.get(cell, ()))])
+        for cell, title in _titles(old.values()).items()
     }
-    return tuple(sorted(keys))
+    lines = _lines(pairs, titles, [str(float(target)) for target in before.protocol.targets], before.metric)
+    differing = sorted({change.key for settings in changes.values() for change in settings})
+    return Comparison(tuple(lines), tuple(differing), len(old) + len(new) - 2 * len(pairs))
 
 
-def _lines(pairs: Sequence[RunPair], targets: Sequence[str], metric: Metric) -> list[ComparisonRow]:
+def _closest_runs(old: Sequence[RunSummary], new: Sequence[RunSummary], labels: Mapping[str, str]) -> list[RunPair]:
+    """Pair runs that have different ids; `labels` has the label of each run by its id."""
+    old_cells, new_cells = runs_by_cell(old), runs_by_cell(new)
+    candidates = [
+        (distance(setting_changes(config, new_config)), cell, other)
+        for cell, (config, seeds) in old_cells.items()
+        for other, (new_config, others) in new_cells.items()
+        if _label(seeds, labels) == _label(others, labels) and _paired_settings(config) == _paired_settings(new_config)
+    ]
+    return [
+        RunPair(run, new_cells[other][1][seed])
+        for cell, other in closest_pairs(candidates)
+        for seed, run in old_cells[cell][1].items()
+        if seed in new_cells[other][1]
+    ]
+
+
+def _label(runs_by_seed: Mapping[int, RunSummary], labels: Mapping[str, str]) -> str:
+    return labels[next(iter(runs_by_seed.values())).id]
+
+
+def _paired_settings(config: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """The settings that paired cells have in common."""
+    return {key: value for key, value in config.items() if key.partition(".")[0] in PAIRED_BY}
+
+
+def _changes(pair: RunPair) -> tuple[SettingChange, ...]:
+    return setting_changes(flatten_keys(pair.before.config), flatten_keys(pair.after.config))
+
+
+def _titles(runs: Iterable[RunSummary]) -> dict[str, str]:
+    """The title of each cell, by its name. Where titles are equal, the settings that differ are added."""
+    configs = {run.cell: flatten_keys(run.config) for run in runs}
+    cells_by_title: dict[str, list[str]] = {}
+    for cell in configs:
+        cells_by_title.setdefault(format_metric(cell), []).append(cell)
+    titles = {}
+    for title, cells in cells_by_title.items():
+        keys = varying_keys([configs[cell] for cell in cells])
+        for cell in cells:
+            values = [format_setting(key, configs[cell][key]) for key in keys if key in configs[cell]]
+            titles[cell] = f"{title} | {' '.join(values)}" if values else title
+    return titles
+
+
+def _lines(
+    pairs: Sequence[RunPair], titles: Mapping[str, str], targets: Sequence[str], metric: Metric
+) -> list[ComparisonRow]:
     cells: dict[str, list[RunPair]] = {}
     for pair in pairs:
-        cells.setdefault(pair.before.cell, []).append(pair)
+        cells.setdefault(titles[pair.before.cell], []).append(pair)
     families = [[*_samples(cells, name, metric)] for name in (metric.name, "bytes_total", *targets)]
     lines = []
     for family in families:

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
+from scipy.stats import gmean
 
 from support.cells import run_suite
 from support.lenet5_results import SyntheticCell, write_lenet5_results
@@ -64,6 +66,27 @@ def test_two_results_folders_are_compared_cell_by_cell(here: InProcess) -> None:
     (whole,) = [row for row in actual if row["cell"] == "all cells (geometric mean)" and row["metric"] == "bytes_total"]
     assert 1 + whole["change"] == pytest.approx((1 + sent[1]["change"]) ** 0.5)
     assert "differ in strategy.theta" in here("compare", "a", "b").stderr
+
+
+def test_a_cell_is_compared_with_the_one_of_the_closest_settings(here: InProcess) -> None:
+    """The label, the data and the workers of two cells are the same, and only the closest one is the counterpart."""
+    suite = Path("tiny.toml")
+    suite.write_text(suite.read_text() + "every = 1\nname = 'FDA'\n")
+    for out, theta, lr in (("a", 0.3, "[0.001, 0.01]"), ("b", 0.05, "[0.001, 0.01]"), ("c", 0.05, "0.01")):
+        rates = f'workload.optimizer={{kind="adam", lr={lr}}}'
+        run_suite(suite, Path(out), ["seeds=[0, 1]", f"strategy.1.theta={theta}", rates])
+    result = here("compare", "a", "b", "--output-format", "json")
+    assert result.stderr.endswith("and batch size; they differ in strategy.theta\n")
+    rows = {row["cell"]: row for row in json.loads(result.stdout) if row["metric"] == "bytes_total"}
+    for lr in ("0.001", "0.01"):
+        row = rows[f"fda linear theta=0.3 | digits mlp | dirichlet(1) | K=2 b=32 | lr={lr}, theta 0.3 -> 0.05"]
+        for side in "ab":
+            runs = pd.read_parquet(f"{side}/runs.parquet").query(f"label == 'FDA' and lr == {lr}")
+            assert row[side] == pytest.approx(gmean(runs["bytes_total"]))
+        assert rows[f"synchronous | digits mlp | dirichlet(1) | K=2 b=32 | lr={lr}"]["verdict"] == "same"
+    part = here("compare", "a", "c")
+    assert "4 runs not compared: there is no counterpart" in part.stderr
+    assert "lr=0.001" not in part.stdout
 
 
 def test_results_that_cannot_be_compared_are_refused(here: InProcess, paper: Path, finished: Any) -> None:

@@ -10,7 +10,7 @@ from fdabench.cli.console import print_note, print_table
 from fdabench.errors import ResultError, UsageError
 from fdabench.formatting import DASH, format_bytes, plural
 from fdabench.gate.compare.side_by_side import ComparisonRow, side_by_side
-from fdabench.gate.output.units import format_metric, format_signed_percent, metric_name, quality_change_text
+from fdabench.gate.output.units import format_signed_percent, metric_name, quality_change_text
 from fdabench.metrics import METRICS
 from fdabench.report.tables.published import published_grids, published_table
 from fdabench.results.load import load
@@ -43,8 +43,8 @@ def _print_sides(a: Path, b: Path, form: str) -> None:
     print_table(Table([_record(line) for line in comparison.lines], _COLUMNS), form)
     if comparison.differing:
         print_note(
-            "some runs are paired by label and workload, because their configurations differ in "
-            f"{', '.join(comparison.differing)}"
+            "some cells are paired with the closest one of the same label, data set, model, partition, number of "
+            f"workers and batch size; they differ in {', '.join(comparison.differing)}"
         )
     if comparison.num_unpaired:
         print_note(f"{plural(comparison.num_unpaired, 'run')} not compared: there is no counterpart")
@@ -83,7 +83,7 @@ def _interval(line: Record) -> str:
 
 
 _COLUMNS = (
-    column("cell", write=format_metric),
+    column("cell"),
     column("metric", write=metric_name),
     Column("a", "A", _size("a")),
     Column("b", "B", _size("b")),
