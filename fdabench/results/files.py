@@ -122,7 +122,7 @@ def write_table(path: Path, schema: pa.Schema, rows: Sequence[Mapping[str, objec
     metadata = {"fdabench_schema": SCHEMA_VERSION, "table": path.stem, **values}
     table = pa.Table.from_pylist(list(rows), schema=schema.with_metadata(metadata))
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
     atomic_write_bytes(path, sink.getvalue().to_pybytes())
 
 
@@ -139,21 +139,30 @@ def has_parquet_footer(path: Path) -> bool:
     return True
 
 
-def read_table(path: Path, schema: pa.Schema) -> pa.Table:
+def read_table(path: Path, schema: pa.Schema, remedy: str = "") -> pa.Table:
     """Read a Parquet file and return the columns of `schema` and those of `OPTIONAL_COLUMNS` that the file has.
 
     Columns that files of earlier releases lack are added with the values of `ADDED_COLUMNS`.
 
+    Args:
+        path: the file.
+        schema: the columns that it must have.
+        remedy: what a user can do if the file is missing or damaged, for the message.
+
     Raises:
         ResultError: the file is missing, damaged, has another schema version, or lacks a column.
     """
-    content = read_bytes(path)
+    advice = f"; {remedy}" if remedy else ""
+    try:
+        content = read_bytes(path)
+    except ResultError as error:
+        raise ResultError(f"{error}{advice}") from error
     try:
         # A report reads thousands of small files, and pq.read_table takes twice as long to open each of them.
-        with pq.ParquetFile(pa.BufferReader(content)) as file:
+        with pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True) as file:
             table = file.read(use_threads=False)
     except (OSError, pa.ArrowException) as error:
-        raise ResultError(f"{path}: not a readable Parquet file: {one_line(str(error).strip())}") from error
+        raise ResultError(f"{path}: not a readable Parquet file: {one_line(str(error).strip())}{advice}") from error
     version = (table.schema.metadata or {}).get(b"fdabench_schema", b"none").decode(errors="replace")
     if version != SCHEMA_VERSION:
         raise ResultError(other_version(path, version))
@@ -163,5 +172,5 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
             table = table.append_column(schema.field(name), added[name](table))
     missing = [name for name in schema.names if name not in table.column_names]
     if missing:
-        raise ResultError(f"{path}: column {missing[0]!r} is missing")
+        raise ResultError(f"{path}: column {missing[0]!r} is missing{advice}")
     return table.select(extend_schema(schema, path.stem, table.column_names).names)

@@ -7,10 +7,12 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import tomli_w
 
 from fdabench.errors import ResultError
@@ -26,8 +28,10 @@ from fdabench.results.files import (
     write_table,
 )
 from fdabench.results.schema import (
+    BOUNDS,
     EVALS,
     LEDGER,
+    NEVER_EMPTY,
     PARTITION,
     ROUNDS,
     SCHEMA_VERSION,
@@ -211,10 +215,13 @@ class ResultsFolder:
         """Read one of the `TABLES` of a cell.
 
         Raises:
-            ResultError: as in `read_table`, or the content belongs to another cell.
+            ResultError: as in `read_table`, or the content belongs to another cell or cannot be a result.
         """
         path = self.cell_file(cell_id, f"{name}.parquet")
-        return _check_owned(read_table(path, TABLES[name]), path, cell_id)
+        table = read_table(path, TABLES[name], _AGAIN.format(cell_id))
+        if fault := _find_fault(table, name):
+            raise ResultError(f"{path}: {fault}, so the file is damaged; {_AGAIN.format(cell_id)}")
+        return _check_owned(table, path, cell_id)
 
     def read_traffic(self, cell_id: str) -> pa.Table | None:
         """Read the measured traffic of the network interfaces; None if the traffic was not measured.
@@ -223,7 +230,7 @@ class ResultsFolder:
             ResultError: as in `read_cell_table`.
         """
         path = self.cell_file(cell_id, "traffic.parquet")
-        return _check_owned(read_table(path, WIRE), path, cell_id) if path.exists() else None
+        return _check_owned(read_table(path, WIRE, _AGAIN.format(cell_id)), path, cell_id) if path.exists() else None
 
 
 @contextmanager
@@ -266,6 +273,26 @@ def _check_text(lock: Mapping[str, Any], path: Path) -> None:
     for place, text, refused in (("description", lock.get("description", ""), ""), *labels, *settings):
         if CONTROL.search(text) or any(sign in text for sign in refused):
             raise ResultError(f"{path}: {place}: {text!a:.80} has control characters in it")
+
+
+def _find_fault(table: pa.Table, name: str) -> str:
+    """Describe the first value that no run can have written; "" if there is none.
+
+    A file can be damaged, or written by another program, and still be a Parquet file with the columns of the schema.
+    """
+    if name in NEVER_EMPTY and not len(table):
+        return "it has no rows"
+    for column, (lowest, highest) in BOUNDS[name].items():
+        values = table[column]
+        is_valid = pc.and_kleene(pc.greater_equal(values, lowest), pc.less_equal(values, highest))
+        row = pc.index(pc.fill_null(is_valid, False), False).as_py()
+        if row >= 0:
+            return f"column '{column}', row {row + 1}: {values[row].as_py()} is out of range"
+    steps = table["step"].to_pylist() if name == "evals" else []
+    for row, (before, after) in enumerate(pairwise(steps), start=2):
+        if after <= before:
+            return f"column 'step', row {row}: {after} follows {before}"
+    return ""
 
 
 def _check_owned(table: pa.Table, path: Path, cell_id: str) -> pa.Table:

@@ -7,6 +7,7 @@ in any convention are computed from `ledger`.
 """
 
 from collections.abc import Callable, Collection, Mapping
+from math import inf
 
 import pyarrow as pa
 
@@ -201,6 +202,36 @@ OPTIONAL_COLUMNS: Mapping[str, pa.Schema] = {
 """Columns of a table that it has only if the suite asked for them."""
 
 
+_NOT_NEGATIVE, _FROM_ONE, _FRACTION = (0, inf), (1, inf), (0, 1)
+BOUNDS: Mapping[str, Mapping[str, tuple[float, float]]] = {
+    "evals": {
+        "step": _FROM_ONE,
+        "round": _FROM_ONE,
+        "syncs": _NOT_NEGATIVE,
+        "paper_bytes_model": _NOT_NEGATIVE,
+        "paper_bytes_state": _NOT_NEGATIVE,
+        "paper_bytes_optimizer": _NOT_NEGATIVE,
+        "paper_bytes_total": _NOT_NEGATIVE,
+        "test_accuracy": _FRACTION,
+    },
+    "ledger": {
+        "first_step": _NOT_NEGATIVE,
+        "last_step": _NOT_NEGATIVE,
+        "count": _FROM_ONE,
+        "elements": _NOT_NEGATIVE,
+        "payload_bytes": _NOT_NEGATIVE,
+        "down_bytes": _NOT_NEGATIVE,
+        "slack": _NOT_NEGATIVE,
+    },
+    "rounds": {"round": _FROM_ONE, "step": _FROM_ONE, "steps": _NOT_NEGATIVE},
+    "trace": {"step": _FROM_ONE},
+    "partition": {"worker": _NOT_NEGATIVE, "samples": _NOT_NEGATIVE},
+}
+"""The lowest and highest value of each column that has one, by table. Such a column has no missing value and no NaN."""
+NEVER_EMPTY = ("evals", "ledger")
+"""Every cell with a result was evaluated, and sent the initial model."""
+
+
 def extend_schema(schema: pa.Schema, table: str, columns: Collection[str]) -> pa.Schema:
     """Add those optional columns of a table to its schema that are among `columns`."""
     optional = OPTIONAL_COLUMNS.get(table, pa.schema([]))
@@ -217,7 +248,9 @@ def other_version(place: object, version: object) -> str:
         place: the file.
         version: its version.
     """
+    # a line break would begin a line of its own, which a CI system could read as a command
+    text = " ".join(str(version).split())
     return (
-        f"{place}: results of schema version {version!s:.60}; this fdabench reads version {SCHEMA_VERSION}. Run the "
+        f"{place}: results of schema version {text:.60}; this fdabench reads version {SCHEMA_VERSION}. Run the "
         "suite again into another folder (-o), or read these results with the fdabench that wrote them."
     )

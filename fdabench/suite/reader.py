@@ -263,11 +263,37 @@ def _override(raw: ParsedTable, override: str) -> list[KeyPath]:
     if bracket := _BRACKETS.search(key):
         dotted = _BRACKETS.sub(r".\1", key.strip())
         raise UsageError(f"--set {override}: there is no key {bracket.group()!r}; write {dotted}={text}")
+    keys = key.strip().split(".")
+    if place := _numbered_place(raw, keys):
+        raise UsageError(f"--set {override}: there is no key {key.strip()!r}; write {place}={text}")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except ValueError:
         value = text.strip()
-    return _assign(raw, (), key.strip().split("."), value, override)
+    return _assign(raw, (), keys, value, override)
+
+
+def _numbered_place(raw: ParsedTable, keys: list[str]) -> str:
+    """Return the key that was meant by `theta` or `strategy.fda.theta`, such as `strategy.4.theta`; "" otherwise."""
+    workloads, strategies = (_entries(raw, name) for name in ("workload", "strategy"))
+    if len(keys) == 1 and keys[0] not in Suite.model_fields:
+        meant = [f"workload.{keys[0]}" for _, entry in workloads if keys[0] in entry]
+        meant += [f"strategy.{number}.{keys[0]}" for number, entry in strategies if keys[0] in entry]
+    elif len(keys) > 2 and keys[0] == "strategy":
+        meant = [
+            ".".join(["strategy", str(number), *keys[2:]])
+            for number, entry in strategies
+            if keys[1] in (entry.get("kind"), entry.get("name"))
+        ]
+    else:
+        return ""
+    return meant[0] if meant else ""
+
+
+def _entries(raw: ParsedTable, name: str) -> list[tuple[int, ParsedTable]]:
+    """The tables of a list in the file with their numbers."""
+    listed = raw.get(name)
+    return [(i, entry) for i, entry in enumerate(listed if isinstance(listed, list) else []) if isinstance(entry, dict)]
 
 
 def _assign(node: Any, above: KeyPath, keys: list[str], value: object, override: str) -> list[KeyPath]:
@@ -293,7 +319,12 @@ def _assign(node: Any, above: KeyPath, keys: list[str], value: object, override:
             if isinstance(node, dict):
                 node.pop(_EXCLUSIVE_WITH.get(key), None)
             return [(*above, at)]
+        is_new = isinstance(node, dict) and at not in node
         below = node.setdefault(at, {}) if isinstance(node, dict) else node[at]
-        return _assign(below, (*above, at), rest, value, override)
-    except (IndexError, TypeError) as error:
+        paths = _assign(below, (*above, at), rest, value, override)
+        return [(*above, at)] if is_new else paths
+    except IndexError as error:
+        place, last = ".".join(map(str, above)), len(node) - 1
+        raise UsageError(f"--set {override}: there is no {place}.{key}; the last one is {place}.{last}") from error
+    except TypeError as error:
         raise UsageError(f"--set {override}: there is no {key!r} to set something in") from error

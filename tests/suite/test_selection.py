@@ -113,10 +113,37 @@ def test_an_override_without_key_or_value_is_refused(good: Table, read: Read, ov
         read(good, override)
 
 
-@pytest.mark.parametrize("override", ["strategy.9.theta=1", "name.first=x", "seeds.3=1", "seeds.x=1"])
+@pytest.mark.parametrize("override", ["name.first=x", "seeds.x=1"])
 def test_an_override_of_an_unknown_path_is_refused(good: Table, read: Read, override: str) -> None:
     with pytest.raises(UsageError, match=rf"--set {override}: there is no '"):
         read(good, override)
+
+
+def test_an_override_beyond_the_end_of_a_list_is_refused_with_its_last_entry(good: Table, read: Read) -> None:
+    with pytest.raises(UsageError, match=r"there is no strategy\.9; the last one is strategy\.2$"):
+        read(good, "strategy.9.theta=1")
+
+
+@pytest.mark.parametrize(
+    ("override", "meant"),
+    [
+        ("theta=2", "strategy.2.theta=2"),
+        ("strategy.fda.theta=2", "strategy.2.theta=2"),
+        ("workers=3", "workload.workers=3"),
+    ],
+)
+def test_an_override_without_the_number_of_its_entry_is_refused_with_the_key_to_write(
+    good: Table, read: Read, override: str, meant: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        read(good, override)
+    assert str(caught.value) == f"--set {override}: there is no key {override.partition('=')[0]!r}; write {meant}"
+
+
+def test_an_unknown_key_within_a_new_table_is_reported_as_the_override(good: Table, read: Read) -> None:
+    with pytest.raises(SuiteError) as caught:
+        read(good, "strategy.mine.theta=2")
+    assert {fault.split(" ")[0] for fault in caught.value.faults} == {"--set"}
 
 
 def test_an_index_in_brackets_is_refused_with_the_key_to_write(good: Table, read: Read) -> None:

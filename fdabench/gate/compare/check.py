@@ -134,5 +134,5 @@ def _differing(old: Mapping[str, object], new: Mapping[str, object]) -> list[str
 
 
 def _why(pairs: Sequence[RunPair]) -> tuple[str, ...]:
-    causes = ((f"{format_metric(pair.after.cell)} s{pair.after.seed}", first_differing_sync(*pair)) for pair in pairs)
-    return tuple(f"{run}: {text}" for run, text in causes if text)
+    causes = ((pair.after, first_differing_sync(*pair)) for pair in pairs)
+    return tuple(f"{format_metric(run.cell)} s{run.seed}  {run.id}: {text}" for run, text in causes if text)
