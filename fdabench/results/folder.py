@@ -7,12 +7,11 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import tomli_w
 
 from fdabench.errors import ResultError
@@ -283,15 +282,16 @@ def _find_fault(table: pa.Table, name: str) -> str:
     if name in NEVER_EMPTY and not len(table):
         return "it has no rows"
     for column, (lowest, highest) in BOUNDS[name].items():
-        values = table[column]
-        is_valid = pc.and_kleene(pc.greater_equal(values, lowest), pc.less_equal(values, highest))
-        row = pc.index(pc.fill_null(is_valid, False), False).as_py()
-        if row >= 0:
-            return f"column '{column}', row {row + 1}: {values[row].as_py()} is out of range"
-    steps = table["step"].to_pylist() if name == "evals" else []
-    for row, (before, after) in enumerate(pairwise(steps), start=2):
-        if after <= before:
-            return f"column 'step', row {row}: {after} follows {before}"
+        values = table[column].to_numpy()
+        # a missing value is NaN, and no comparison with NaN is true
+        wrong = np.flatnonzero(~((values >= lowest) & (values <= highest)))
+        if len(wrong):
+            return f"column '{column}', row {wrong[0] + 1}: {table[column][wrong[0]].as_py()} is out of range"
+    steps = table["step"].to_numpy() if name == "evals" else np.zeros(0)
+    unordered = np.flatnonzero(np.diff(steps) <= 0)
+    if len(unordered):
+        row = unordered[0] + 1
+        return f"column 'step', row {row + 1}: {steps[row]} follows {steps[row - 1]}"
     return ""
 
 

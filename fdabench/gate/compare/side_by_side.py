@@ -86,7 +86,7 @@ def side_by_side(a: Results, b: Results) -> Comparison:
         cell: ", ".join([title, *(change.text for change in changes.get(cell, ()))])
         for cell, title in _titles(old.values()).items()
     }
-    lines = _lines(pairs, titles, [str(float(target)) for target in before.protocol.targets], before.metric)
+    lines = _lines(_by_title(pairs, titles), [str(float(target)) for target in before.protocol.targets], before.metric)
     differing = sorted({change.key for settings in changes.values() for change in settings})
     return Comparison(tuple(lines), tuple(differing), len(old) + len(new) - 2 * len(pairs))
 
@@ -94,11 +94,13 @@ def side_by_side(a: Results, b: Results) -> Comparison:
 def _closest_runs(old: Sequence[RunSummary], new: Sequence[RunSummary], labels: Mapping[str, str]) -> list[RunPair]:
     """Pair runs that have different ids; `labels` has the label of each run by its id."""
     old_cells, new_cells = runs_by_cell(old), runs_by_cell(new)
+    comparable: dict[str, list[str]] = {}
+    for other, (config, seeds) in new_cells.items():
+        comparable.setdefault(_pairing_key(config, seeds, labels), []).append(other)
     candidates = [
-        (distance(setting_changes(config, new_config)), cell, other)
+        (distance(setting_changes(config, new_cells[other][0])), cell, other)
         for cell, (config, seeds) in old_cells.items()
-        for other, (new_config, others) in new_cells.items()
-        if _label(seeds, labels) == _label(others, labels) and _paired_settings(config) == _paired_settings(new_config)
+        for other in comparable.get(_pairing_key(config, seeds, labels), ())
     ]
     return [
         RunPair(run, new_cells[other][1][seed])
@@ -108,13 +110,10 @@ def _closest_runs(old: Sequence[RunSummary], new: Sequence[RunSummary], labels: 
     ]
 
 
-def _label(runs_by_seed: Mapping[int, RunSummary], labels: Mapping[str, str]) -> str:
-    return labels[next(iter(runs_by_seed.values())).id]
-
-
-def _paired_settings(config: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    """The settings that paired cells have in common."""
-    return {key: value for key, value in config.items() if key.partition(".")[0] in PAIRED_BY}
+def _pairing_key(config: Mapping[str, Scalar], seeds: Mapping[int, RunSummary], labels: Mapping[str, str]) -> str:
+    """What paired cells have in common: the label and the settings of `PAIRED_BY`."""
+    label = labels[next(iter(seeds.values())).id]
+    return repr((label, sorted((key, value) for key, value in config.items() if key.partition(".")[0] in PAIRED_BY)))
 
 
 def _changes(pair: RunPair) -> tuple[SettingChange, ...]:
@@ -136,12 +135,17 @@ def _titles(runs: Iterable[RunSummary]) -> dict[str, str]:
     return titles
 
 
-def _lines(
-    pairs: Sequence[RunPair], titles: Mapping[str, str], targets: Sequence[str], metric: Metric
-) -> list[ComparisonRow]:
+def _by_title(pairs: Sequence[RunPair], titles: Mapping[str, str]) -> list[tuple[str, list[RunPair]]]:
+    """The title of each cell and its pairs. Cells that differ in digits that a title omits stay apart."""
     cells: dict[str, list[RunPair]] = {}
     for pair in pairs:
-        cells.setdefault(titles[pair.before.cell], []).append(pair)
+        cells.setdefault(pair.before.cell, []).append(pair)
+    return [(titles[cell], of_cell) for cell, of_cell in cells.items()]
+
+
+def _lines(
+    cells: Sequence[tuple[str, Sequence[RunPair]]], targets: Sequence[str], metric: Metric
+) -> list[ComparisonRow]:
     families = [[*_samples(cells, name, metric)] for name in (metric.name, "bytes_total", *targets)]
     lines = []
     for family in families:
@@ -150,8 +154,8 @@ def _lines(
     return lines
 
 
-def _samples(cells: Mapping[str, Sequence[RunPair]], name: str, metric: Metric) -> Iterable[MetricLosses]:
-    for cell, pairs in cells.items():
+def _samples(cells: Sequence[tuple[str, Sequence[RunPair]]], name: str, metric: Metric) -> Iterable[MetricLosses]:
+    for cell, pairs in cells:
         if name == metric.name:
             sample = quality_sample(cell, pairs, metric)
         else:
