@@ -324,7 +324,8 @@ def _assign(node: Any, above: KeyPath, keys: list[str], value: object, override:
         paths = _assign(below, (*above, at), rest, value, override)
         return [(*above, at)] if is_new else paths
     except IndexError as error:
-        place, last = ".".join(map(str, above)), len(node) - 1
-        raise UsageError(f"--set {override}: there is no {place}.{key}; the last one is {place}.{last}") from error
+        place = ".".join(map(str, above))
+        last = f"the last one is {place}.{len(node) - 1}" if node else "the list is empty"
+        raise UsageError(f"--set {override}: there is no {place}.{key}; {last}") from error
     except TypeError as error:
         raise UsageError(f"--set {override}: there is no {key!r} to set something in") from error

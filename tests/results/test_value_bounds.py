@@ -1,12 +1,15 @@
 """Tables of a cell that cannot be results are refused: the message has the file, the value and the remedy."""
 
+import json
 import random
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
+from fdabench.cli.main import app
 from fdabench.errors import ResultError
 from fdabench.results.folder import TABLES
 from fdabench.results.load import load
@@ -19,7 +22,7 @@ def root(tmp_path: Path) -> Path:
     return write(tmp_path / "digits", Suite(SIX[:1], seeds=(0,), targets=(0.9,))).root
 
 
-def replace_column(root: Path, name: str, column: str, value: object) -> Path:
+def replace_first(root: Path, name: str, column: str, value: object) -> Path:
     """Write another value into the first row of the only cell's table, which gets a row if it has none."""
     (path,) = root.glob(f"cells/*/{name}.parquet")
     table = pq.read_table(path)
@@ -36,7 +39,7 @@ def test_every_table_and_only_its_columns_have_bounds() -> None:
 @pytest.mark.parametrize(("name", "column"), [(name, column) for name, columns in BOUNDS.items() for column in columns])
 def test_a_value_out_of_range_is_named(root: Path, name: str, column: str) -> None:
     wrong = 7.0 if column == "test_accuracy" else -3
-    path = replace_column(root, name, column, wrong)
+    path = replace_first(root, name, column, wrong)
     with pytest.raises(ResultError) as caught:
         load(root)
     expected = f"{path}: column '{column}', row 1: {wrong} is out of range, so the file is damaged; without "
@@ -44,7 +47,7 @@ def test_a_value_out_of_range_is_named(root: Path, name: str, column: str) -> No
 
 
 def test_evaluations_are_in_the_order_of_their_steps(root: Path) -> None:
-    replace_column(root, "evals", "step", 200)
+    replace_first(root, "evals", "step", 200)
     with pytest.raises(ResultError, match=r"column 'step', row 2: \d+ follows 200"):
         load(root)
 
@@ -78,3 +81,21 @@ def test_a_flipped_bit_in_the_values_of_a_table_is_found(root: Path) -> None:
             except ResultError:
                 num_refused += 1
     assert num_refused > 10 * len(chunks)
+
+
+@pytest.mark.parametrize("value", [float("nan"), None])
+def test_an_accuracy_that_is_no_number_ends_no_command_as_a_bug(root: Path, value: float | None) -> None:
+    replace_first(root, "evals", "test_accuracy", value)
+    for command in (["show", root], ["report", root, "-o", root / "page"], ["status", root]):
+        result = CliRunner().invoke(app, [str(argument) for argument in command])
+        assert result.exit_code in (0, 2), result.output
+        assert command[0] == "status" or f"row 1: {'nan' if value else 'None'} is out of range" in result.stderr
+
+
+def test_the_version_of_a_record_cannot_write_a_line(root: Path) -> None:
+    (path,) = root.glob("cells/*/cell.json")
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), "schema": "x\n::error::forged"}))
+    result = CliRunner().invoke(app, ["show", str(root)])
+    assert result.exit_code == 2
+    assert "results of schema version x ::error::forged; this" in result.stderr
+    assert not any(line.startswith("::") for line in result.stderr.splitlines())

@@ -119,9 +119,20 @@ def test_an_override_of_an_unknown_path_is_refused(good: Table, read: Read, over
         read(good, override)
 
 
-def test_an_override_beyond_the_end_of_a_list_is_refused_with_its_last_entry(good: Table, read: Read) -> None:
-    with pytest.raises(UsageError, match=r"there is no strategy\.9; the last one is strategy\.2$"):
-        read(good, "strategy.9.theta=1")
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["strategy.9.theta=1"], "there is no strategy.9; the last one is strategy.2"),
+        (["seeds=[4, 5]", "seeds.3=1"], "there is no seeds.3; the last one is seeds.1"),
+        (["seeds=[]", "seeds.0=1"], "there is no seeds.0; the list is empty"),
+    ],
+)
+def test_an_override_beyond_the_end_of_a_list_is_refused_with_its_last_entry(
+    good: Table, read: Read, overrides: list[str], message: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        read(good, *overrides)
+    assert str(caught.value) == f"--set {overrides[-1]}: {message}"
 
 
 @pytest.mark.parametrize(

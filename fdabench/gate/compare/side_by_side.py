@@ -73,15 +73,15 @@ def side_by_side(a: Results, b: Results) -> Comparison:
     before = summarize_results(a)
     after = summarize_results(b, before.protocol)
     old, new = before.by_id, after.by_id
-    pairs = [RunPair(old[key], new[key]) for key in old if key in new]
     labels = {cell.id: cell.label for results in (a, b) for cell in results.lock.cell}
-    pairs += _closest_runs(
+    closest = _closest_runs(
         [run for key, run in old.items() if key not in new], [run for key, run in new.items() if key not in old], labels
     )
+    pairs = [RunPair(old[key], new[key]) for key in old if key in new] + closest
     if not pairs:
         reason = explain_no_overlap(before, after, str(a.root), str(b.root))
         raise NotComparedError(f"{a.root} and {b.root}: no run of one has a counterpart in the other{reason}")
-    changes = {pair.before.cell: _changes(pair) for pair in pairs}
+    changes = {pair.before.cell: _changes(pair) for pair in closest}
     titles = {
         cell: ", ".join([title, *(change.text for change in changes.get(cell, ()))])
         for cell, title in _titles(old.values()).items()
